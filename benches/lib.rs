@@ -1,0 +1,1 @@
+//! Criterion benches and the bare machine; see docs/PERFORMANCE.md.

@@ -1,0 +1,2 @@
+//! The bare machine.
+fn main() {}

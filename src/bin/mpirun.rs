@@ -1,0 +1,2 @@
+//! `mpirun`: runs a program as the ranks of a job.
+fn main() {}

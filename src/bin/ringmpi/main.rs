@@ -1,0 +1,2 @@
+//! `ringmpi`: benchmarks and information.
+fn main() {}

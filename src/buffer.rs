@@ -1,0 +1,1 @@
+//! User memory, reached only through the cursors here.

@@ -1,0 +1,1 @@
+//! Communicators and what they offer.

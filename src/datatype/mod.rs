@@ -1,0 +1,1 @@
+//! Type maps: where the bytes of non-contiguous data lie.

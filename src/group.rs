@@ -1,0 +1,1 @@
+//! Groups: ordered sets of processes.

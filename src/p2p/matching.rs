@@ -1,0 +1,1 @@
+//! Matching: the posted and the unexpected queue.

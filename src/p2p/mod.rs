@@ -1,0 +1,2 @@
+//! The point-to-point engine of a rank.
+mod matching;

@@ -1,0 +1,1 @@
+//! Jobs without a launcher: forked ranks, ranks as threads, joined processes.

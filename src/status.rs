@@ -1,0 +1,76 @@
+//! [`Status`]: what a finished receive or probe tells of its message.
+
+use crate::types::{Rank, Tag};
+
+/// The null process: sends and receives with it finish at once and move nothing.
+///
+/// # Standard
+/// MPI 5.0, 3.10; the number is the standard ABI's.
+pub const PROC_NULL: Rank = -3;
+
+/// The tag in the status of a receive from the null process.
+pub(crate) const ANY_TAG: Tag = -2;
+
+/// The source in an empty status.
+const ANY_SOURCE: Rank = -1;
+
+/// Source, tag, size and fate of a message.
+///
+/// # Standard
+/// MPI 5.0, 3.2.5 (the status object) and 3.8.4 (cancelled).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Status {
+    source: Rank,
+    tag: Tag,
+    bytes: u64,
+    cancelled: bool,
+}
+
+impl Status {
+    pub(crate) const fn of_message(source: Rank, tag: Tag, bytes: u64) -> Self {
+        Self { source, tag, bytes, cancelled: false }
+    }
+
+    /// The empty status: of a finished send, or an inactive request.
+    pub(crate) const EMPTY: Self = Self::of_message(ANY_SOURCE, ANY_TAG, 0);
+
+    /// Of a receive from the null process.
+    pub(crate) const NULL_PROCESS: Self = Self::of_message(PROC_NULL, ANY_TAG, 0);
+
+    pub(crate) const CANCELLED: Self = Self { cancelled: true, ..Self::EMPTY };
+
+    /// The sender's rank in the communicator; [`PROC_NULL`] for the null process.
+    #[must_use]
+    pub fn source(&self) -> Rank {
+        self.source
+    }
+
+    /// The message's tag.
+    #[must_use]
+    pub fn tag(&self) -> Tag {
+        self.tag
+    }
+
+    /// The message's size in bytes.
+    #[must_use]
+    pub fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
+    /// The message's size in elements of `T`; `None` if it is no whole number of them.
+    #[must_use]
+    pub fn count<T>(&self) -> Option<usize> {
+        let size = size_of::<T>() as u64;
+        match size {
+            0 => (self.bytes == 0).then_some(0),
+            _ if self.bytes.is_multiple_of(size) => usize::try_from(self.bytes / size).ok(),
+            _ => None,
+        }
+    }
+
+    /// Whether the operation was cancelled instead of finished.
+    #[must_use]
+    pub fn is_cancelled(&self) -> bool {
+        self.cancelled
+    }
+}

@@ -1,0 +1,45 @@
+//! Atomics, fences and cells: the only file that names `core::sync::atomic`, `UnsafeCell` or loom.
+//!
+//! Under `--cfg loom` the same names come from loom, so that the protocols in `shm` and the progress
+//! hand-over can be model-checked as they are written.
+
+#[cfg(not(loom))]
+pub(crate) use core::{
+    cell::UnsafeCell,
+    sync::atomic::{AtomicBool, AtomicI32, AtomicU32, AtomicU64, Ordering, compiler_fence, fence},
+};
+
+#[cfg(loom)]
+pub(crate) use loom::sync::atomic::{AtomicBool, AtomicI32, AtomicU32, AtomicU64, Ordering, fence};
+
+/// Loom has no compiler fence: a full one is at least as strong in a model of the FENCE mode.
+#[cfg(loom)]
+pub(crate) fn compiler_fence(order: Ordering) {
+    fence(order);
+}
+
+#[cfg(loom)]
+pub(crate) use core::cell::UnsafeCell;
+
+/// Yields inside a model, spins outside.
+#[inline]
+pub(crate) fn spin_hint() {
+    #[cfg(not(loom))]
+    core::hint::spin_loop();
+    #[cfg(loom)]
+    loom::thread::yield_now();
+}
+
+/// A value on cache lines of its own. 128 bytes: x86-64 prefetches lines in pairs, and big aarch64
+/// cores have lines of that size.
+#[derive(Debug, Default)]
+#[repr(C, align(128))]
+pub(crate) struct CachePadded<T>(pub(crate) T);
+
+impl<T> core::ops::Deref for CachePadded<T> {
+    type Target = T;
+    #[inline]
+    fn deref(&self) -> &T {
+        &self.0
+    }
+}

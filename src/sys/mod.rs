@@ -1,0 +1,1 @@
+//! Every system call: memory, futexes, membarrier, processes, CPUs. Nothing here knows MPI.
