@@ -1,1 +1,9 @@
 //! Every system call: memory, futexes, membarrier, processes, CPUs. Nothing here knows MPI.
+
+pub(crate) mod biased_lock;
+pub(crate) mod cma;
+pub(crate) mod cpus;
+pub(crate) mod futex;
+pub(crate) mod membarrier;
+pub(crate) mod memory;
+pub(crate) mod thread;
