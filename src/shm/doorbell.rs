@@ -215,9 +215,9 @@ mod tests {
     #[test]
     fn disarming_one_ring_leaves_the_others_armed() {
         let bell = on_heap(3, BarrierMode::Fence);
-        [0, 1, 2].map(|sender| bell.set_armed(sender, true));
+        (0..3).for_each(|sender| bell.set_armed(sender, true));
         bell.set_armed(1, false);
-        [0, 1, 2].map(|sender| bell.announce(sender));
+        (0..3).for_each(|sender| bell.announce(sender));
         let mut seen = vec![];
         bell.take_pending(|sender| seen.push(sender));
         assert_eq!(seen, [1]);
