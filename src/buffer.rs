@@ -1,1 +1,324 @@
-//! User memory, reached only through the cursors here.
+//! User memory, reached only through the types here.
+//!
+//! A [`SendBuffer`] or [`ReceiveBuffer`] is a description of memory: base, size, and a type map
+//! unless the bytes are contiguous. Nothing above this layer dereferences a user's pointer.
+//!
+//! The contract, which the layers above keep and every `SAFETY` comment here relies on: *the memory
+//! that a buffer describes stays valid, and a receive buffer unaliased, until the request that holds
+//! the buffer has ended*. Blocking calls end their request before they return; owned requests keep the memory
+//! in a [`Keep`]; scopes end their requests before the borrow does.
+
+use crate::{
+    datatype::{Cursor, Strided},
+    shm::far::Span,
+    sys::cma,
+};
+use std::io;
+
+/// Payload words of a cell.
+pub(crate) const INLINE_WORDS: usize = 5;
+/// Payload bytes that fit into a cell.
+pub(crate) const INLINE_BYTES: u64 = 8 * INLINE_WORDS as u64;
+
+/// Memory that the engine frees when its request ends, because its owner has let go of it.
+pub(crate) struct Keep {
+    parts: (*mut u8, usize, usize),
+    free: unsafe fn((*mut u8, usize, usize)),
+}
+
+// SAFETY: made from `Vec`s of plain data and from owned buffers, whose memory may be freed anywhere.
+unsafe impl Send for Keep {}
+
+impl Keep {
+    /// # Safety
+    /// `free(parts)` must free memory that nobody else frees, on any thread.
+    pub(crate) unsafe fn new(
+        parts: (*mut u8, usize, usize),
+        free: unsafe fn((*mut u8, usize, usize)),
+    ) -> Self {
+        Self { parts, free }
+    }
+}
+
+impl Drop for Keep {
+    fn drop(&mut self) {
+        // SAFETY: `new`'s caller vouches for it, and drop runs once.
+        unsafe { (self.free)(self.parts) };
+    }
+}
+
+unsafe fn free_vec((start, len, capacity): (*mut u8, usize, usize)) {
+    // SAFETY: the parts are those of a Vec<u8>.
+    drop(unsafe { Vec::from_raw_parts(start, len, capacity) });
+}
+
+/// Memory that is sent from.
+pub(crate) struct SendBuffer {
+    base: *const u8,
+    bytes: u64,
+    cursor: Option<Box<Cursor>>,
+    keep: Option<Keep>,
+}
+
+// SAFETY: the contract above holds on whatever thread the request ends.
+unsafe impl Send for SendBuffer {}
+
+/// Memory that is received into.
+pub(crate) struct ReceiveBuffer {
+    base: *mut u8,
+    bytes: u64,
+    cursor: Option<Box<Cursor>>,
+    keep: Option<Keep>,
+    /// The memory is gone: what comes in is dropped.
+    is_gone: bool,
+}
+
+// SAFETY: as for `SendBuffer`.
+unsafe impl Send for ReceiveBuffer {}
+
+impl SendBuffer {
+    #[inline]
+    pub(crate) fn contiguous(base: *const u8, bytes: u64) -> Self {
+        Self { base, bytes, cursor: None, keep: None }
+    }
+
+    /// Elements described by a type map, from the address that displacement 0 means.
+    pub(crate) fn mapped(base: *const u8, cursor: Cursor) -> Self {
+        Self { base, bytes: cursor.total(), cursor: Some(Box::new(cursor)), keep: None }
+    }
+
+    /// Bytes of the buffer's own.
+    pub(crate) fn owned(bytes: Vec<u8>) -> Self {
+        let mut bytes = std::mem::ManuallyDrop::new(bytes);
+        let parts = (bytes.as_mut_ptr(), bytes.len(), bytes.capacity());
+        // SAFETY: the vector is forgotten, so that only the keep frees it.
+        let keep = unsafe { Keep::new(parts, free_vec) };
+        Self { base: parts.0, bytes: parts.1 as u64, cursor: None, keep: Some(keep) }
+    }
+
+    #[inline]
+    pub(crate) fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
+    #[inline]
+    pub(crate) fn is_contiguous(&self) -> bool {
+        self.cursor.is_none()
+    }
+
+    /// Where the bytes lie, for a peer that can read them in place.
+    pub(crate) fn address(&self) -> Option<u64> {
+        self.is_contiguous().then_some(self.base as u64)
+    }
+
+    /// The memory's owner lets go of it: the buffer frees it.
+    pub(crate) fn keep(&mut self, keep: Keep) {
+        self.keep = Some(keep);
+    }
+
+    /// A buffer of its own with the same bytes.
+    pub(crate) fn to_owned(&mut self) -> Self {
+        Self::owned(self.to_vec())
+    }
+
+    /// The bytes, packed.
+    pub(crate) fn to_vec(&mut self) -> Vec<u8> {
+        let len = usize::try_from(self.bytes).expect("memory that exists has a usize length");
+        let mut bytes = Vec::with_capacity(len);
+        // SAFETY: the vector has room for `len` bytes.
+        unsafe { self.copy_out(0, bytes.as_mut_ptr(), len) };
+        // SAFETY: `copy_out` has written all of them.
+        unsafe { bytes.set_len(len) };
+        bytes
+    }
+
+    /// The whole of a message of at most [`INLINE_BYTES`], in words.
+    #[inline]
+    pub(crate) fn inline_words(&mut self) -> [u64; INLINE_WORDS] {
+        debug_assert!(self.bytes <= INLINE_BYTES);
+        let mut words = [0; INLINE_WORDS];
+        if self.is_contiguous() && self.bytes == 8 {
+            // SAFETY: 8 bytes are readable, by the contract.
+            words[0] = unsafe { self.base.cast::<u64>().read_unaligned() };
+        } else {
+            // SAFETY: the words hold INLINE_BYTES, and `bytes` is no more.
+            unsafe { self.copy_out(0, words.as_mut_ptr().cast(), self.bytes as usize) };
+        }
+        words
+    }
+
+    /// Packs the bytes from `offset` into a block, as many as the span holds.
+    pub(crate) fn pack(&mut self, offset: u64, span: Span<'_>) {
+        debug_assert!(offset + span.len() as u64 <= self.bytes);
+        // SAFETY: the span lies in the segment, and this rank owns the block until it publishes it.
+        unsafe { self.copy_out(offset, span.as_ptr(), span.len()) };
+    }
+
+    /// # Safety
+    /// `to` must be valid for writes of `len` bytes, and `offset + len` at most `bytes`.
+    #[inline]
+    unsafe fn copy_out(&mut self, offset: u64, to: *mut u8, len: usize) {
+        let base = self.base;
+        match &mut self.cursor {
+            // SAFETY: readable by the contract, writable by the caller.
+            None => unsafe { base.add(offset as usize).copy_to_nonoverlapping(to, len) },
+            Some(cursor) => {
+                let mut to = to;
+                each_run(cursor, offset, len, |displacement, len| {
+                    // SAFETY: the type map describes memory that is readable by the contract.
+                    let from = unsafe { base.offset(displacement) };
+                    // SAFETY: runs add up to the caller's `len`.
+                    unsafe { from.copy_to_nonoverlapping(to, len) };
+                    // SAFETY: at most one past the end.
+                    to = unsafe { to.add(len) };
+                });
+            }
+        }
+    }
+}
+
+impl ReceiveBuffer {
+    #[inline]
+    pub(crate) fn contiguous(base: *mut u8, bytes: u64) -> Self {
+        Self { base, bytes, cursor: None, keep: None, is_gone: false }
+    }
+
+    /// Elements described by a type map, from the address that displacement 0 means.
+    pub(crate) fn mapped(base: *mut u8, cursor: Cursor) -> Self {
+        let bytes = cursor.total();
+        Self { base, bytes, cursor: Some(Box::new(cursor)), keep: None, is_gone: false }
+    }
+
+    /// Room for `bytes` bytes that nobody will read.
+    pub(crate) fn discarding(bytes: u64) -> Self {
+        Self { is_gone: true, ..Self::contiguous(std::ptr::NonNull::dangling().as_ptr(), bytes) }
+    }
+
+    /// The memory goes away: from now on what comes in is dropped.
+    pub(crate) fn discard(&mut self) {
+        *self = Self::discarding(self.bytes);
+    }
+
+    /// Whether what comes in is dropped.
+    pub(crate) fn is_gone(&self) -> bool {
+        self.is_gone
+    }
+
+    /// How many bytes fit.
+    #[inline]
+    pub(crate) fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
+    #[inline]
+    pub(crate) fn is_contiguous(&self) -> bool {
+        self.cursor.is_none()
+    }
+
+    /// The memory's owner lets go of it: the buffer frees it.
+    pub(crate) fn keep(&mut self, keep: Keep) {
+        self.keep = Some(keep);
+    }
+
+    /// Stores a message that came in a cell. The caller has checked that it fits.
+    #[inline]
+    pub(crate) fn store_words(&mut self, words: &[u64; INLINE_WORDS], len: u64) {
+        debug_assert!(len <= self.bytes && len <= INLINE_BYTES);
+        if self.is_contiguous() && len == 8 && !self.is_gone {
+            // SAFETY: 8 bytes are writable, by the contract and the caller's check.
+            unsafe { self.base.cast::<u64>().write_unaligned(words[0]) };
+        } else {
+            // SAFETY: `len` is at most the words' size.
+            unsafe { self.copy_in(0, words.as_ptr().cast(), len as usize) };
+        }
+    }
+
+    /// Unpacks a block's bytes to `offset`. The caller has checked that they fit.
+    pub(crate) fn unpack(&mut self, offset: u64, span: Span<'_>) {
+        // SAFETY: the span lies in the segment.
+        unsafe { self.copy_in(offset, span.as_ptr(), span.len()) };
+    }
+
+    /// As [`Self::unpack`], from memory of this process.
+    pub(crate) fn unpack_bytes(&mut self, offset: u64, bytes: &[u8]) {
+        // SAFETY: a slice is readable.
+        unsafe { self.copy_in(offset, bytes.as_ptr(), bytes.len()) };
+    }
+
+    /// Copies a message to this rank itself. The caller has checked that it fits.
+    pub(crate) fn copy_from(&mut self, from: &mut SendBuffer) {
+        match from.cursor {
+            None => {
+                let (base, len) = (from.base, from.bytes as usize);
+                // SAFETY: readable by the contract.
+                unsafe { self.copy_in(0, base, len) };
+            }
+            Some(_) => self.unpack_bytes(0, &from.to_vec()),
+        }
+    }
+
+    /// Reads `len` bytes at `remote` in process `pid` to `offset`; how many arrived.
+    pub(crate) fn read_process(&mut self, offset: u64, pid: i32, remote: u64, len: usize) -> io::Result<usize> {
+        debug_assert!(self.is_contiguous() && offset + len as u64 <= self.bytes);
+        // SAFETY: inside the buffer, by the caller's check; writable by the contract.
+        let to = unsafe { self.base.add(offset as usize) };
+        // SAFETY: as above.
+        unsafe { cma::read(pid, remote, to, len) }
+    }
+
+    /// # Safety
+    /// `from` must be valid for reads of `len` bytes.
+    #[inline]
+    unsafe fn copy_in(&mut self, offset: u64, from: *const u8, len: usize) {
+        assert!(offset + len as u64 <= self.bytes, "callers check that a message fits");
+        if self.is_gone {
+            return;
+        }
+        let base = self.base;
+        match &mut self.cursor {
+            // A message to oneself may overlap its source in a wrong program: hence `copy`.
+            // SAFETY: inside the buffer; writable by the contract.
+            None => unsafe { base.add(offset as usize).copy_from(from, len) },
+            Some(cursor) => {
+                let mut from = from;
+                each_run(cursor, offset, len, |displacement, len| {
+                    // SAFETY: the type map describes memory that is writable by the contract.
+                    let to = unsafe { base.offset(displacement) };
+                    // SAFETY: runs add up to the caller's `len`.
+                    unsafe { to.copy_from(from, len) };
+                    // SAFETY: at most one past the end.
+                    from = unsafe { from.add(len) };
+                });
+            }
+        }
+    }
+}
+
+/// Calls `each` with (displacement, length) of the contiguous runs that hold bytes `offset` to
+/// `offset + len` of a message.
+fn each_run(cursor: &mut Cursor, offset: u64, len: usize, mut each: impl FnMut(isize, usize)) {
+    if cursor.position() != offset {
+        cursor.seek(offset);
+    }
+    let mut left = len as u64;
+    while left > 0 {
+        let Some(runs) = cursor.next_strided(left) else { return };
+        let Strided { displacement, len, stride, times } = runs;
+        for time in 0..times {
+            each((displacement + time as i64 * stride) as isize, len as usize);
+        }
+        left -= len * times;
+    }
+}
+
+/// Appends a block's bytes to a vector.
+pub(crate) fn append(to: &mut Vec<u8>, span: Span<'_>) {
+    to.reserve(span.len());
+    let len = to.len();
+    // SAFETY: the vector has room for the span behind its end.
+    let end = unsafe { to.as_mut_ptr().add(len) };
+    // SAFETY: the span lies in the segment, the room is this vector's.
+    unsafe { end.copy_from_nonoverlapping(span.as_ptr(), span.len()) };
+    // SAFETY: the bytes up to there are written.
+    unsafe { to.set_len(len + span.len()) };
+}

@@ -1,2 +1,288 @@
-//! The point-to-point engine of a rank.
-mod matching;
+//! The point-to-point engine of a rank: matching, progress and everything that moves a message.
+//!
+//! Reading order: [`packet`] (what a cell means), [`peers`] (the table of peers), [`matching`],
+//! [`request`], [`send`], [`arrive`] (what packets do), [`rendezvous`], [`receive`], [`probe`],
+//! [`progress`] (the only event loop), [`credit`] and [`cycle`] (flow control).
+//!
+//! The engine knows context ids and peer ids, never a communicator. It may be entered by any number
+//! of threads; its state, [`Core`], is behind one biased lock.
+
+mod arrive;
+mod credit;
+mod cycle;
+pub(crate) mod matching;
+mod packet;
+mod peers;
+mod probe;
+pub(crate) mod progress;
+mod receive;
+mod rendezvous;
+mod request;
+mod send;
+
+pub(crate) use credit::CreditLimits;
+pub(crate) use probe::MessageId;
+pub(crate) use progress::Until;
+pub(crate) use request::{Mode, RequestId};
+
+use crate::{
+    error::{Error, ErrorClass, Result},
+    shm::{
+        doorbell::{BarrierMode, Doorbell},
+        pool::{Blocks, Pool},
+        segment::Segment,
+        slot::Published,
+    },
+    status::Status,
+    sync::{AtomicBool, AtomicU32, Ordering},
+    sys::biased_lock::{BiasedLock, Guard},
+    types::{PeerId, RANKS_MAX},
+};
+use arrive::Arrived;
+use matching::{PostedQueue, UnexpectedQueue};
+use peers::Peer;
+use probe::Messages;
+use progress::Role;
+use request::{Requests, inactive};
+use std::sync::Arc;
+
+/// What an engine is told when it is made.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Config {
+    /// Who pays for the barrier between publishing and looking for sleepers; one for the job.
+    pub(crate) mode: BarrierMode,
+    /// The ranks fit the CPUs: a rank that waits may spin.
+    pub(crate) may_spin: bool,
+    pub(crate) credit: CreditLimits,
+    /// The largest message that is sent without being asked for.
+    pub(crate) eager_bytes: u64,
+    /// Generations of blocks start here: 0, or just below the wrap in tests.
+    pub(crate) first_generation: u32,
+}
+
+impl Config {
+    pub(crate) fn new(mode: BarrierMode) -> Self {
+        Self {
+            mode,
+            may_spin: mode == BarrierMode::Membarrier,
+            credit: CreditLimits::default(),
+            eager_bytes: send::EAGER_BYTES,
+            first_generation: 0,
+        }
+    }
+}
+
+/// All state of a rank.
+pub(crate) struct Engine {
+    core: BiasedLock<Core>,
+    me: PeerId,
+    ranks: u32,
+    may_spin: bool,
+    bell: Doorbell,
+    published: Published,
+    segment: Arc<Segment>,
+    /// Set in a child made by fork: it is no rank.
+    is_inert: Arc<AtomicBool>,
+    /// Time-outs of sleeps that found work: a lost wake-up. Tests expect none.
+    rescues: AtomicU32,
+}
+
+/// What the lock protects.
+pub(crate) struct Core {
+    me: PeerId,
+    config: Config,
+    segment: Arc<Segment>,
+    peers: Box<[Peer]>,
+    posted: PostedQueue<RequestId>,
+    unexpected: UnexpectedQueue<Arrived>,
+    messages: Messages,
+    requests: Requests,
+    pool: Pool,
+    /// This rank's own blocks.
+    blocks: Blocks,
+    bell: Doorbell,
+    /// Peers whose rings are polled.
+    armed: Vec<PeerId>,
+    /// Peers whose rings were polled once and have been silent: looked at now and then, and before
+    /// every sleep.
+    disarmed: Vec<PeerId>,
+    /// Peers with something queued.
+    backlog: Vec<PeerId>,
+    /// Receives that read the data where it lies.
+    pulls: Vec<RequestId>,
+    role: Role,
+    ticks: u32,
+    polls: u64,
+}
+
+impl Engine {
+    /// The engine of rank `me` over a segment that all ranks have attached to.
+    pub(crate) fn new(segment: &Arc<Segment>, me: PeerId, config: Config) -> Self {
+        let ranks = u32::try_from(segment.ranks()).expect("at most RANKS_MAX");
+        debug_assert!(segment.ranks() <= RANKS_MAX);
+        let bell = segment.doorbell(me.index(), config.mode);
+        let peers = (0..ranks).map(|id| Peer::new(segment, me, PeerId(id), &config)).collect();
+        let (blocks, released) = segment.blocks(me.index());
+        let core = Core {
+            me,
+            config,
+            segment: Arc::clone(segment),
+            peers,
+            posted: PostedQueue::new(),
+            unexpected: UnexpectedQueue::new(),
+            messages: Messages::default(),
+            requests: Requests::default(),
+            pool: Pool::new(released, config.first_generation),
+            blocks,
+            bell: bell.clone(),
+            armed: Vec::new(),
+            disarmed: Vec::new(),
+            backlog: Vec::new(),
+            pulls: Vec::new(),
+            role: Role::default(),
+            ticks: 0,
+            polls: 0,
+        };
+        Self {
+            core: BiasedLock::new(core),
+            me,
+            ranks,
+            may_spin: config.may_spin,
+            bell,
+            published: segment.published(me.index()),
+            segment: Arc::clone(segment),
+            is_inert: Arc::new(AtomicBool::new(false)),
+            rescues: AtomicU32::new(0),
+        }
+    }
+
+    #[inline]
+    fn lock(&self) -> Guard<'_, Core> {
+        self.core.lock()
+    }
+
+    pub(crate) fn me(&self) -> PeerId {
+        self.me
+    }
+
+    pub(crate) fn ranks(&self) -> u32 {
+        self.ranks
+    }
+
+    pub(crate) fn segment(&self) -> &Arc<Segment> {
+        &self.segment
+    }
+
+    /// Another rank's doorbell, for whoever has made a word true that it may wait for.
+    pub(crate) fn ring(&self, peer: PeerId) {
+        self.segment.doorbell(peer.index(), self.bell.mode()).ring();
+    }
+
+    /// The flag that a fork handler sets in the child.
+    pub(crate) fn inert_flag(&self) -> Arc<AtomicBool> {
+        Arc::clone(&self.is_inert)
+    }
+
+    /// Whether this process is a child made by fork, and so no rank.
+    #[inline]
+    pub(crate) fn is_inert(&self) -> bool {
+        // Relaxed: set before fork returns in the child, by the only thread that it has.
+        self.is_inert.load(Ordering::Relaxed)
+    }
+
+    /// How often a sleep ended by its time-out although there was work: lost wake-ups.
+    pub(crate) fn rescues(&self) -> u32 {
+        // Relaxed: a statistic.
+        self.rescues.load(Ordering::Relaxed)
+    }
+
+    /// Makes progress, then says whether the operation has ended. Its outcome is fetched by
+    /// [`Self::take_outcome`].
+    pub(crate) fn test(&self, id: RequestId) -> Result<bool> {
+        let mut core = self.lock();
+        if core.requests.is_done(id) {
+            core.role.note_success(&self.published);
+            return Ok(true);
+        }
+        core.poll()?;
+        let is_done = core.requests.is_done(id);
+        drop(core);
+        if !is_done {
+            self.note_failed_test(Until::Request(id))?;
+        }
+        Ok(is_done)
+    }
+
+    /// The outcome of an operation that has ended; the request is no more.
+    pub(crate) fn take_outcome(&self, id: RequestId) -> Result<Status> {
+        self.lock().requests.take_outcome(id).unwrap_or_else(|| Err(inactive()))
+    }
+
+    /// Waits for the operation's end.
+    pub(crate) fn wait(&self, id: RequestId) -> Result<Status> {
+        if let Some(outcome) = self.lock().requests.take_outcome(id) {
+            return outcome;
+        }
+        if let Err(error) = self.wait_until(Until::Request(id)) {
+            self.abandon(id);
+            return Err(error);
+        }
+        self.take_outcome(id)
+    }
+
+    /// The memory of the operation goes away although it has not ended: nothing is waited for. A
+    /// send goes on with a copy, a receive is withdrawn or its data dropped.
+    pub(crate) fn abandon(&self, id: RequestId) {
+        let mut core = self.lock();
+        core.cancel_receive(id);
+        core.requests.abandon(id);
+    }
+
+    /// Nobody will ask for the outcome: a send goes on by itself, and a receive is withdrawn if it
+    /// has not been matched. `keep` is the memory that the operation uses, if it goes on.
+    pub(crate) fn detach(&self, id: RequestId, keep: Option<crate::buffer::Keep>) {
+        let mut core = self.lock();
+        core.cancel_receive(id);
+        core.requests.detach(id, keep);
+    }
+
+    /// Withdraws a receive that has not been matched; it then ends with a cancelled status. Sends
+    /// are not cancelled.
+    pub(crate) fn cancel(&self, id: RequestId) {
+        self.lock().cancel_receive(id);
+    }
+
+    /// Ends what this rank still owes: sends that nobody waits for, and control packets. Does not
+    /// wait for peers beyond that.
+    pub(crate) fn finish_sends(&self) -> Result<()> {
+        self.wait_until(Until::Quiet)
+    }
+
+    /// Makes progress once. For simulations, which never wait.
+    #[cfg(any(test, feature = "internals"))]
+    pub(crate) fn step(&self) -> Result<bool> {
+        self.lock().poll()
+    }
+
+    /// Doubles the credit wherever a cycle of blocked ranks goes through its lack.
+    #[cfg(any(test, feature = "internals"))]
+    pub(crate) fn step_cycle(&self, until: Until<'_>) -> Result<()> {
+        let mut core = self.lock();
+        core.publish_blocked(&self.published, &until);
+        core.look_for_cycle(&self.published)
+    }
+
+    /// What is still held: (requests, unexpected messages, blocks out). Zero when all is well at
+    /// the end.
+    #[cfg(any(test, feature = "internals"))]
+    pub(crate) fn held(&self) -> (usize, usize, usize) {
+        let core = self.lock();
+        (core.requests.in_use(), core.unexpected.len(), core.pool.blocks_out())
+    }
+}
+
+/// The job has ended while this rank was in it.
+#[cold]
+fn job_ended() -> Error {
+    Error::new(ErrorClass::PROC_ABORTED, "the job has ended: another rank failed or called abort")
+}

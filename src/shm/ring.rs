@@ -42,7 +42,7 @@ unsafe impl Words for Cell {}
 #[derive(Debug, Default)]
 #[repr(C, align(64))]
 pub(crate) struct ReceiverLine {
-    /// Cells consumed since the ring's start.
+    /// Cells consumed since the ring's start: untouched memory says none, wherever counters start.
     pub(crate) head: AtomicU64,
     /// Bytes of eager payload whose credit came back.
     pub(crate) eager_returned: AtomicU64,
@@ -71,13 +71,14 @@ fn sequence(position: u64) -> u64 {
 pub(crate) struct Producer {
     cells: Far<Cells>,
     line: Far<ReceiverLine>,
+    start: u64,
     tail: u64,
     head_seen: u64,
 }
 
 impl Producer {
     pub(crate) fn new(cells: Far<Cells>, line: Far<ReceiverLine>, start: u64) -> Self {
-        Self { cells, line, tail: start, head_seen: start }
+        Self { cells, line, start, tail: start, head_seen: start }
     }
 
     /// Whether a cell is free by what is known here, without touching the receiver's line.
@@ -98,7 +99,7 @@ impl Producer {
     #[cold]
     fn refresh(&mut self) -> Result<bool, BadHead> {
         // Acquire: RING_ROOM, pairs with the Release in `Consumer::publish`.
-        let head = self.line.head.load(Ordering::Acquire);
+        let head = self.start.wrapping_add(self.line.head.load(Ordering::Acquire));
         if self.tail.wrapping_sub(head) > CELLS {
             return Err(BadHead { head, tail: self.tail });
         }
@@ -135,13 +136,14 @@ impl Producer {
 pub(crate) struct Consumer {
     cells: Far<Cells>,
     line: Far<ReceiverLine>,
+    start: u64,
     head: u64,
     published: u64,
 }
 
 impl Consumer {
     pub(crate) fn new(cells: Far<Cells>, line: Far<ReceiverLine>, start: u64) -> Self {
-        Self { cells, line, head: start, published: start }
+        Self { cells, line, start, head: start, published: start }
     }
 
     #[inline]
@@ -181,7 +183,7 @@ impl Consumer {
         }
         self.published = self.head;
         // Release: RING_ROOM, pairs with the Acquire in `Producer::refresh`.
-        self.line.head.store(self.head, Ordering::Release);
+        self.line.head.store(self.head - self.start, Ordering::Release);
         true
     }
 
@@ -200,8 +202,6 @@ impl Consumer {
 pub(crate) fn on_heap(start: u64) -> (Producer, Consumer) {
     let cells: Far<Cells> = Far::on_heap(Box::new(core::array::from_fn(|_| Cell::default())));
     let line = Far::on_heap(Box::<ReceiverLine>::default());
-    // Relaxed: before any thread shares the line.
-    line.head.store(start, Ordering::Relaxed);
     (Producer::new(cells.clone(), line.clone(), start), Consumer::new(cells, line, start))
 }
 

@@ -1,0 +1,198 @@
+//! Credit: how much a sender may send that nobody has asked for yet.
+//!
+//! Rings are always drained, so a full ring is no flow control. Eager payload is sent on credit per
+//! pair; without it a send publishes only its envelope and keeps the data. Envelopes have credit of
+//! their own. The receiver gives credit back when a message is matched. Counters are cumulative.
+//!
+//! The limits belong to the sender, who doubles them when a cycle of blocked ranks goes through a
+//! wait for credit: a program that unlimited buffering would finish does finish.
+
+use crate::{
+    shm::ring::ReceiverLine,
+    sync::{AtomicU64, Ordering},
+};
+
+/// How much a pair may have unmatched before a cycle of blocked ranks asks for more.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct CreditLimits {
+    /// Bytes of eager payload, a message's overhead included.
+    pub(crate) eager: u64,
+    /// Envelopes whose data stays with the sender.
+    pub(crate) envelopes: u64,
+}
+
+impl Default for CreditLimits {
+    fn default() -> Self {
+        Self { eager: 512 << 10, envelopes: 1024 }
+    }
+}
+
+/// What an eager message costs besides its bytes: the receiver keeps its envelope.
+const EAGER_OVERHEAD: u64 = 64;
+
+/// What an eager message of `bytes` costs.
+#[inline]
+pub(super) fn eager_cost(bytes: u64) -> u64 {
+    bytes + EAGER_OVERHEAD
+}
+
+/// One kind of credit, as its sender counts it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Spending {
+    spent: u64,
+    returned: u64,
+    limit: u64,
+}
+
+impl Spending {
+    fn new(limit: u64) -> Self {
+        Self { spent: 0, returned: 0, limit }
+    }
+
+    /// Takes `cost` if it is there.
+    #[inline]
+    fn take(&mut self, cost: u64, returned: &AtomicU64) -> bool {
+        if self.outstanding() + cost > self.limit && !self.refresh(cost, returned) {
+            return false;
+        }
+        self.spent += cost;
+        true
+    }
+
+    #[inline]
+    fn outstanding(&self) -> u64 {
+        self.spent - self.returned
+    }
+
+    #[cold]
+    fn refresh(&mut self, cost: u64, returned: &AtomicU64) -> bool {
+        // Relaxed: CREDIT; a count, which orders nothing else.
+        let returned = returned.load(Ordering::Relaxed);
+        // A count that only a scribbling peer can have written is no credit.
+        self.returned = returned.clamp(self.returned, self.spent);
+        self.outstanding() + cost <= self.limit || self.outstanding() == 0
+    }
+
+    fn double(&mut self) {
+        self.limit = self.limit.saturating_mul(2);
+    }
+}
+
+/// Both kinds of credit of a pair, in both directions.
+#[derive(Debug)]
+pub(super) struct Credits {
+    eager: Spending,
+    envelopes: Spending,
+    /// Given back to the peer, but not yet published.
+    eager_back: u64,
+    envelopes_back: u64,
+    eager_published: u64,
+    envelopes_published: u64,
+    /// All ranks of a job start with the same limits.
+    limits: CreditLimits,
+}
+
+impl Credits {
+    pub(super) fn new(limits: CreditLimits) -> Self {
+        Self {
+            limits,
+            eager: Spending::new(limits.eager),
+            envelopes: Spending::new(limits.envelopes),
+            eager_back: 0,
+            envelopes_back: 0,
+            eager_published: 0,
+            envelopes_published: 0,
+        }
+    }
+
+    /// Takes the credit for an eager message of `bytes`, if there is enough.
+    #[inline]
+    pub(super) fn take_eager(&mut self, bytes: u64, line: &ReceiverLine) -> bool {
+        self.eager.take(eager_cost(bytes), &line.eager_returned)
+    }
+
+    /// Takes the credit for an envelope whose data stays here, if there is any.
+    pub(super) fn take_envelope(&mut self, line: &ReceiverLine) -> bool {
+        self.envelopes.take(1, &line.envelopes_returned)
+    }
+
+    /// The peer may send more, because a cycle of blocked ranks goes through its lack of credit.
+    pub(super) fn double(&mut self) {
+        self.eager.double();
+        self.envelopes.double();
+    }
+
+    /// An eager message of `bytes` has been matched. True when so much is unpublished that the
+    /// sender should learn of it.
+    #[inline]
+    pub(super) fn give_back_eager(&mut self, bytes: u64) -> bool {
+        self.eager_back += eager_cost(bytes);
+        self.eager_back - self.eager_published >= self.limits.eager / 4
+    }
+
+    /// An envelope has been matched; true as above.
+    pub(super) fn give_back_envelope(&mut self) -> bool {
+        self.envelopes_back += 1;
+        self.envelopes_back - self.envelopes_published >= self.limits.envelopes / 4
+    }
+
+    /// Tells the sender. False if it knew all.
+    pub(super) fn publish(&mut self, line: &ReceiverLine) -> bool {
+        let is_news =
+            self.eager_back != self.eager_published || self.envelopes_back != self.envelopes_published;
+        if is_news {
+            (self.eager_published, self.envelopes_published) = (self.eager_back, self.envelopes_back);
+            // Relaxed: CREDIT; counts, which order nothing else.
+            line.eager_returned.store(self.eager_back, Ordering::Relaxed);
+            line.envelopes_returned.store(self.envelopes_back, Ordering::Relaxed);
+        }
+        is_news
+    }
+
+    pub(super) fn is_all_published(&self) -> bool {
+        self.eager_back == self.eager_published && self.envelopes_back == self.envelopes_published
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+
+    fn credits() -> Credits {
+        Credits::new(CreditLimits::default())
+    }
+
+    #[test]
+    fn credit_runs_out_and_comes_back_when_published() {
+        let (mut sender, mut receiver, line) = (credits(), credits(), ReceiverLine::default());
+        let mut sent = 0;
+        while sender.take_eager(1000, &line) {
+            sent += 1;
+        }
+        assert_eq!(sent, CreditLimits::default().eager / eager_cost(1000));
+        let _ = receiver.give_back_eager(1000);
+        assert!(!sender.take_eager(1000, &line));
+        assert!(receiver.publish(&line));
+        assert!(!receiver.publish(&line));
+        assert!(sender.take_eager(1000, &line));
+        assert!(!sender.take_eager(1000, &line));
+    }
+
+    #[test]
+    fn doubling_lets_as_much_again_through() {
+        let (mut credits, line) = (credits(), ReceiverLine::default());
+        let count = |credits: &mut Credits| std::iter::repeat(()).take_while(|()| credits.take_envelope(&line)).count();
+        assert_eq!(count(&mut credits) as u64, CreditLimits::default().envelopes);
+        credits.double();
+        assert_eq!(count(&mut credits) as u64, CreditLimits::default().envelopes);
+    }
+
+    #[test]
+    fn a_count_beyond_what_was_spent_is_no_credit() {
+        let (mut credits, line) = (credits(), ReceiverLine::default());
+        while credits.take_envelope(&line) {}
+        line.envelopes_returned.store(u64::MAX, Ordering::SeqCst);
+        let taken = std::iter::repeat(()).take_while(|()| credits.take_envelope(&line)).count();
+        assert_eq!(taken as u64, CreditLimits::default().envelopes);
+    }
+}

@@ -1,0 +1,286 @@
+//! Packets: what a cell means.
+//!
+//! | word | bits | content |
+//! | --- | --- | --- |
+//! | 0 | 32–39 | [`Kind`] |
+//! | 0 | 40–47 | inline payload bytes |
+//! | 0 | 48 | the sender waits until the message is matched |
+//! | 1 | | context id, tag — or the request of the other side |
+//! | 2 | 0–31 | the sender's rank in the communicator |
+//! | 3–7 | | payload, or what the kind needs |
+//!
+//! A packet is read word by word, once, and then checked: a peer that scribbles over the ring can
+//! end the job, not break this process's memory.
+
+use super::request::RequestId;
+use crate::{
+    buffer::{INLINE_BYTES, INLINE_WORDS},
+    envelope::Envelope,
+    error::{Error, Result},
+    shm::{pool::Block, ring::CELL_WORDS},
+    types::ContextId,
+};
+
+/// Words of a cell behind the sequence word.
+pub(super) const WORDS: usize = CELL_WORDS - 1;
+
+/// Packet kinds. 16 and above are reserved for one-sided communication and jobs that grow:
+/// PUT 16, GET 17, ACC 18, CAS 19, LOCK 20, UNLOCK 21, FLUSH 22, ACK 23, REVOKE 24, PART_READY 25,
+/// CONNECT 26.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub(super) enum Kind {
+    /// The whole message, in the cell.
+    Eager = 1,
+    /// A message in one block.
+    InBlock = 2,
+    /// The first piece of an eager message of several.
+    Stream = 3,
+    /// The next piece of the message that the last `Stream` began.
+    Piece = 4,
+    /// Ready to send: an envelope whose data stays with the sender.
+    Rts = 5,
+    /// Clear to send.
+    Cts = 6,
+    /// A piece of a message that was cleared.
+    Data = 7,
+    /// The receiver has what it needs: the send is complete.
+    Fin = 8,
+}
+
+const SYNCHRONOUS: u32 = 1 << 16;
+
+/// The first word's upper half for a plain eager message: what the fast paths write and look for.
+#[inline]
+pub(super) fn eager_head(bytes: u64) -> u32 {
+    Kind::Eager as u32 | (bytes as u32) << 8
+}
+
+/// The size of the message if it is a plain eager one, whole and not synchronous.
+#[inline]
+pub(super) fn plain_eager_bytes(head: u32) -> Option<u64> {
+    let bytes = u64::from(head >> 8 & 0xff);
+    (head & 0xff == Kind::Eager as u32 && head & SYNCHRONOUS == 0 && bytes <= INLINE_BYTES).then_some(bytes)
+}
+
+#[inline]
+pub(super) fn envelope_words(envelope: &Envelope) -> (u64, u64) {
+    let first = u64::from(envelope.context.0) | u64::from(envelope.tag as u32) << 32;
+    (first, u64::from(envelope.source as u32))
+}
+
+/// A cell's contents without the sequence.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Encoded {
+    pub(super) head: u32,
+    pub(super) words: [u64; WORDS],
+    pub(super) used: usize,
+}
+
+/// A packet, decoded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Packet {
+    Eager { envelope: Envelope, synchronous: Option<RequestId>, words: [u64; INLINE_WORDS] },
+    InBlock { envelope: Envelope, synchronous: Option<RequestId>, block: Block },
+    Stream { envelope: Envelope, synchronous: Option<RequestId>, block: Block },
+    Piece { block: Block, bytes: u64 },
+    Rts(Rts),
+    Cts { send: RequestId, receive: RequestId },
+    Data { receive: RequestId, block: Block, bytes: u64, nanos: u64 },
+    Fin { send: RequestId },
+}
+
+/// An envelope whose data stays with the sender until the receiver asks for it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Rts {
+    pub(super) envelope: Envelope,
+    pub(super) send: RequestId,
+    pub(super) place: Place,
+}
+
+/// How a receiver may reach the data by itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Place {
+    /// Not at all: it is not contiguous.
+    Unreachable,
+    /// In the sender's private memory, at this address.
+    Private(u64),
+    /// In the sender's arena, at this offset.
+    Arena(u64),
+}
+
+/// Payload bytes of a synchronous eager message that fit into a cell beside the request.
+pub(super) const SYNCHRONOUS_INLINE_BYTES: u64 = INLINE_BYTES - 8;
+
+impl Packet {
+    pub(super) fn encode(&self) -> Encoded {
+        match *self {
+            Self::Eager { envelope, synchronous, words } => {
+                let mut encoded = with_envelope(Kind::Eager, &envelope, synchronous);
+                encoded.head |= (envelope.bytes as u32) << 8;
+                let last = INLINE_WORDS - usize::from(synchronous.is_some());
+                encoded.words[2..2 + last].copy_from_slice(&words[..last]);
+                encoded
+            }
+            Self::InBlock { envelope, synchronous, block } => {
+                with_block(Kind::InBlock, &envelope, synchronous, block)
+            }
+            Self::Stream { envelope, synchronous, block } => {
+                with_block(Kind::Stream, &envelope, synchronous, block)
+            }
+            Self::Piece { block, bytes } => plain(Kind::Piece, [0, 0, block.to_word(), bytes, 0]),
+            Self::Rts(Rts { envelope, send, place }) => {
+                let mut encoded = with_envelope(Kind::Rts, &envelope, Some(send));
+                let (kind, at) = match place {
+                    Place::Unreachable => (0, 0),
+                    Place::Private(address) => (1, address),
+                    Place::Arena(offset) => (2, offset),
+                };
+                encoded.words[2..5].copy_from_slice(&[envelope.bytes, kind, at]);
+                encoded
+            }
+            Self::Cts { send, receive } => plain(Kind::Cts, [send.to_word(), 0, receive.to_word(), 0, 0]),
+            Self::Data { receive, block, bytes, nanos } => {
+                plain(Kind::Data, [receive.to_word(), 0, block.to_word(), bytes, nanos])
+            }
+            Self::Fin { send } => plain(Kind::Fin, [send.to_word(), 0, 0, 0, 0]),
+        }
+    }
+
+    /// Errs for anything that no correct sender writes.
+    pub(super) fn decode(head: u32, words: &[u64; WORDS]) -> Result<Self> {
+        let inline = u64::from(head >> 8 & 0xff);
+        let envelope = |bytes| Envelope {
+            context: ContextId(words[0] as u32),
+            source: words[1] as u32 as i32,
+            tag: (words[0] >> 32) as u32 as i32,
+            bytes,
+        };
+        let synchronous = (head & SYNCHRONOUS != 0).then(|| RequestId::from_word(words[6]));
+        let block = Block::from_word(words[2]);
+        let packet = match head as u8 {
+            1 if inline <= INLINE_BYTES => {
+                let mut payload = [0; INLINE_WORDS];
+                payload.copy_from_slice(&words[2..]);
+                Self::Eager { envelope: envelope(inline), synchronous, words: payload }
+            }
+            2 => Self::InBlock { envelope: envelope(words[3]), synchronous, block },
+            3 => Self::Stream { envelope: envelope(words[3]), synchronous, block },
+            4 => Self::Piece { block, bytes: words[3] },
+            5 => {
+                let place = match words[3] {
+                    0 => Place::Unreachable,
+                    1 => Place::Private(words[4]),
+                    2 => Place::Arena(words[4]),
+                    other => return Err(Error::corrupt(format!("an RTS with data at place {other}"))),
+                };
+                Self::Rts(Rts { envelope: envelope(words[2]), send: RequestId::from_word(words[6]), place })
+            }
+            6 => {
+                Self::Cts { send: RequestId::from_word(words[0]), receive: RequestId::from_word(words[2]) }
+            }
+            7 => Self::Data {
+                receive: RequestId::from_word(words[0]),
+                block,
+                bytes: words[3],
+                nanos: words[4],
+            },
+            8 => Self::Fin { send: RequestId::from_word(words[0]) },
+            kind => return Err(Error::corrupt(format!("a packet of kind {kind} with {inline} inline bytes"))),
+        };
+        Ok(packet)
+    }
+}
+
+fn with_envelope(kind: Kind, envelope: &Envelope, request: Option<RequestId>) -> Encoded {
+    let (first, second) = envelope_words(envelope);
+    let mut encoded = plain(kind, [first, second, 0, 0, 0]);
+    encoded.used = WORDS;
+    if let Some(request) = request {
+        encoded.head |= SYNCHRONOUS;
+        encoded.words[6] = request.to_word();
+    }
+    encoded
+}
+
+fn with_block(kind: Kind, envelope: &Envelope, request: Option<RequestId>, block: Block) -> Encoded {
+    let mut encoded = with_envelope(kind, envelope, request);
+    encoded.words[2] = block.to_word();
+    encoded.words[3] = envelope.bytes;
+    encoded
+}
+
+fn plain(kind: Kind, first: [u64; 5]) -> Encoded {
+    let mut words = [0; WORDS];
+    words[..5].copy_from_slice(&first);
+    Encoded { head: kind as u32, words, used: 5 }
+}
+
+/// Decodes anything without a panic, and what it accepts comes out the same again.
+#[cfg(any(test, fuzzing))]
+pub(crate) fn fuzz(data: &[u8]) {
+    let mut bytes = [0; 4 + 8 * WORDS];
+    let len = data.len().min(bytes.len());
+    bytes[..len].copy_from_slice(&data[..len]);
+    let (head, rest) = bytes.split_at(4);
+    let head = u32::from_le_bytes(head.try_into().expect("four bytes"));
+    let mut words = [0; WORDS];
+    for (word, bytes) in words.iter_mut().zip(rest.chunks_exact(8)) {
+        *word = u64::from_le_bytes(bytes.try_into().expect("eight bytes"));
+    }
+    if let Ok(packet) = Packet::decode(head, &words) {
+        let Encoded { head, words, .. } = packet.encode();
+        assert_eq!(Packet::decode(head, &words).expect("own encoding decodes"), packet);
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_packet_survives_its_cell() {
+        let envelope = Envelope { context: ContextId(7), source: 3, tag: i32::MAX, bytes: 24 };
+        let request = RequestId { index: 5, generation: u32::MAX };
+        let block = Block { index: 9, generation: 1 << 31 };
+        let packets = [
+            Packet::Eager { envelope, synchronous: None, words: [1, 2, 3, 0, 0] },
+            Packet::Eager { envelope, synchronous: Some(request), words: [1, 2, 3, 0, request.to_word()] },
+            Packet::InBlock { envelope, synchronous: Some(request), block },
+            Packet::Stream { envelope, synchronous: None, block },
+            Packet::Piece { block, bytes: 17 },
+            Packet::Rts(Rts { envelope, send: request, place: Place::Private(u64::MAX) }),
+            Packet::Rts(Rts { envelope, send: request, place: Place::Arena(4096) }),
+            Packet::Rts(Rts { envelope, send: request, place: Place::Unreachable }),
+            Packet::Cts { send: request, receive: request },
+            Packet::Data { receive: request, block, bytes: 1 << 17, nanos: 5 },
+            Packet::Fin { send: request },
+        ];
+        for packet in packets {
+            let Encoded { head, words, .. } = packet.encode();
+            assert_eq!(Packet::decode(head, &words).unwrap(), packet);
+        }
+    }
+
+    #[test]
+    fn only_a_plain_eager_message_takes_the_fast_path() {
+        assert_eq!(plain_eager_bytes(eager_head(40)), Some(40));
+        assert_eq!(plain_eager_bytes(eager_head(41)), None);
+        assert_eq!(plain_eager_bytes(eager_head(8) | SYNCHRONOUS), None);
+        assert_eq!(plain_eager_bytes(Kind::Rts as u32), None);
+    }
+
+    #[test]
+    fn random_cells_never_panic() {
+        let mut state = 1u64;
+        for _ in 0..100_000 {
+            let bytes: Vec<u8> = (0..60)
+                .map(|_| {
+                    state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+                    (state >> 33) as u8
+                })
+                .collect();
+            fuzz(&bytes);
+        }
+    }
+}

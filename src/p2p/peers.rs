@@ -1,0 +1,117 @@
+//! The table of peers: what a rank has for every rank that it may talk to.
+//!
+//! Only [`Peer::new`] knows where a peer's words lie; everything else goes by [`PeerId`].
+
+use super::{
+    Config,
+    arrive::StreamTarget,
+    credit::Credits,
+    packet::{Encoded, Packet},
+    request::RequestId,
+};
+use crate::{
+    error::{Error, Result},
+    shm::{
+        doorbell::Doorbell,
+        pool::Blocks,
+        ring::{Consumer, Producer},
+        segment::Segment,
+        slot::Published,
+    },
+    types::PeerId,
+};
+use std::{collections::VecDeque, sync::Arc};
+
+/// How a peer is reached.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Link {
+    Ring,
+    /// This rank itself: messages go through matching only.
+    ToSelf,
+}
+
+pub(super) struct Peer {
+    /// The fast word: the link is a ring and nothing is queued to the peer. The fast paths test
+    /// nothing else about it.
+    pub(super) is_fast: bool,
+    /// The receiver polls this peer's ring.
+    pub(super) is_armed: bool,
+    /// The peer is in the engine's list of peers with a backlog.
+    pub(super) is_backlogged: bool,
+    pub(super) link: Link,
+    pub(super) producer: Producer,
+    pub(super) consumer: Consumer,
+    pub(super) bell: Doorbell,
+    pub(super) credits: Credits,
+    /// The peer's blocks, which its packets name.
+    pub(super) blocks: Blocks,
+    pub(super) published: Published,
+    /// Polls of the ring since its last packet.
+    pub(super) silent_polls: u32,
+    /// Bytes of the peer's blocks that lie in the unexpected queue.
+    pub(super) held_bytes: u64,
+    /// Where the next piece of an eager message of several goes.
+    pub(super) stream: Option<StreamTarget>,
+    /// Control packets that found no room. They go first: they free what others wait for. Bounded
+    /// by the requests in flight on both sides.
+    pub(super) control: VecDeque<Packet>,
+    /// Sends that are not all published, in program order.
+    pub(super) sends: VecDeque<RequestId>,
+    /// Sends that the peer has cleared. They have been matched: no order binds them.
+    pub(super) bulk: VecDeque<RequestId>,
+}
+
+impl Peer {
+    pub(super) fn new(segment: &Arc<Segment>, me: PeerId, id: PeerId, config: &Config) -> Self {
+        let start = segment.counters_start();
+        let (out_cells, out_line) = segment.ring(id.index(), me.index());
+        let (in_cells, in_line) = segment.ring(me.index(), id.index());
+        let link = if id == me { Link::ToSelf } else { Link::Ring };
+        Self {
+            is_fast: link == Link::Ring,
+            is_armed: false,
+            is_backlogged: false,
+            link,
+            producer: Producer::new(out_cells, out_line, start),
+            consumer: Consumer::new(in_cells, in_line, start),
+            bell: segment.doorbell(id.index(), config.mode),
+            credits: Credits::new(config.credit),
+            blocks: segment.blocks(id.index()).0,
+            published: segment.published(id.index()),
+            silent_polls: 0,
+            held_bytes: 0,
+            stream: None,
+            control: VecDeque::new(),
+            sends: VecDeque::new(),
+            bulk: VecDeque::new(),
+        }
+    }
+
+    /// Whether a cell is free.
+    #[inline]
+    pub(super) fn find_room(&mut self) -> Result<bool> {
+        self.producer.find_room().map_err(|bad| {
+            Error::corrupt(format!("a receiver's head is {}, its sender's tail {}", bad.head, bad.tail))
+        })
+    }
+
+    /// Publishes a packet; only after `find_room` said yes.
+    pub(super) fn push(&mut self, me: PeerId, packet: &Packet) {
+        let Encoded { head, words, used } = packet.encode();
+        self.producer.push(head, &words[..used]);
+        self.bell.announce(me.0);
+    }
+
+    /// Tells the peer what has been consumed: cells and credit. It may be waiting for either.
+    pub(super) fn publish_consumed(&mut self) {
+        let cells = self.consumer.publish();
+        let credit = self.credits.publish(self.consumer.line());
+        if cells || credit {
+            self.bell.ring();
+        }
+    }
+
+    pub(super) fn has_backlog(&self) -> bool {
+        !(self.control.is_empty() && self.sends.is_empty() && self.bulk.is_empty())
+    }
+}

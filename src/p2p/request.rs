@@ -1,0 +1,329 @@
+//! Requests: a slab of operations in flight, named by index and generation.
+
+use super::{
+    matching::PostedId,
+    packet::{Place, Rts},
+};
+use crate::{
+    buffer::{Keep, ReceiveBuffer, SendBuffer},
+    envelope::{Envelope, Pattern},
+    error::{Error, ErrorClass, Result},
+    shm::pool::Block,
+    status::Status,
+    types::PeerId,
+};
+
+/// Names a request. A generation makes an id that has been freed harmless.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct RequestId {
+    pub(super) index: u32,
+    pub(super) generation: u32,
+}
+
+impl RequestId {
+    /// The request of an operation that was complete when its call returned: it needs no slot.
+    pub(crate) const COMPLETE: Self = Self { index: u32::MAX, generation: 0 };
+
+    #[inline]
+    pub(super) fn to_word(self) -> u64 {
+        u64::from(self.generation) << 32 | u64::from(self.index)
+    }
+
+    #[inline]
+    pub(super) fn from_word(word: u64) -> Self {
+        Self { index: word as u32, generation: (word >> 32) as u32 }
+    }
+}
+
+/// Which kind of send: they differ in when the send is complete.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Mode {
+    /// Complete when the buffer may be reused; may wait for the receiver. A ready send is one.
+    Standard,
+    /// Complete when the receive has been matched.
+    Synchronous,
+}
+
+/// The pieces of an eager message: blocks that are all taken before the first is published.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Pieces {
+    blocks: [Option<Block>; Pieces::MAX],
+    len: usize,
+}
+
+impl Pieces {
+    /// The most pieces of an eager message.
+    pub(super) const MAX: usize = 4;
+
+    pub(super) fn push(&mut self, block: Block) {
+        self.blocks[self.len] = Some(block);
+        self.len += 1;
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.len
+    }
+
+    pub(super) fn get(&self, index: usize) -> Option<Block> {
+        self.blocks.get(index).copied().flatten()
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = Block> + '_ {
+        self.blocks.iter().flatten().copied()
+    }
+}
+
+/// A send in flight.
+pub(super) struct SendOperation {
+    pub(super) to: PeerId,
+    pub(super) envelope: Envelope,
+    pub(super) mode: Mode,
+    pub(super) buffer: SendBuffer,
+    pub(super) phase: SendPhase,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub(super) enum SendPhase {
+    /// In the peer's backlog: nothing has been published.
+    Queued,
+    /// At the head of the backlog: some pieces are published, others wait for room.
+    Streaming { pieces: Pieces, next: usize },
+    /// The envelope is published, the data is here: the receiver says how to go on.
+    Announced,
+    /// Cleared to send, `sent` bytes of it are published.
+    Bulk { receive: RequestId, sent: u64 },
+    /// All is published; the receiver will say that it has matched.
+    AwaitMatch,
+    /// To this rank itself, in the unexpected queue.
+    AtSelf,
+}
+
+/// A receive in flight.
+pub(super) struct ReceiveOperation {
+    pub(super) buffer: ReceiveBuffer,
+    pub(super) phase: ReceivePhase,
+}
+
+impl ReceiveOperation {
+    /// Takes the next piece of a matched message; what is left to come, or None if it does not fit.
+    pub(super) fn take_piece(&mut self, bytes: u64, unpack: impl FnOnce(&mut ReceiveBuffer, u64)) -> Option<u64> {
+        let ReceivePhase::Arriving { envelope, arrived, .. } = &mut self.phase else { return None };
+        let left = (envelope.bytes - *arrived).checked_sub(bytes)?;
+        unpack(&mut self.buffer, *arrived);
+        *arrived += bytes;
+        Some(left)
+    }
+}
+
+#[derive(Clone, Copy, Debug)]
+pub(super) enum ReceivePhase {
+    /// In the posted queue; `from` is the peer if the source is specific.
+    Posted { id: PostedId, pattern: Pattern, from: Option<PeerId> },
+    /// Matched; pieces come in, by stream or after a CTS.
+    Arriving { from: PeerId, envelope: Envelope, arrived: u64 },
+    /// Matched; this rank reads the data where it lies.
+    Pulling { from: PeerId, rts: Rts, place: Place, arrived: u64 },
+}
+
+pub(super) enum State {
+    Free,
+    /// Ended, and not yet asked for.
+    Done(Result<Status>),
+    Send(SendOperation),
+    Receive(ReceiveOperation),
+}
+
+struct Slot {
+    generation: u32,
+    /// Nobody will ask for the outcome: the slot is freed when the operation ends.
+    is_detached: bool,
+    /// A send whose data has been copied aside: complete for its user, while the operation goes on.
+    is_buffered: bool,
+    /// A thread sleeps until the operation ends.
+    waiter: Option<u32>,
+    state: State,
+}
+
+/// All requests of a rank.
+#[derive(Default)]
+pub(super) struct Requests {
+    slots: Vec<Slot>,
+    free: Vec<u32>,
+    detached: usize,
+}
+
+/// What became of ending an operation.
+pub(super) struct Ended {
+    /// The thread to wake.
+    pub(super) waiter: Option<u32>,
+}
+
+impl Requests {
+    pub(super) fn insert(&mut self, state: State) -> RequestId {
+        if let Some(index) = self.free.pop() {
+            let slot = &mut self.slots[index as usize];
+            slot.state = state;
+            return RequestId { index, generation: slot.generation };
+        }
+        let index = u32::try_from(self.slots.len()).expect("fewer than 2^32 requests fit into memory");
+        self.slots.push(Slot { generation: 1, is_detached: false, is_buffered: false, waiter: None, state });
+        RequestId { index, generation: 1 }
+    }
+
+    fn slot(&mut self, id: RequestId) -> Option<&mut Slot> {
+        self.slots.get_mut(id.index as usize).filter(|slot| slot.generation == id.generation)
+    }
+
+    pub(super) fn send(&mut self, id: RequestId) -> Option<&mut SendOperation> {
+        match &mut self.slot(id)?.state {
+            State::Send(send) => Some(send),
+            _ => None,
+        }
+    }
+
+    /// Takes a send out while it is worked on; `put_send` brings it back.
+    pub(super) fn take_send(&mut self, id: RequestId) -> Option<SendOperation> {
+        let state = &mut self.slot(id)?.state;
+        match std::mem::replace(state, State::Free) {
+            State::Send(send) => Some(send),
+            other => {
+                *state = other;
+                None
+            }
+        }
+    }
+
+    pub(super) fn put_send(&mut self, id: RequestId, send: SendOperation) {
+        if let Some(slot) = self.slot(id) {
+            slot.state = State::Send(send);
+        }
+    }
+
+    pub(super) fn receive(&mut self, id: RequestId) -> Option<&mut ReceiveOperation> {
+        match &mut self.slot(id)?.state {
+            State::Receive(receive) => Some(receive),
+            _ => None,
+        }
+    }
+
+    pub(super) fn is_done(&mut self, id: RequestId) -> bool {
+        // A request that is no more has ended.
+        self.slot(id).is_none_or(|slot| slot.is_buffered || matches!(slot.state, State::Done(_)))
+    }
+
+    /// Ends an operation; its buffer is let go of.
+    pub(super) fn end(&mut self, id: RequestId, outcome: Result<Status>) -> Ended {
+        let Some(slot) = self.slot(id) else { return Ended { waiter: None } };
+        slot.state = State::Done(outcome);
+        let waiter = slot.waiter.take();
+        if slot.is_detached {
+            self.detached -= 1;
+            self.release(id);
+        }
+        Ended { waiter }
+    }
+
+    /// Takes the outcome of an ended request and frees it.
+    pub(super) fn take_outcome(&mut self, id: RequestId) -> Option<Result<Status>> {
+        if id == RequestId::COMPLETE {
+            return Some(Ok(Status::EMPTY));
+        }
+        let slot = self.slot(id)?;
+        match std::mem::replace(&mut slot.state, State::Free) {
+            State::Done(outcome) => {
+                self.release(id);
+                Some(outcome)
+            }
+            other => {
+                slot.state = other;
+                let is_buffered = slot.is_buffered;
+                is_buffered.then(|| {
+                    self.detach(id, None);
+                    Ok(Status::EMPTY)
+                })
+            }
+        }
+    }
+
+    /// Completes a send for its user by copying the data aside.
+    pub(super) fn buffer(&mut self, id: RequestId) -> Ended {
+        let Some(slot) = self.slot(id) else { return Ended { waiter: None } };
+        if let State::Send(send) = &mut slot.state {
+            send.buffer = send.buffer.to_owned();
+            slot.is_buffered = true;
+        }
+        Ended { waiter: slot.waiter.take() }
+    }
+
+    fn release(&mut self, id: RequestId) {
+        if let Some(slot) = self.slot(id) {
+            slot.generation = slot.generation.wrapping_add(1);
+            slot.is_detached = false;
+            slot.is_buffered = false;
+            slot.waiter = None;
+            slot.state = State::Free;
+            self.free.push(id.index);
+        }
+    }
+
+    /// Nobody will ask for the outcome; `keep` is the operation's memory, if it owns some.
+    pub(super) fn detach(&mut self, id: RequestId, keep: Option<Keep>) {
+        let Some(slot) = self.slot(id) else { return };
+        match &mut slot.state {
+            State::Done(_) | State::Free => return self.release(id),
+            State::Send(send) => keep.into_iter().for_each(|keep| send.buffer.keep(keep)),
+            State::Receive(receive) => keep.into_iter().for_each(|keep| receive.buffer.keep(keep)),
+        }
+        slot.is_detached = true;
+        self.detached += 1;
+    }
+
+    /// The operation's memory goes away: a send gets a copy, what still comes in is dropped.
+    pub(super) fn abandon(&mut self, id: RequestId) {
+        let Some(slot) = self.slot(id) else { return };
+        match &mut slot.state {
+            State::Send(send) => send.buffer = send.buffer.to_owned(),
+            State::Receive(receive) => receive.buffer.discard(),
+            State::Done(_) | State::Free => {}
+        }
+        self.detach(id, None);
+    }
+
+    /// How many operations go on that nobody will ask for.
+    pub(super) fn detached(&self) -> usize {
+        self.detached
+    }
+
+    pub(super) fn set_waiter(&mut self, id: RequestId, waiter: Option<u32>) {
+        if let Some(slot) = self.slot(id) {
+            slot.waiter = waiter;
+        }
+    }
+
+    /// Every send in flight.
+    pub(super) fn sends(&mut self) -> impl Iterator<Item = (RequestId, &mut SendOperation)> {
+        self.slots.iter_mut().enumerate().filter_map(|(index, slot)| match &mut slot.state {
+            State::Send(send) => {
+                Some((RequestId { index: index as u32, generation: slot.generation }, send))
+            }
+            _ => None,
+        })
+    }
+
+    /// How many slots are in use, for tests that expect none to be lost.
+    pub(super) fn in_use(&self) -> usize {
+        self.slots.len() - self.free.len()
+    }
+}
+
+/// A packet named a request that does not exist, or is in another state.
+#[cold]
+pub(super) fn unknown_request(what: &str, id: RequestId) -> Error {
+    Error::corrupt(format!("{what} for request {} of generation {}", id.index, id.generation))
+}
+
+/// A request handle that has been used up.
+#[cold]
+pub(super) fn inactive() -> Error {
+    Error::new(ErrorClass::REQUEST, "the request has ended and its outcome has been taken")
+}
