@@ -13,6 +13,9 @@ mod datatype;
 mod envelope;
 mod error;
 mod group;
+#[cfg(feature = "internals")]
+#[doc(hidden)]
+pub mod internals;
 #[doc(hidden)]
 pub mod launch;
 mod op;

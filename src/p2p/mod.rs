@@ -1,2 +1,2 @@
 //! The point-to-point engine of a rank.
-mod matching;
+pub(crate) mod matching;

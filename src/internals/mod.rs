@@ -1,0 +1,3 @@
+//! What the benches and the fuzz targets reach of the inside. No stability promise.
+
+pub mod matching;
