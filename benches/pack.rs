@@ -2,7 +2,7 @@
 //! and a seek into each.
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use ringmpi::internals::TypeWalk;
+use ringmpi::internals::datatype::TypeWalk;
 use std::hint::black_box;
 
 const COUNT: u64 = 1 << 16;

@@ -258,7 +258,13 @@ impl ReceiveBuffer {
     }
 
     /// Reads `len` bytes at `remote` in process `pid` to `offset`; how many arrived.
-    pub(crate) fn read_process(&mut self, offset: u64, pid: i32, remote: u64, len: usize) -> io::Result<usize> {
+    pub(crate) fn read_process(
+        &mut self,
+        offset: u64,
+        pid: i32,
+        remote: u64,
+        len: usize,
+    ) -> io::Result<usize> {
         debug_assert!(self.is_contiguous() && offset + len as u64 <= self.bytes);
         // SAFETY: inside the buffer, by the caller's check; writable by the contract.
         let to = unsafe { self.base.add(offset as usize) };

@@ -90,7 +90,10 @@ impl Core {
             }
             Packet::Stream { envelope, synchronous, block } => {
                 if !(PIECE_BYTES < envelope.bytes && envelope.bytes <= PIECE_BYTES * Pieces::MAX as u64) {
-                    return Err(Error::corrupt(format!("an eager message of {} bytes in pieces", envelope.bytes)));
+                    return Err(Error::corrupt(format!(
+                        "an eager message of {} bytes in pieces",
+                        envelope.bytes
+                    )));
                 }
                 self.arrive_in_blocks(from, envelope, synchronous, block, PIECE_BYTES)
             }
@@ -161,7 +164,12 @@ impl Core {
     }
 
     /// The receive has been matched with the message: moves what is here of it.
-    pub(super) fn deliver(&mut self, receive: RequestId, envelope: &Envelope, arrived: Arrived) -> Result<()> {
+    pub(super) fn deliver(
+        &mut self,
+        receive: RequestId,
+        envelope: &Envelope,
+        arrived: Arrived,
+    ) -> Result<()> {
         match arrived {
             Arrived::AtSelf { send } => {
                 if let Some(mut operation) = self.requests.take_send(send) {
@@ -299,7 +307,8 @@ impl Core {
             StreamTarget::Nowhere(left) => left.checked_sub(bytes),
             StreamTarget::Receive(receive) => {
                 let operation = self.requests.receive(receive);
-                operation.and_then(|operation| operation.take_piece(bytes, |buffer, at| buffer.unpack(at, span)))
+                operation
+                    .and_then(|operation| operation.take_piece(bytes, |buffer, at| buffer.unpack(at, span)))
             }
             StreamTarget::Unexpected(id) => {
                 let total = self.unexpected.get(id).map(|(envelope, _)| envelope.bytes);
@@ -312,7 +321,9 @@ impl Core {
             }
         };
         let Some(left) = left else {
-            return Err(Error::corrupt(format!("a piece of {bytes} bytes that its eager message has no room for")));
+            return Err(Error::corrupt(format!(
+                "a piece of {bytes} bytes that its eager message has no room for"
+            )));
         };
         let is_held = self.holds_block(target, block);
         let peer = &mut self.peers[from.index()];
@@ -360,7 +371,9 @@ impl Core {
             }
             // A synchronous message of several pieces may be matched while the last ones wait for
             // room: it ends when they are out.
-            Some(operation) if operation.to == from && matches!(operation.phase, SendPhase::Streaming { .. }) => {
+            Some(operation)
+                if operation.to == from && matches!(operation.phase, SendPhase::Streaming { .. }) =>
+            {
                 operation.mode = super::Mode::Standard;
                 Ok(())
             }
@@ -387,7 +400,13 @@ impl Arrived {
     }
 
     /// Takes the next piece; what is left to come, or None if it does not fit.
-    fn take_piece(&mut self, total: u64, block: Block, piece: u64, span: crate::shm::far::Span<'_>) -> Option<u64> {
+    fn take_piece(
+        &mut self,
+        total: u64,
+        block: Block,
+        piece: u64,
+        span: crate::shm::far::Span<'_>,
+    ) -> Option<u64> {
         match self {
             Self::InBlocks { pieces, arrived, .. } if pieces.len() < Pieces::MAX => {
                 // Every piece but the last is whole, so that offsets follow from the index.

@@ -181,7 +181,9 @@ mod tests {
     #[test]
     fn doubling_lets_as_much_again_through() {
         let (mut credits, line) = (credits(), ReceiverLine::default());
-        let count = |credits: &mut Credits| std::iter::repeat(()).take_while(|()| credits.take_envelope(&line)).count();
+        let count = |credits: &mut Credits| {
+            std::iter::repeat(()).take_while(|()| credits.take_envelope(&line)).count()
+        };
         assert_eq!(count(&mut credits) as u64, CreditLimits::default().envelopes);
         credits.double();
         assert_eq!(count(&mut credits) as u64, CreditLimits::default().envelopes);

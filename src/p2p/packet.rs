@@ -176,9 +176,7 @@ impl Packet {
                 };
                 Self::Rts(Rts { envelope: envelope(words[2]), send: RequestId::from_word(words[6]), place })
             }
-            6 => {
-                Self::Cts { send: RequestId::from_word(words[0]), receive: RequestId::from_word(words[2]) }
-            }
+            6 => Self::Cts { send: RequestId::from_word(words[0]), receive: RequestId::from_word(words[2]) },
             7 => Self::Data {
                 receive: RequestId::from_word(words[0]),
                 block,
@@ -186,7 +184,9 @@ impl Packet {
                 nanos: words[4],
             },
             8 => Self::Fin { send: RequestId::from_word(words[0]) },
-            kind => return Err(Error::corrupt(format!("a packet of kind {kind} with {inline} inline bytes"))),
+            kind => {
+                return Err(Error::corrupt(format!("a packet of kind {kind} with {inline} inline bytes")));
+            }
         };
         Ok(packet)
     }

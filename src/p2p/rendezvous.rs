@@ -48,7 +48,12 @@ impl Core {
     }
 
     /// The receiver wants the data.
-    pub(super) fn arrive_clearance(&mut self, from: PeerId, send: RequestId, receive: RequestId) -> Result<()> {
+    pub(super) fn arrive_clearance(
+        &mut self,
+        from: PeerId,
+        send: RequestId,
+        receive: RequestId,
+    ) -> Result<()> {
         match self.requests.send(send) {
             Some(operation) if operation.to == from && matches!(operation.phase, SendPhase::Announced) => {
                 operation.phase = SendPhase::Bulk { receive, sent: 0 };

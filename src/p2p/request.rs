@@ -6,7 +6,7 @@ use super::{
 };
 use crate::{
     buffer::{Keep, ReceiveBuffer, SendBuffer},
-    envelope::{Envelope, Pattern},
+    envelope::Envelope,
     error::{Error, ErrorClass, Result},
     shm::pool::Block,
     status::Status,
@@ -106,7 +106,11 @@ pub(super) struct ReceiveOperation {
 
 impl ReceiveOperation {
     /// Takes the next piece of a matched message; what is left to come, or None if it does not fit.
-    pub(super) fn take_piece(&mut self, bytes: u64, unpack: impl FnOnce(&mut ReceiveBuffer, u64)) -> Option<u64> {
+    pub(super) fn take_piece(
+        &mut self,
+        bytes: u64,
+        unpack: impl FnOnce(&mut ReceiveBuffer, u64),
+    ) -> Option<u64> {
         let ReceivePhase::Arriving { envelope, arrived, .. } = &mut self.phase else { return None };
         let left = (envelope.bytes - *arrived).checked_sub(bytes)?;
         unpack(&mut self.buffer, *arrived);
@@ -118,7 +122,9 @@ impl ReceiveOperation {
 #[derive(Clone, Copy, Debug)]
 pub(super) enum ReceivePhase {
     /// In the posted queue; `from` is the peer if the source is specific.
-    Posted { id: PostedId, pattern: Pattern, from: Option<PeerId> },
+    Posted { id: PostedId, from: Option<PeerId> },
+    /// Matched; what has arrived is about to be moved.
+    Matched,
     /// Matched; pieces come in, by stream or after a CTS.
     Arriving { from: PeerId, envelope: Envelope, arrived: u64 },
     /// Matched; this rank reads the data where it lies.
@@ -303,9 +309,7 @@ impl Requests {
     /// Every send in flight.
     pub(super) fn sends(&mut self) -> impl Iterator<Item = (RequestId, &mut SendOperation)> {
         self.slots.iter_mut().enumerate().filter_map(|(index, slot)| match &mut slot.state {
-            State::Send(send) => {
-                Some((RequestId { index: index as u32, generation: slot.generation }, send))
-            }
+            State::Send(send) => Some((RequestId { index: index as u32, generation: slot.generation }, send)),
             _ => None,
         })
     }

@@ -39,7 +39,13 @@ enum Eager {
 impl Engine {
     /// Sends and waits until the buffer may be reused.
     #[inline]
-    pub(crate) fn send(&self, to: PeerId, envelope: Envelope, mode: Mode, mut buffer: SendBuffer) -> Result<()> {
+    pub(crate) fn send(
+        &self,
+        to: PeerId,
+        envelope: Envelope,
+        mode: Mode,
+        mut buffer: SendBuffer,
+    ) -> Result<()> {
         if mode == Mode::Standard && self.lock().send_inline(to, &envelope, &mut buffer) {
             return Ok(());
         }

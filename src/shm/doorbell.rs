@@ -22,7 +22,7 @@ use crate::{
         membarrier,
     },
 };
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 pub(crate) const AWAKE: u32 = 0;
 pub(crate) const ASLEEP: u32 = 1;
@@ -129,9 +129,26 @@ impl Doorbell {
 
     /// Owner: sleeps until rung, at most `timeout`.
     pub(crate) fn sleep(&self, timeout: Duration) -> Woken {
-        let woken = self.state.wait(ASLEEP, Some(timeout), Scope::Shared);
-        self.stay_awake();
-        woken
+        match self.state.wait(ASLEEP, Some(timeout), Scope::Shared) {
+            // Relaxed: BELL_STATE; a ring that came with the time-out is a ring.
+            Woken::TimedOut if self.state.word.load(Ordering::Relaxed) == ASLEEP => Woken::TimedOut,
+            _ => Woken::MaybeReady,
+        }
+    }
+
+    /// Owner, after a sleep that timed out: whether a ring comes after all.
+    pub(crate) fn is_rung_within(&self, limit: Duration) -> bool {
+        let end = Instant::now() + limit;
+        loop {
+            // Relaxed: BELL_STATE; only whether somebody has rung matters.
+            if self.state.word.load(Ordering::Relaxed) != ASLEEP {
+                return true;
+            }
+            if Instant::now() > end {
+                return false;
+            }
+            std::thread::yield_now();
+        }
     }
 
     /// Owner: takes the announcement back.

@@ -86,6 +86,13 @@ impl<T> BiasedLock<T> {
         false
     }
 
+    /// Whether a second thread has ever entered.
+    #[inline]
+    pub(crate) fn is_shared(&self) -> bool {
+        // Relaxed: a hint.
+        self.revoked.load(Ordering::Relaxed) != 0
+    }
+
     #[cold]
     fn lock_slow(&self) -> Guard<'_, T> {
         self.lock_mutex();

@@ -1,4 +1,4 @@
-//! What benches, fuzz targets and the simulator need of the crate's inside. No stability promise.
+//! Walks over type maps, for benches and fuzzing.
 
 use crate::datatype::{Cursor, TypeMap};
 use crate::error::Result;

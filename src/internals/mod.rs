@@ -1,0 +1,4 @@
+//! What the benches, the fuzz targets and the simulator reach of the inside. No stability promise.
+
+pub mod datatype;
+pub mod matching;

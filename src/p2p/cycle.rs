@@ -1,0 +1,117 @@
+//! Cycles of blocked ranks that go through a wait for credit.
+//!
+//! A sender without credit waits until its receiver matches. If the receiver itself waits for a
+//! message that lies behind, nobody moves, although unlimited buffering would. So a rank that waits
+//! for credit looks, now and then, whether everyone who could end the wait is blocked as well, from
+//! the peer on along what the ranks publish. If so, at two looks with equal epochs, it gives itself
+//! more credit at that peer. A mistake costs memory, not correctness.
+
+use super::{
+    Core, Until,
+    peers::Link,
+    request::{Mode, ReceivePhase, RequestId, SendPhase},
+};
+use crate::{
+    error::Result,
+    shm::slot::{Published, RankState},
+    types::PeerId,
+};
+
+impl Core {
+    /// Who could end the wait.
+    pub(super) fn targets(&mut self, until: &Until<'_>) -> Vec<u32> {
+        match until {
+            Until::Request(id) => self.targets_of_request(*id),
+            Until::Any(ids) => ids.iter().flat_map(|id| self.targets_of_request(*id)).collect(),
+            Until::Quiet => self.requests.sends().map(|(_, send)| send.to.0).collect(),
+            Until::Message(_) | Until::Words { .. } => self.everyone_else(),
+        }
+    }
+
+    fn targets_of_request(&mut self, id: RequestId) -> Vec<u32> {
+        if let Some(send) = self.requests.send(id) {
+            return vec![send.to.0];
+        }
+        match self.requests.receive(id).map(|receive| receive.phase) {
+            Some(ReceivePhase::Posted { from: Some(from), .. }) => vec![from.0],
+            Some(ReceivePhase::Arriving { from, .. } | ReceivePhase::Pulling { from, .. }) => vec![from.0],
+            Some(ReceivePhase::Posted { from: None, .. }) => self.everyone_else(),
+            Some(ReceivePhase::Matched) | None => vec![],
+        }
+    }
+
+    fn everyone_else(&self) -> Vec<u32> {
+        (0..self.peers.len() as u32).filter(|id| *id != self.me.0).collect()
+    }
+
+    /// Whether a send of this rank is held up by credit, so that unlimited buffering would let it
+    /// end.
+    pub(super) fn waits_for_credit(&mut self) -> bool {
+        let eager_bytes = self.config.eager_bytes;
+        self.requests.sends().any(|(_, send)| {
+            let is_eager = send.mode == Mode::Standard && send.envelope.bytes <= eager_bytes;
+            matches!(send.phase, SendPhase::Queued) || is_eager && matches!(send.phase, SendPhase::Announced)
+        })
+    }
+
+    /// Gives this rank more credit wherever a cycle goes through its lack.
+    pub(super) fn look_for_cycle(&mut self, published: &Published) -> Result<()> {
+        let eager_bytes = self.config.eager_bytes;
+        let mut starved: Vec<PeerId> = Vec::new();
+        for (_, send) in self.requests.sends() {
+            if matches!(send.phase, SendPhase::Queued | SendPhase::Announced) && !starved.contains(&send.to) {
+                starved.push(send.to);
+            }
+        }
+        for peer in starved {
+            if self.peers[peer.index()].link == Link::Ring && self.is_everyone_blocked(peer, published) {
+                self.grant(peer, eager_bytes)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn grant(&mut self, peer: PeerId, eager_bytes: u64) -> Result<()> {
+        self.peers[peer.index()].credits.double();
+        let announced: Vec<RequestId> = self
+            .requests
+            .sends()
+            .filter(|(_, send)| send.to == peer && matches!(send.phase, SendPhase::Announced))
+            .filter(|(_, send)| send.mode == Mode::Standard && send.envelope.bytes <= eager_bytes)
+            .map(|(id, _)| id)
+            .collect();
+        for id in announced {
+            if let Some(waiter) = self.requests.buffer(id).waiter {
+                self.role.wake(waiter, &self.bell);
+            }
+        }
+        self.flush(peer).map(drop)
+    }
+
+    /// Whether the peer, and everyone who could end its waiting, and so on, is blocked at two looks.
+    fn is_everyone_blocked(&self, peer: PeerId, published: &Published) -> bool {
+        debug_assert_eq!(published.slot.epoch() % 2, 1, "the looker has published that it is blocked");
+        let mut seen = vec![false; self.peers.len()];
+        seen[self.me.index()] = true;
+        seen[peer.index()] = true;
+        let mut found = vec![peer];
+        let mut epochs = Vec::new();
+        while epochs.len() < found.len() {
+            let rank = found[epochs.len()];
+            let Published { slot, .. } = &self.peers[rank.index()].published;
+            let epoch = slot.epoch();
+            let has_left = slot.state() == RankState::Finalized;
+            if epoch % 2 == 0 && !has_left {
+                return false;
+            }
+            epochs.push(epoch);
+            for other in 0..self.peers.len() as u32 {
+                let is_target = !has_left && self.peers[rank.index()].published.waits_for(other);
+                if is_target && !std::mem::replace(&mut seen[other as usize], true) {
+                    found.push(PeerId(other));
+                }
+            }
+        }
+        found.iter().zip(epochs).all(|(rank, epoch)| self.peers[rank.index()].published.slot.epoch() == epoch)
+    }
+}

@@ -1,0 +1,161 @@
+//! Probes: looking at a message before it is received, and taking it out of matching.
+
+use super::{
+    Core, Engine, Until,
+    arrive::{Arrived, StreamTarget},
+};
+use crate::{
+    buffer::ReceiveBuffer,
+    envelope::{Envelope, Pattern},
+    error::{Error, ErrorClass, Result},
+    status::Status,
+};
+
+/// Names a message that a matched probe has taken out of matching.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct MessageId {
+    index: u32,
+    generation: u32,
+}
+
+/// Messages that matched probes have taken, and that nobody has received yet.
+#[derive(Default)]
+pub(super) struct Messages {
+    slots: Vec<(u32, Option<(Envelope, Arrived)>)>,
+    free: Vec<u32>,
+}
+
+impl Messages {
+    fn insert(&mut self, message: (Envelope, Arrived)) -> MessageId {
+        let index = self.free.pop().unwrap_or_else(|| {
+            self.slots.push((0, None));
+            u32::try_from(self.slots.len() - 1).expect("fewer than 2^32 messages fit into memory")
+        });
+        let (generation, slot) = &mut self.slots[index as usize];
+        *slot = Some(message);
+        MessageId { index, generation: *generation }
+    }
+
+    pub(super) fn get_mut(&mut self, id: MessageId) -> Option<&mut (Envelope, Arrived)> {
+        let (generation, slot) = self.slots.get_mut(id.index as usize)?;
+        slot.as_mut().filter(|_| *generation == id.generation)
+    }
+
+    fn take(&mut self, id: MessageId) -> Option<(Envelope, Arrived)> {
+        let (generation, slot) = self.slots.get_mut(id.index as usize)?;
+        let message = slot.take_if(|_| *generation == id.generation)?;
+        *generation = generation.wrapping_add(1);
+        self.free.push(id.index);
+        Some(message)
+    }
+}
+
+impl Engine {
+    /// Looks for a message without receiving it.
+    pub(crate) fn iprobe(&self, pattern: &Pattern) -> Result<Option<Status>> {
+        let found = self.lock().probe(pattern)?;
+        self.after_probe(pattern, found.is_some())?;
+        Ok(found)
+    }
+
+    /// Waits for a message without receiving it.
+    pub(crate) fn probe(&self, pattern: &Pattern) -> Result<Status> {
+        loop {
+            if let Some(status) = self.lock().probe(pattern)? {
+                return Ok(status);
+            }
+            self.wait_until(Until::Message(pattern))?;
+        }
+    }
+
+    /// Takes a message out of matching, if there is one.
+    pub(crate) fn improbe(&self, pattern: &Pattern) -> Result<Option<(MessageId, Status)>> {
+        let found = self.lock().matched_probe(pattern)?;
+        self.after_probe(pattern, found.is_some())?;
+        Ok(found)
+    }
+
+    /// Waits for a message and takes it out of matching.
+    pub(crate) fn mprobe(&self, pattern: &Pattern) -> Result<(MessageId, Status)> {
+        loop {
+            if let Some(found) = self.lock().matched_probe(pattern)? {
+                return Ok(found);
+            }
+            self.wait_until(Until::Message(pattern))?;
+        }
+    }
+
+    /// Receives a message that a matched probe has taken.
+    pub(crate) fn mreceive(&self, message: MessageId, buffer: ReceiveBuffer) -> Result<Status> {
+        let id = self.imreceive(message, buffer)?;
+        self.wait(id)
+    }
+
+    /// Begins to receive a message that a matched probe has taken.
+    pub(crate) fn imreceive(&self, message: MessageId, buffer: ReceiveBuffer) -> Result<super::RequestId> {
+        let mut core = self.lock();
+        let Some((envelope, arrived)) = core.messages.take(message) else {
+            return Err(Error::new(ErrorClass::REQUEST, "the message has been received already"));
+        };
+        let id = core.insert_matched(buffer);
+        core.deliver(id, &envelope, arrived)?;
+        Ok(id)
+    }
+
+    /// Receives a message and throws it away. Does not wait.
+    pub(crate) fn discard_message(&self, message: MessageId) -> Result<()> {
+        let mut core = self.lock();
+        if let Some((envelope, arrived)) = core.messages.take(message) {
+            let id = core.insert_matched(ReceiveBuffer::discarding(envelope.bytes));
+            core.deliver(id, &envelope, arrived)?;
+            core.requests.detach(id, None);
+        }
+        Ok(())
+    }
+
+    fn after_probe(&self, pattern: &Pattern, has_found: bool) -> Result<()> {
+        if has_found {
+            self.lock().role.note_success(&self.published);
+            return Ok(());
+        }
+        self.note_failed_test(Until::Message(pattern))
+    }
+}
+
+impl Core {
+    fn probe(&mut self, pattern: &Pattern) -> Result<Option<Status>> {
+        let found = match self.unexpected.find(pattern) {
+            Some(id) => Some(id),
+            None => {
+                self.poll()?;
+                self.unexpected.find(pattern)
+            }
+        };
+        Ok(found.and_then(|id| self.unexpected.get(id)).map(|(envelope, _)| status_of(envelope)))
+    }
+
+    fn matched_probe(&mut self, pattern: &Pattern) -> Result<Option<(MessageId, Status)>> {
+        if self.probe(pattern)?.is_none() {
+            return Ok(None);
+        }
+        let Some((envelope, arrived)) = self.unexpected.take(pattern) else { return Ok(None) };
+        self.let_go(&envelope, &arrived);
+        let stream = arrived.stream_from(&envelope);
+        let id = self.messages.insert((envelope, arrived));
+        if let Some(from) = stream {
+            self.peers[from.index()].stream = Some(StreamTarget::Message(id));
+        }
+        Ok(Some((id, status_of(&envelope))))
+    }
+
+    /// The message leaves the unexpected queue: its blocks no longer count as held there.
+    pub(super) fn let_go(&mut self, envelope: &Envelope, arrived: &Arrived) {
+        if let Arrived::InBlocks { from, .. } = arrived {
+            self.peers[from.index()].held_bytes -= envelope.bytes;
+        }
+    }
+}
+
+fn status_of(envelope: &Envelope) -> Status {
+    Status::of_message(envelope.source, envelope.tag, envelope.bytes)
+}
