@@ -31,6 +31,7 @@ mod sys;
 mod types;
 mod world;
 
+pub use buffer::{Owned, Plain};
 pub use error::{Error, ErrorClass, Result, Truncated};
 pub use status::{PROC_NULL, Status};
 pub use types::{Rank, TAG_MAX, Tag};

@@ -9,7 +9,7 @@ use super::{
 use crate::{
     buffer::{INLINE_WORDS, SendBuffer},
     envelope::Envelope,
-    error::{Error, Result, Truncated},
+    error::{Error, ErrorClass, Result, Truncated},
     shm::pool::Block,
     status::Status,
     types::PeerId,
@@ -253,11 +253,14 @@ impl Core {
             return Err(unknown_request("a matched message", receive));
         };
         let room = operation.buffer.bytes();
-        if envelope.bytes <= room {
-            return Ok(&mut operation.buffer);
-        }
         let Envelope { source, tag, bytes: sent, .. } = *envelope;
-        Err(Error::truncated(Truncated { source, tag, sent, room }))
+        if sent > room {
+            return Err(Error::truncated(Truncated { source, tag, sent, room }));
+        }
+        if !sent.is_multiple_of(operation.buffer.unit()) {
+            return Err(broken_element(envelope, operation.buffer.unit()));
+        }
+        Ok(&mut operation.buffer)
     }
 
     pub(super) fn end_receive(&mut self, receive: RequestId, envelope: &Envelope, outcome: Result<()>) {
@@ -431,6 +434,16 @@ impl Arrived {
 /// The sizes of the pieces that hold the first `bytes` bytes of a message.
 fn piece_sizes(bytes: u64) -> impl Iterator<Item = u64> {
     (0..bytes.div_ceil(PIECE_BYTES)).map(move |index| (bytes - index * PIECE_BYTES).min(PIECE_BYTES))
+}
+
+#[cold]
+fn broken_element(envelope: &Envelope, unit: u64) -> Error {
+    let Envelope { source, tag, bytes, .. } = envelope;
+    Error::new(
+        ErrorClass::TYPE,
+        format!("rank {source} sent {bytes} bytes with tag {tag}: no whole number of elements of {unit} bytes"),
+    )
+    .with_help("send and receive the same type")
 }
 
 #[cold]

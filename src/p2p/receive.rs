@@ -85,7 +85,8 @@ impl Core {
             tag: pattern.tag.unwrap_or(tag),
             bytes,
         };
-        let fits = bytes <= buffer.bytes() && buffer.is_contiguous();
+        let is_whole = buffer.unit() == 8 && bytes == 8 || bytes.is_multiple_of(buffer.unit());
+        let fits = bytes <= buffer.bytes() && buffer.is_contiguous() && is_whole;
         if !(fits && envelope_words(&expected) == (first, second)) {
             return Look::Other;
         }

@@ -8,6 +8,11 @@
 //! the buffer has ended*. Blocking calls end their request before they return; owned requests keep the memory
 //! in a [`Keep`]; scopes end their requests before the borrow does.
 
+mod typed;
+
+pub use typed::{Owned, Plain};
+pub(crate) use typed::{Held, any_bits, aside, check, fill, of_aside, of_slice, of_slice_mut};
+
 use crate::{
     datatype::{Cursor, Strided},
     shm::far::Span,
@@ -71,6 +76,8 @@ pub(crate) struct ReceiveBuffer {
     keep: Option<Keep>,
     /// The memory is gone: what comes in is dropped.
     is_gone: bool,
+    /// Bytes of an element: a message that is no whole number of them is refused.
+    unit: u32,
 }
 
 // SAFETY: as for `SendBuffer`.
@@ -180,13 +187,25 @@ impl SendBuffer {
 impl ReceiveBuffer {
     #[inline]
     pub(crate) fn contiguous(base: *mut u8, bytes: u64) -> Self {
-        Self { base, bytes, cursor: None, keep: None, is_gone: false }
+        Self { base, bytes, cursor: None, keep: None, is_gone: false, unit: 1 }
     }
 
     /// Elements described by a type map, from the address that displacement 0 means.
     pub(crate) fn mapped(base: *mut u8, cursor: Cursor) -> Self {
         let bytes = cursor.total();
-        Self { base, bytes, cursor: Some(Box::new(cursor)), keep: None, is_gone: false }
+        Self { base, bytes, cursor: Some(Box::new(cursor)), keep: None, is_gone: false, unit: 1 }
+    }
+
+    /// Only messages of whole elements of `unit` bytes are accepted.
+    #[inline]
+    pub(crate) fn in_units_of(self, unit: usize) -> Self {
+        Self { unit: u32::try_from(unit).unwrap_or(1).max(1), ..self }
+    }
+
+    /// Bytes of an element.
+    #[inline]
+    pub(crate) fn unit(&self) -> u64 {
+        self.unit.into()
     }
 
     /// Room for `bytes` bytes that nobody will read.
