@@ -1,1 +1,9 @@
 //! Memory that ranks share: its layout, the rings, blocks, doorbells and boards in it.
+
+pub(crate) mod doorbell;
+pub(crate) mod far;
+pub(crate) mod layout;
+pub(crate) mod pool;
+pub(crate) mod ring;
+pub(crate) mod segment;
+pub(crate) mod slot;

@@ -13,7 +13,7 @@ use nix::{
 };
 use std::{
     io,
-    os::fd::{AsFd, BorrowedFd, OwnedFd},
+    os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd},
     path::Path,
     time::Duration,
 };
@@ -78,6 +78,14 @@ pub(crate) fn read(fd: impl AsFd, buffer: &mut [u8]) -> Read {
     }
 }
 
+/// How many bytes a pipe holds.
+pub(crate) fn unread(pipe: impl AsFd) -> usize {
+    let mut count: libc::c_int = 0;
+    // SAFETY: `count` is the int that FIONREAD writes.
+    let status = unsafe { libc::ioctl(pipe.as_fd().as_raw_fd(), libc::FIONREAD, &raw mut count) };
+    if status == 0 { usize::try_from(count).unwrap_or(0) } else { 0 }
+}
+
 /// Writes what fits at once; 0 bytes if nothing does.
 pub(crate) fn write(fd: impl AsFd, bytes: &[u8]) -> io::Result<usize> {
     match unistd::write(fd, bytes) {
@@ -129,6 +137,7 @@ mod tests {
         let mut buffer = [0; 8];
         assert_eq!(read(&reader, &mut buffer), Read::Nothing);
         assert_eq!(write(&writer, b"abc").unwrap(), 3);
+        assert_eq!(unread(&reader), 3);
         assert_eq!(read(&reader, &mut buffer), Read::Bytes(3));
         drop(writer);
         assert_eq!(read(&reader, &mut buffer), Read::End);

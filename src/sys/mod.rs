@@ -1,6 +1,13 @@
 //! Every system call: memory, futexes, membarrier, processes, CPUs. Nothing here knows MPI.
 
+pub(crate) mod biased_lock;
+pub(crate) mod cma;
+pub(crate) mod cpus;
 pub(crate) mod fork;
+pub(crate) mod futex;
 pub(crate) mod io;
+pub(crate) mod membarrier;
+pub(crate) mod memory;
 pub(crate) mod process;
 pub(crate) mod signals;
+pub(crate) mod thread;

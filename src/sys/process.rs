@@ -9,8 +9,9 @@ use std::{
     ffi::{CStr, c_char},
     io,
     marker::PhantomData,
+    panic::{AssertUnwindSafe, catch_unwind},
     os::{
-        fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd},
+        fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd},
         unix::process::ExitStatusExt,
     },
     process::ExitStatus,
@@ -56,6 +57,12 @@ pub(crate) fn fork() -> io::Result<Forked> {
 pub(crate) fn exit_now(code: i32) -> ! {
     // SAFETY: no preconditions.
     unsafe { libc::_exit(code) }
+}
+
+/// Runs the rest of a forked child. It never returns into the frames that it shares with its parent,
+/// whose destructors must not run twice; a panic, which has printed its message, gives code 101.
+pub(crate) fn finish_child(body: impl FnOnce() -> i32) -> ! {
+    exit_now(catch_unwind(AssertUnwindSafe(body)).unwrap_or(101))
 }
 
 /// Writes out what C's stdio holds: before a fork, so that children don't print it again, and
@@ -109,8 +116,8 @@ pub(crate) struct Program<'a> {
     pub(crate) stdin: Option<BorrowedFd<'a>>,
     pub(crate) stdout: BorrowedFd<'a>,
     pub(crate) stderr: BorrowedFd<'a>,
-    /// The one other descriptor that stays open.
-    pub(crate) kept: BorrowedFd<'a>,
+    /// The one other descriptor that stays open, under its number.
+    pub(crate) kept: RawFd,
     pub(crate) mask: &'a Mask,
     pub(crate) descriptors: DescriptorLimit,
     /// If the program can't be run, the child writes the error's number here (4 bytes) and ends.
@@ -145,7 +152,7 @@ fn inherit(program: &Program<'_>) -> Result<(), Errno> {
     duplicate(program.stdout, libc::STDOUT_FILENO)?;
     duplicate(program.stderr, libc::STDERR_FILENO)?;
     // SAFETY: clears close-on-exec on an open descriptor.
-    Errno::result(unsafe { libc::fcntl(program.kept.as_raw_fd(), libc::F_SETFD, 0) })?;
+    Errno::result(unsafe { libc::fcntl(program.kept, libc::F_SETFD, 0) })?;
     let limit = libc::rlimit { rlim_cur: program.descriptors.soft, rlim_max: program.descriptors.hard };
     // SAFETY: `limit` is valid for reads.
     Errno::result(unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &raw const limit) })?;

@@ -1,0 +1,285 @@
+//! Blocks: the payload memory of a rank, which only its owner fills and any receiver hands back.
+//!
+//! | word | written by | read by | meaning |
+//! | --- | --- | --- | --- |
+//! | `released[b]` | the receiver that holds block b | owner | generation of the last use that is over |
+//! | the block's bytes | owner, until published in a cell | the receiver that the cell names it to | payload |
+//!
+//! A block is free when `released[b]` equals the generation that its owner gave it last; the cell
+//! carries the generation to the receiver. So nobody writes a word that another may write at the
+//! same time, blocks come back in any order, and a stale hand-back (of a generation before) frees
+//! nothing. Named pair: `POOL_RELEASE`.
+//!
+//! Blocks for eager payload and for bulk transfers are separate: eager blocks may stay in
+//! unexpected queues for ever, and must not starve a transfer that is already matched.
+
+use super::far::{Far, Span};
+use super::segment::Segment;
+use crate::sync::{AtomicU32, Ordering};
+use std::{collections::VecDeque, sync::Arc};
+
+/// A size class of blocks.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Class {
+    pub(crate) block_bytes: usize,
+    pub(crate) blocks: u32,
+    /// Until so many have been used, a fresh block is preferred to one that has come back: the
+    /// caches like a working set of 1 to 2 MiB for bulk, and a small one for the rest.
+    pub(crate) working_set: u32,
+}
+
+/// The classes, smallest blocks first; the last is for bulk only.
+pub(crate) const CLASSES: [Class; 4] = [
+    Class { block_bytes: 256, blocks: 1024, working_set: 16 },
+    Class { block_bytes: 2 << 10, blocks: 512, working_set: 16 },
+    Class { block_bytes: 16 << 10, blocks: 256, working_set: 16 },
+    Class { block_bytes: 128 << 10, blocks: 32, working_set: 16 },
+];
+
+/// The class of bulk pieces.
+pub(crate) const BULK: usize = CLASSES.len() - 1;
+/// The class of the pieces of an eager message that fits no smaller block.
+pub(crate) const EAGER_PIECE: usize = BULK - 1;
+
+/// Blocks of one rank.
+pub(crate) const BLOCKS: u32 = {
+    let mut sum = 0;
+    let mut class = 0;
+    while class < CLASSES.len() {
+        sum += CLASSES[class].blocks;
+        class += 1;
+    }
+    sum
+};
+
+/// Bytes of one rank's blocks.
+pub(crate) const POOL_BYTES: usize = first_byte(CLASSES.len());
+
+/// Where a class's first block starts.
+const fn first_byte(class: usize) -> usize {
+    match class {
+        0 => 0,
+        _ => first_byte(class - 1) + CLASSES[class - 1].block_bytes * CLASSES[class - 1].blocks as usize,
+    }
+}
+
+/// The number of a class's first block.
+const fn first_block(class: usize) -> u32 {
+    match class {
+        0 => 0,
+        _ => first_block(class - 1) + CLASSES[class - 1].blocks,
+    }
+}
+
+/// The class whose blocks hold `bytes` best; `None` above the largest eager block.
+pub(crate) fn eager_class(bytes: u64) -> Option<usize> {
+    (0..BULK).find(|&class| bytes <= CLASSES[class].block_bytes as u64)
+}
+
+/// Where block `index` lies in the pool: (offset, bytes).
+fn place(index: u32) -> Option<(usize, usize)> {
+    let class = (0..CLASSES.len()).find(|&class| index < first_block(class + 1))?;
+    let size = CLASSES[class].block_bytes;
+    Some((first_byte(class) + (index - first_block(class)) as usize * size, size))
+}
+
+/// One use of a block.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Block {
+    pub(crate) index: u32,
+    pub(crate) generation: u32,
+}
+
+impl Block {
+    #[inline]
+    pub(crate) fn to_word(self) -> u64 {
+        u64::from(self.generation) << 32 | u64::from(self.index)
+    }
+
+    #[inline]
+    pub(crate) fn from_word(word: u64) -> Self {
+        Self { index: word as u32, generation: (word >> 32) as u32 }
+    }
+}
+
+/// The owner's side: which blocks are free.
+pub(crate) struct Pool {
+    released: Far<[AtomicU32]>,
+    generations: Box<[u32]>,
+    classes: [ClassState; CLASSES.len()],
+}
+
+#[derive(Default)]
+struct ClassState {
+    /// Blocks that have been used at least once.
+    used: u32,
+    /// Used blocks, the longest ago first.
+    cycle: VecDeque<u32>,
+}
+
+/// Blocks of the cycle that one allocation looks at before it takes a fresh block.
+const LOOKS: usize = 4;
+
+impl Pool {
+    /// `first_generation` lets tests start just below the wrap.
+    pub(crate) fn new(released: Far<[AtomicU32]>, first_generation: u32) -> Self {
+        for word in &*released {
+            // Relaxed: before the owner says that it is attached.
+            word.store(first_generation, Ordering::Relaxed);
+        }
+        Self {
+            released,
+            generations: vec![first_generation; BLOCKS as usize].into(),
+            classes: Default::default(),
+        }
+    }
+
+    /// Takes a free block of the class. None if all are out: the receivers hold them.
+    pub(crate) fn take(&mut self, class: usize) -> Option<Block> {
+        let Class { blocks, working_set, .. } = CLASSES[class];
+        let state = &mut self.classes[class];
+        let grown = state.used >= working_set.min(blocks);
+        let found = match grown {
+            true => self.find_returned(class, LOOKS).or_else(|| self.fresh(class)),
+            false => self.fresh(class),
+        };
+        let index = found.or_else(|| self.find_returned(class, blocks as usize))?;
+        self.classes[class].cycle.push_back(index);
+        let generation = &mut self.generations[index as usize];
+        *generation = generation.wrapping_add(1);
+        Some(Block { index, generation: *generation })
+    }
+
+    fn fresh(&mut self, class: usize) -> Option<u32> {
+        let state = &mut self.classes[class];
+        let index = (state.used < CLASSES[class].blocks).then(|| first_block(class) + state.used)?;
+        state.used += 1;
+        Some(index)
+    }
+
+    /// The block that has been out longest and is back, among the first `looks` of the cycle.
+    fn find_returned(&mut self, class: usize, looks: usize) -> Option<u32> {
+        for _ in 0..looks.min(self.classes[class].cycle.len()) {
+            let index = self.classes[class].cycle.pop_front()?;
+            if self.is_back(index) {
+                return Some(index);
+            }
+            self.classes[class].cycle.push_back(index);
+        }
+        None
+    }
+
+    fn is_back(&self, index: u32) -> bool {
+        // Acquire: POOL_RELEASE, pairs with the Release in `release`: the receiver has read the
+        // block before this rank writes it again.
+        self.released[index as usize].load(Ordering::Acquire) == self.generations[index as usize]
+    }
+
+    /// Gives back a block that was never published.
+    pub(crate) fn put_back(&mut self, block: Block) {
+        release(&self.released, block);
+    }
+
+    /// How many blocks are out, for tests that expect none to be lost.
+    #[cfg(any(test, feature = "internals"))]
+    pub(crate) fn blocks_out(&self) -> usize {
+        self.classes.iter().flat_map(|class| &class.cycle).filter(|&&index| !self.is_back(index)).count()
+    }
+}
+
+/// The receiver hands a block back.
+#[inline]
+pub(crate) fn release(released: &[AtomicU32], block: Block) {
+    // Release: POOL_RELEASE, pairs with the Acquire in `Pool::is_back`.
+    released[block.index as usize].store(block.generation, Ordering::Release);
+}
+
+/// The bytes of one rank's blocks, and its released words, as any rank sees them.
+#[derive(Clone)]
+pub(crate) struct Blocks {
+    segment: Arc<Segment>,
+    offset: usize,
+    released: Far<[AtomicU32]>,
+}
+
+impl Blocks {
+    pub(super) fn new(segment: Arc<Segment>, offset: usize, released: Far<[AtomicU32]>) -> Self {
+        Self { segment, offset, released }
+    }
+
+    /// The first `bytes` bytes of a block. None for a block that does not exist or is smaller: the
+    /// cell that named it is corrupted.
+    #[inline]
+    pub(crate) fn span(&self, block: Block, bytes: u64) -> Option<Span<'_>> {
+        let (start, size) = place(block.index)?;
+        let bytes = usize::try_from(bytes).ok().filter(|&bytes| bytes <= size)?;
+        Some(self.segment.span(self.offset + start, bytes))
+    }
+
+    #[inline]
+    pub(crate) fn release(&self, block: Block) {
+        release(&self.released, block);
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+
+    fn pool(first_generation: u32) -> (Pool, Far<[AtomicU32]>) {
+        let words: Box<[AtomicU32]> = (0..BLOCKS).map(|_| AtomicU32::new(0)).collect();
+        let released = Far::on_heap(words);
+        (Pool::new(released.clone(), first_generation), released)
+    }
+
+    #[test]
+    fn every_block_is_given_once_and_again_after_it_is_back() {
+        for (class, Class { blocks, .. }) in CLASSES.iter().enumerate() {
+            let (mut pool, released) = pool(u32::MAX - 1);
+            let all: Vec<Block> = std::iter::from_fn(|| pool.take(class)).collect();
+            assert_eq!(all.len(), *blocks as usize);
+            let mut indexes: Vec<u32> = all.iter().map(|block| block.index).collect();
+            indexes.dedup();
+            assert_eq!(indexes.len(), all.len());
+            for block in all.iter().rev() {
+                assert_eq!(pool.take(class), None);
+                release(&released, *block);
+                let again = pool.take(class).unwrap();
+                assert_eq!(again.index, block.index);
+                assert_ne!(again.generation, block.generation);
+            }
+        }
+    }
+
+    #[test]
+    fn a_stale_hand_back_frees_nothing() {
+        let (mut pool, released) = pool(7);
+        let first = pool.take(BULK).unwrap();
+        pool.put_back(first);
+        while pool.take(BULK).is_some() {}
+        release(&released, first);
+        assert_eq!(pool.take(BULK), None);
+    }
+
+    #[test]
+    fn blocks_of_all_classes_tile_the_pool() {
+        let mut end = 0;
+        for index in 0..BLOCKS {
+            let (start, size) = place(index).unwrap();
+            assert_eq!(start, end);
+            end = start + size;
+        }
+        assert_eq!(end, POOL_BYTES);
+        assert_eq!(place(BLOCKS), None);
+    }
+
+    #[test]
+    fn the_working_set_stays_small_when_blocks_come_back() {
+        let (mut pool, released) = pool(0);
+        for _ in 0..1000 {
+            let block = pool.take(0).unwrap();
+            release(&released, block);
+        }
+        assert_eq!(pool.classes[0].used, CLASSES[0].working_set);
+    }
+}

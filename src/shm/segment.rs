@@ -1,0 +1,436 @@
+//! The segment of a job: made by a launcher, attached to by its ranks, checked before it is trusted.
+
+use super::{
+    doorbell::{BarrierMode, Doorbell},
+    far::{Far, Span, Words},
+    layout::{BOARDS, FINGERPRINT, Header, Layout, MAGIC},
+    pool::{self, Blocks},
+    ring::{Cells, ReceiverLine},
+    slot::{Published, Slot},
+};
+use crate::{
+    error::{Error, ErrorClass, Result},
+    sync::{AtomicU32, AtomicU64, Ordering},
+    sys::{cpus, futex::FutexWord, memory},
+    types::RANKS_MAX,
+};
+use core::ptr::NonNull;
+use memmap2::MmapRaw;
+use std::{
+    alloc,
+    fs::File,
+    os::fd::{AsFd, AsRawFd, IntoRawFd, RawFd},
+    sync::Arc,
+};
+
+/// Below are the context ids of the world and of the ranks' communicators with themselves alone.
+pub(crate) const FIRST_FREE_CONTEXT: u32 = 16;
+
+/// A mapped segment.
+pub(crate) struct Segment {
+    memory: Memory,
+    layout: Layout,
+}
+
+enum Memory {
+    /// The descriptor is never closed: that would drop the record locks on its lock bytes.
+    Mapped {
+        map: MmapRaw,
+        fd: RawFd,
+    },
+    Heap {
+        start: NonNull<u8>,
+        layout: alloc::Layout,
+    },
+    #[cfg(feature = "join")]
+    Named(super::named::Named),
+}
+
+// SAFETY: the memory is shared bytes, reached through atomics and raw copies only.
+unsafe impl Send for Segment {}
+// SAFETY: as above.
+unsafe impl Sync for Segment {}
+
+// SAFETY: all fields are atomics.
+unsafe impl Words for Header {}
+
+impl Segment {
+    /// Makes the segment of a job of `ranks` ranks in a memfd that children inherit.
+    pub(crate) fn create(ranks: usize) -> Result<Arc<Self>> {
+        let layout = checked_layout(ranks)?;
+        let file = memory::create_memfd("ringmpi", layout.size as u64)
+            .map_err(|errno| Error::system("memfd_create", errno))?;
+        let segment = Self::map_file(file, layout)?;
+        segment.initialise();
+        Ok(segment)
+    }
+
+    /// Attaches to the segment behind a descriptor, after checking that it is one, of this layout.
+    pub(crate) fn attach(file: File) -> Result<Arc<Self>> {
+        let size = memory::file_size(file.as_raw_fd()).map_err(|errno| Error::system("fstat", errno))?;
+        if size < size_of::<Header>() as u64 {
+            return Err(Error::new(
+                ErrorClass::OTHER,
+                format!("{size} bytes are too few for a ringmpi segment"),
+            ));
+        }
+        let head = memory::map_shared(file.as_fd(), size_of::<Header>())
+            .map_err(|errno| Error::system("mmap", errno))?;
+        // SAFETY: the mapping is page-aligned, large enough, lives to the end of the function, and
+        // `Header` is all atomics.
+        let layout = check_header(unsafe { &*head.as_ptr().cast::<Header>() }, size)?;
+        Self::map_file(file, layout)
+    }
+
+    fn map_file(file: File, layout: Layout) -> Result<Arc<Self>> {
+        let map =
+            memory::map_shared(file.as_fd(), layout.size).map_err(|errno| Error::system("mmap", errno))?;
+        Ok(Arc::new(Self { memory: Memory::Mapped { map, fd: file.into_raw_fd() }, layout }))
+    }
+
+    /// A segment on the heap, for ranks that are threads, and for simulation.
+    pub(crate) fn on_heap(ranks: usize) -> Result<Arc<Self>> {
+        Self::on_heap_from(ranks, 0)
+    }
+
+    /// As [`Self::on_heap`], with all counters starting at `counters_start`.
+    pub(crate) fn on_heap_from(ranks: usize, counters_start: u64) -> Result<Arc<Self>> {
+        let layout = checked_layout(ranks)?;
+        let heap = alloc::Layout::from_size_align(layout.size, 4096).expect("a page-aligned size");
+        // SAFETY: the size is not zero.
+        let start = NonNull::new(unsafe { alloc::alloc_zeroed(heap) });
+        let start = start.ok_or_else(|| {
+            Error::new(ErrorClass::NO_MEM, format!("no memory for a segment of {} bytes", layout.size))
+        })?;
+        let segment = Arc::new(Self { memory: Memory::Heap { start, layout: heap }, layout });
+        // Relaxed: before anyone shares the segment.
+        segment.header().counters_start.store(counters_start, Ordering::Relaxed);
+        segment.initialise();
+        Ok(segment)
+    }
+
+    #[cfg(feature = "join")]
+    pub(super) fn from_named(named: super::named::Named, ranks: usize, is_new: bool) -> Result<Arc<Self>> {
+        let layout = checked_layout(ranks)?;
+        let segment = Arc::new(Self { memory: Memory::Named(named), layout });
+        if is_new {
+            segment.initialise();
+        } else {
+            check_header(segment.header(), layout.size as u64)?;
+        }
+        Ok(segment)
+    }
+
+    fn initialise(&self) {
+        let header = self.header();
+        let set = |word: &AtomicU64, value: u64| {
+            // Relaxed: SEGMENT_READY, the Release of the magic below, publishes them.
+            word.store(value, Ordering::Relaxed);
+        };
+        set(&header.fingerprint, FINGERPRINT);
+        set(&header.ranks, self.layout.ranks as u64);
+        set(&header.size, self.layout.size as u64);
+        set(&header.nonce, random_word());
+        for (word, bytes) in header.version.iter().zip(env!("CARGO_PKG_VERSION").as_bytes().chunks(8)) {
+            set(word, bytes.iter().rev().fold(0, |word, byte| word << 8 | u64::from(*byte)));
+        }
+        for (region, (kind, offset, size)) in header.regions.iter().zip(self.layout.directory()) {
+            set(&region.kind, 1 << 32 | u64::from(kind as u32));
+            set(&region.owner, u64::MAX);
+            set(&region.offset, offset as u64);
+            set(&region.size, size as u64);
+        }
+        // Relaxed: SEGMENT_READY publishes it.
+        header.next_context.store(FIRST_FREE_CONTEXT, Ordering::Relaxed);
+        self.set_cpus(cpus::allowed());
+        // Release: SEGMENT_READY, pairs with the Acquire in `check_header`.
+        header.magic.store(MAGIC, Ordering::Release);
+    }
+
+    /// How many CPUs the ranks share; with fewer CPUs than ranks, senders pay for fences.
+    pub(crate) fn set_cpus(&self, cpus: usize) {
+        let header = self.header();
+        let cpus = u32::try_from(cpus).unwrap_or(u32::MAX);
+        // Relaxed: INIT_ALL, the attaching of all ranks, orders them for the ranks.
+        header.cpus.store(cpus, Ordering::Relaxed);
+        if (cpus as usize) < self.layout.ranks {
+            header.needs_fences.store(1, Ordering::Relaxed);
+        }
+    }
+
+    /// The memfd, if the segment is one.
+    pub(crate) fn fd(&self) -> Option<RawFd> {
+        match &self.memory {
+            Memory::Mapped { fd, .. } => Some(*fd),
+            _ => None,
+        }
+    }
+
+    /// How many ranks the job has.
+    pub(crate) fn ranks(&self) -> usize {
+        self.layout.ranks
+    }
+
+    /// Keeps the mapping out of forked children. Not for a launcher, whose children are the ranks.
+    pub(crate) fn hide_from_children(&self) {
+        if let Memory::Mapped { map, .. } = &self.memory {
+            memory::hide_from_children(map);
+        }
+    }
+
+    fn start(&self) -> NonNull<u8> {
+        match &self.memory {
+            Memory::Mapped { map, .. } => NonNull::new(map.as_mut_ptr()).expect("a mapping is not null"),
+            Memory::Heap { start, .. } => *start,
+            #[cfg(feature = "join")]
+            Memory::Named(named) => named.start(),
+        }
+    }
+
+    fn at<T>(&self, offset: usize) -> NonNull<T> {
+        assert!(offset + size_of::<T>() <= self.layout.size && offset.is_multiple_of(align_of::<T>()));
+        // SAFETY: inside the mapping, by the assertion.
+        unsafe { self.start().add(offset) }.cast()
+    }
+
+    pub(crate) fn header(&self) -> &Header {
+        // SAFETY: every segment is at least a header long, page-aligned, and the header is atomics.
+        unsafe { self.start().cast::<Header>().as_ref() }
+    }
+
+    fn far<T: Words>(self: &Arc<Self>, offset: usize) -> Far<T> {
+        // SAFETY: `at` checks bounds and alignment; the layout gives every word one type.
+        unsafe { Far::in_segment(self.at(offset), Arc::clone(self)) }
+    }
+
+    fn far_slice<T: Words>(self: &Arc<Self>, offset: usize, len: usize) -> Far<[T]> {
+        assert!(offset + len * size_of::<T>() <= self.layout.size);
+        let words = NonNull::slice_from_raw_parts(self.at::<T>(offset), len);
+        // SAFETY: bounds and alignment are checked; the layout gives every word one type.
+        unsafe { Far::in_segment(words, Arc::clone(self)) }
+    }
+
+    /// Bytes at an offset that the caller took from the layout.
+    #[inline]
+    pub(super) fn span(&self, offset: usize, len: usize) -> Span<'_> {
+        assert!(offset + len <= self.layout.size);
+        // SAFETY: inside the mapping, by the assertion.
+        let start = unsafe { self.start().add(offset) };
+        // SAFETY: as above, and the mapping lives as long as `self`.
+        unsafe { Span::new(start, len) }
+    }
+
+    /// What rank `rank` publishes about itself.
+    pub(crate) fn published(self: &Arc<Self>, rank: usize) -> Published {
+        assert!(rank < self.layout.ranks);
+        let words = Layout::bitmap_words(self.layout.ranks);
+        let waits = self.layout.waits + rank * Layout::bitmap_stride(self.layout.ranks);
+        Published {
+            slot: self.far::<Slot>(self.layout.slots + rank * size_of::<Slot>()),
+            waits_for: self.far_slice(waits, words),
+        }
+    }
+
+    /// Rank `rank`'s doorbell.
+    pub(crate) fn doorbell(self: &Arc<Self>, rank: usize, mode: BarrierMode) -> Doorbell {
+        assert!(rank < self.layout.ranks);
+        let ranks = self.layout.ranks;
+        let (start, words) =
+            (self.layout.bells + rank * Layout::bell_stride(ranks), Layout::bitmap_words(ranks));
+        Doorbell::new(
+            self.far::<FutexWord>(start),
+            self.far_slice(start + Layout::BELL_ARMED, words),
+            self.far_slice(start + Layout::bell_pending(ranks), words),
+            mode,
+        )
+    }
+
+    /// The ring from `sender` to `receiver`.
+    pub(crate) fn ring(self: &Arc<Self>, receiver: usize, sender: usize) -> (Far<Cells>, Far<ReceiverLine>) {
+        assert!(receiver < self.layout.ranks && sender < self.layout.ranks);
+        let pair = self.layout.pair(receiver, sender);
+        (
+            self.far(self.layout.rings + pair * size_of::<Cells>()),
+            self.far(self.layout.lines + pair * size_of::<ReceiverLine>()),
+        )
+    }
+
+    /// Rank `rank`'s blocks, and the words by which receivers hand them back.
+    pub(crate) fn blocks(self: &Arc<Self>, rank: usize) -> (Blocks, Far<[AtomicU32]>) {
+        assert!(rank < self.layout.ranks);
+        let released = self.layout.released + rank * Layout::released_stride();
+        let released: Far<[AtomicU32]> = self.far_slice(released, pool::BLOCKS as usize);
+        let offset = self.layout.blocks + rank * pool::POOL_BYTES;
+        (Blocks::new(Arc::clone(self), offset, released.clone()), released)
+    }
+
+    /// Where the ring counters start.
+    pub(crate) fn counters_start(&self) -> u64 {
+        // Relaxed: constant once the segment is ready.
+        self.header().counters_start.load(Ordering::Relaxed)
+    }
+
+    /// Whether the job has ended: whoever is blocked leaves.
+    pub(crate) fn is_ended(&self) -> bool {
+        // Acquire: JOB_ENDED, pairs with the Release in `end`.
+        self.header().ended.load(Ordering::Acquire) != 0
+    }
+
+    /// Ends the job: wakes every rank that sleeps.
+    pub(crate) fn end(self: &Arc<Self>) {
+        // Release: JOB_ENDED, pairs with the Acquire in `is_ended`.
+        self.header().ended.store(1, Ordering::Release);
+        self.header().attached.wake(i32::MAX, crate::sys::futex::Scope::Shared);
+        for rank in 0..self.layout.ranks {
+            self.doorbell(rank, BarrierMode::Fence).ring();
+        }
+    }
+
+    /// Takes a free board, if there is one.
+    pub(crate) fn take_board(&self) -> Option<usize> {
+        (0..BOARDS).find(|board| {
+            let bit = 1 << (board % 64);
+            // AcqRel: BOARD_OWNER; the last user's `free_board` happens before the next user's writes.
+            self.header().boards[board / 64].fetch_or(bit, Ordering::AcqRel) & bit == 0
+        })
+    }
+
+    /// Gives a board back, after its last member has left it.
+    pub(crate) fn free_board(&self, board: usize) {
+        // AcqRel: BOARD_OWNER, pairs with `take_board`.
+        self.header().boards[board / 64].fetch_and(!(1 << (board % 64)), Ordering::AcqRel);
+    }
+
+    /// Where board `board` starts, and its bytes.
+    pub(super) fn board_place(&self, board: usize) -> usize {
+        assert!(board < BOARDS);
+        self.layout.boards + board * Layout::board_stride(self.layout.ranks)
+    }
+
+    pub(super) fn words_at(self: &Arc<Self>, offset: usize, len: usize) -> Far<[AtomicU64]> {
+        self.far_slice(offset, len)
+    }
+
+    /// The table of measured copy speeds that the ranks share.
+    pub(crate) fn tuning(self: &Arc<Self>) -> Far<[AtomicU64]> {
+        self.far_slice(self.layout.tuning, super::layout::TUNING_BYTES / 8)
+    }
+}
+
+impl Drop for Segment {
+    fn drop(&mut self) {
+        if let Memory::Heap { start, layout } = &self.memory {
+            // SAFETY: allocated with this layout in `on_heap`, and every `Far` keeps the segment alive.
+            unsafe { alloc::dealloc(start.as_ptr(), *layout) };
+        }
+    }
+}
+
+fn checked_layout(ranks: usize) -> Result<Layout> {
+    if (1..=RANKS_MAX).contains(&ranks) {
+        return Ok(Layout::new(ranks));
+    }
+    Err(Error::new(ErrorClass::ARG, format!("{ranks} ranks: a job has 1 to {RANKS_MAX} ranks")))
+}
+
+/// The layout of a segment whose header is of this build's kind.
+fn check_header(header: &Header, size: u64) -> Result<Layout> {
+    // Acquire: SEGMENT_READY, pairs with the Release in `initialise`.
+    let magic = header.magic.load(Ordering::Acquire);
+    if magic != MAGIC {
+        let what = format!("not a ringmpi segment: it starts with {magic:#018x} instead of {MAGIC:#018x}");
+        return Err(Error::new(ErrorClass::OTHER, what));
+    }
+    // Relaxed: SEGMENT_READY published them.
+    let fingerprint = header.fingerprint.load(Ordering::Relaxed);
+    if fingerprint != FINGERPRINT {
+        return Err(foreign_build(header, fingerprint));
+    }
+    // Relaxed: SEGMENT_READY published them.
+    let ranks = header.ranks.load(Ordering::Relaxed);
+    let layout = checked_layout(usize::try_from(ranks).unwrap_or(usize::MAX)).map_err(Error::corrupt)?;
+    if layout.size as u64 > size {
+        let what = format!("a segment of {ranks} ranks has {} bytes, this one {size}", layout.size);
+        return Err(Error::corrupt(what));
+    }
+    Ok(layout)
+}
+
+fn foreign_build(header: &Header, fingerprint: u64) -> Error {
+    // Relaxed: SEGMENT_READY published it.
+    let words = header.version.iter().flat_map(|word| word.load(Ordering::Relaxed).to_le_bytes());
+    let version: String = words.take_while(|&byte| byte != 0).map(char::from).collect();
+    let (ours, theirs) = (env!("CARGO_PKG_VERSION"), version.escape_default());
+    Error::new(
+        ErrorClass::OTHER,
+        format!(
+            "the launcher is ringmpi {theirs} with layout {fingerprint:016x}, \
+             this program has ringmpi {ours} with layout {FINGERPRINT:016x}"
+        ),
+    )
+    .with_help("build the program and install mpiexec from the same ringmpi version")
+}
+
+/// A word that differs from job to job.
+fn random_word() -> u64 {
+    use std::hash::{BuildHasher, RandomState};
+    RandomState::new().hash_one(std::process::id())
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_one_process_creates_another_can_attach() {
+        let made = Segment::create(3).unwrap();
+        let fd = made.fd().unwrap();
+        let path = format!("/proc/self/fd/{fd}");
+        let attached = Segment::attach(File::options().read(true).write(true).open(path).unwrap()).unwrap();
+        assert_eq!(attached.ranks(), 3);
+        made.published(2).slot.claim(42).unwrap();
+        assert_eq!(attached.published(2).slot.pid(), 42);
+    }
+
+    #[test]
+    fn a_foreign_file_is_refused_with_what_it_starts_with() {
+        let file = memory::create_memfd("foreign", 1 << 20).unwrap();
+        let error = Segment::attach(file).err().unwrap().to_string();
+        assert!(error.contains("not a ringmpi segment"), "{error}");
+        let short = memory::create_memfd("short", 100).unwrap();
+        assert!(Segment::attach(short).err().unwrap().to_string().contains("100 bytes"));
+    }
+
+    #[test]
+    fn another_layout_is_refused_with_both_versions() {
+        let made = Segment::create(1).unwrap();
+        made.header().fingerprint.store(1, Ordering::SeqCst);
+        let error = check_header(made.header(), u64::MAX).err().unwrap().to_string();
+        assert!(error.contains("0000000000000001") && error.contains(env!("CARGO_PKG_VERSION")), "{error}");
+    }
+
+    #[test]
+    fn a_header_that_lies_about_the_ranks_is_refused() {
+        let made = Segment::create(2).unwrap();
+        let size = made.layout.size as u64;
+        for ranks in [0, 5, u64::MAX] {
+            made.header().ranks.store(ranks, Ordering::SeqCst);
+            assert!(check_header(made.header(), size).is_err(), "{ranks} ranks");
+        }
+    }
+
+    #[test]
+    fn too_many_ranks_are_refused_with_the_limit() {
+        let error = Segment::create(RANKS_MAX + 1).err().unwrap().to_string();
+        assert!(error.contains("4097") && error.contains("4096"), "{error}");
+    }
+
+    #[test]
+    fn boards_are_given_once_until_freed() {
+        let made = Segment::on_heap(1).unwrap();
+        let all: Vec<usize> = std::iter::from_fn(|| made.take_board()).collect();
+        assert_eq!(all, (0..BOARDS).collect::<Vec<_>>());
+        made.free_board(70);
+        assert_eq!(made.take_board(), Some(70));
+    }
+}

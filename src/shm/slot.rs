@@ -1,0 +1,171 @@
+//! What a rank publishes about itself, for the launcher and for its peers.
+//!
+//! | word | written by | read by | meaning |
+//! | --- | --- | --- | --- |
+//! | `pid` | the first process that claims the slot, once | launcher, peers | 0: free |
+//! | `state` | the rank | launcher, peers | a [`RankState`] |
+//! | `abort_code` | the rank, before `state` becomes ABORTED | launcher | the code given to abort |
+//! | `nonce_address` | the rank, before it counts as attached | peers | where its copy of the nonce lies |
+//! | `epoch` | the rank | peers | odd while it is blocked; even while it runs |
+//! | `waits_for` | the rank, while `epoch` is even | peers | which ranks could end the blocking |
+
+use super::far::{Far, Words};
+use crate::sync::{AtomicI32, AtomicU32, AtomicU64, Ordering};
+
+/// How far a rank has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u32)]
+pub(crate) enum RankState {
+    /// No process has claimed the slot.
+    Free = 0,
+    /// A process is initialising.
+    Attached = 1,
+    /// Between init and finalize.
+    Running = 2,
+    /// Finalized: the process may leave.
+    Finalized = 3,
+    /// The rank ended the job by itself: abort, or a panic.
+    Aborted = 4,
+}
+
+impl RankState {
+    fn from_word(word: u32) -> Self {
+        match word {
+            0 => Self::Free,
+            1 => Self::Attached,
+            2 => Self::Running,
+            3 => Self::Finalized,
+            _ => Self::Aborted,
+        }
+    }
+}
+
+/// One rank's published words.
+#[derive(Debug, Default)]
+#[repr(C, align(128))]
+pub(crate) struct Slot {
+    pid: AtomicI32,
+    state: AtomicU32,
+    abort_code: AtomicI32,
+    pub(crate) nonce_address: AtomicU64,
+    epoch: AtomicU64,
+}
+
+// SAFETY: all atomics.
+unsafe impl Words for Slot {}
+
+impl Slot {
+    /// Claims the slot for process `pid`; errs with the pid of the process that holds it.
+    pub(crate) fn claim(&self, pid: i32) -> Result<(), i32> {
+        // AcqRel: SLOT_CLAIM; the winner's later words are published by SLOT_STATE.
+        let claimed = self.pid.compare_exchange(0, pid, Ordering::AcqRel, Ordering::Acquire);
+        claimed.map(|_| self.set_state(RankState::Attached))
+    }
+
+    /// The process that claimed the slot, 0 if none.
+    pub(crate) fn pid(&self) -> i32 {
+        // Acquire: SLOT_CLAIM.
+        self.pid.load(Ordering::Acquire)
+    }
+
+    pub(crate) fn state(&self) -> RankState {
+        // Acquire: SLOT_STATE, pairs with the Release in `set_state`.
+        RankState::from_word(self.state.load(Ordering::Acquire))
+    }
+
+    pub(crate) fn set_state(&self, state: RankState) {
+        // Release: SLOT_STATE, pairs with the Acquire in `state`.
+        self.state.store(state as u32, Ordering::Release);
+    }
+
+    /// The rank ends the job with this exit code.
+    pub(crate) fn abort(&self, code: i32) {
+        // Relaxed: SLOT_STATE publishes it.
+        self.abort_code.store(code, Ordering::Relaxed);
+        self.set_state(RankState::Aborted);
+    }
+
+    pub(crate) fn abort_code(&self) -> i32 {
+        // Relaxed: read after `state` said Aborted.
+        self.abort_code.load(Ordering::Relaxed)
+    }
+
+    /// Odd while the rank is blocked; changes with every blocking.
+    pub(crate) fn epoch(&self) -> u64 {
+        // Acquire: WAIT_EPOCH, pairs with the Releases in `block` and `unblock`.
+        self.epoch.load(Ordering::Acquire)
+    }
+
+    pub(crate) fn block(&self) {
+        self.set_epoch_parity(1);
+    }
+
+    pub(crate) fn unblock(&self) {
+        self.set_epoch_parity(0);
+    }
+
+    fn set_epoch_parity(&self, parity: u64) {
+        // Relaxed: only the rank itself writes.
+        let epoch = self.epoch.load(Ordering::Relaxed);
+        if epoch % 2 != parity {
+            // Release: WAIT_EPOCH, pairs with the Acquire in `epoch`.
+            self.epoch.store(epoch.wrapping_add(1), Ordering::Release);
+        }
+    }
+}
+
+/// A rank's slot and the bitmap of those it waits for.
+#[derive(Clone)]
+pub(crate) struct Published {
+    pub(crate) slot: Far<Slot>,
+    pub(crate) waits_for: Far<[AtomicU64]>,
+}
+
+impl Published {
+    /// Says that the rank is blocked until one of `ranks` acts.
+    pub(crate) fn block_on(&self, ranks: impl Iterator<Item = u32>) {
+        self.slot.unblock();
+        for word in &*self.waits_for {
+            // Relaxed: WAIT_EPOCH publishes them.
+            word.store(0, Ordering::Relaxed);
+        }
+        for rank in ranks {
+            let word = &self.waits_for[rank as usize / 64];
+            // Relaxed: WAIT_EPOCH publishes them; only the rank itself writes.
+            word.store(word.load(Ordering::Relaxed) | 1 << (rank % 64), Ordering::Relaxed);
+        }
+        self.slot.block();
+    }
+
+    /// Whether the rank says that `other` could end its blocking.
+    pub(crate) fn waits_for(&self, other: u32) -> bool {
+        // Relaxed: read after `epoch` said blocked, and checked against it again.
+        self.waits_for[other as usize / 64].load(Ordering::Relaxed) >> (other % 64) & 1 == 1
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_claim_wins_and_the_second_learns_of_it() {
+        let slot = Slot::default();
+        assert_eq!(slot.claim(17), Ok(()));
+        assert_eq!(slot.claim(18), Err(17));
+        assert_eq!((slot.pid(), slot.state()), (17, RankState::Attached));
+    }
+
+    #[test]
+    fn every_blocking_has_an_epoch_of_its_own() {
+        let slot = Slot::default();
+        slot.block();
+        let first = slot.epoch();
+        slot.block();
+        assert_eq!(slot.epoch(), first);
+        slot.unblock();
+        slot.block();
+        assert_eq!((first % 2, slot.epoch() % 2), (1, 1));
+        assert_ne!(slot.epoch(), first);
+    }
+}

@@ -1,0 +1,226 @@
+//! A lock whose usual owner pays plain loads and stores.
+//!
+//! A locked instruction in every MPI call would drain the store that has just published a message:
+//! the very fence that the fast path avoids. So the first thread that enters owns the *bias*. A second
+//! thread revokes it once, with a membarrier over the threads of the process, and from then on the
+//! lock is an ordinary futex mutex.
+//!
+//! | word | written by | read by | meaning |
+//! | --- | --- | --- | --- |
+//! | `owner` | the first thread, under `mutex` | all | token of the thread with the bias |
+//! | `inside` | the owner | the revoker | the owner is in the critical section |
+//! | `revoked` | the revoker, once, under `mutex` | all | the bias is gone for good |
+//! | `mutex` | all | all | 0 free, 1 held, 2 held and waited for |
+//!
+//! Proof. The owner stores `inside`, then loads `revoked`; the revoker stores `revoked`, then loads
+//! `inside`: of two such, at least one sees the other's store if a full barrier lies between store
+//! and load on both sides. The revoker's membarrier is that barrier for both: an owner that loaded
+//! `revoked == 0` did so before the barrier reached its CPU, so its earlier store to `inside` is
+//! visible after it.
+
+use super::{
+    futex::{FutexWord, Scope},
+    membarrier, thread,
+};
+use crate::sync::{AtomicU32, AtomicU64, Ordering, UnsafeCell, compiler_fence, fence, spin_hint};
+use core::ops::{Deref, DerefMut};
+
+const FREE: u32 = 0;
+const HELD: u32 = 1;
+const CONTENDED: u32 = 2;
+
+pub(crate) struct BiasedLock<T> {
+    owner: AtomicU64,
+    inside: AtomicU32,
+    revoked: AtomicU32,
+    mutex: FutexWord,
+    value: UnsafeCell<T>,
+}
+
+// SAFETY: `value` is reached only through a guard, and guards exclude each other (proof above).
+unsafe impl<T: Send> Sync for BiasedLock<T> {}
+// SAFETY: as for any lock: moving it moves the value.
+unsafe impl<T: Send> Send for BiasedLock<T> {}
+
+pub(crate) struct Guard<'a, T> {
+    lock: &'a BiasedLock<T>,
+    biased: bool,
+}
+
+impl<T> BiasedLock<T> {
+    /// Without membarrier the lock starts as a mutex.
+    pub(crate) fn new(value: T) -> Self {
+        let revoked = !Self::can_revoke();
+        Self {
+            owner: AtomicU64::new(0),
+            inside: AtomicU32::new(0),
+            revoked: AtomicU32::new(revoked.into()),
+            mutex: FutexWord::default(),
+            value: UnsafeCell::new(value),
+        }
+    }
+
+    fn can_revoke() -> bool {
+        cfg!(loom) || membarrier::register_between_threads().is_ok()
+    }
+
+    #[inline]
+    pub(crate) fn lock(&self) -> Guard<'_, T> {
+        // Relaxed: only this thread can have stored its own token.
+        if self.owner.load(Ordering::Relaxed) == thread::token() && self.enter_biased() {
+            return Guard { lock: self, biased: true };
+        }
+        self.lock_slow()
+    }
+
+    #[inline]
+    fn enter_biased(&self) -> bool {
+        // Relaxed: BIAS_REVOKE, ordered by the revoker's membarrier.
+        self.inside.store(1, Ordering::Relaxed);
+        store_load_barrier();
+        if self.revoked.load(Ordering::Relaxed) == 0 {
+            return true;
+        }
+        // Release: BIAS_LEAVE, pairs with the revoker's Acquire.
+        self.inside.store(0, Ordering::Release);
+        false
+    }
+
+    #[cold]
+    fn lock_slow(&self) -> Guard<'_, T> {
+        self.lock_mutex();
+        // Relaxed: `revoked` and `owner` are written under the mutex only.
+        if self.revoked.load(Ordering::Relaxed) != 0 {
+            return Guard { lock: self, biased: false };
+        }
+        if self.owner.load(Ordering::Relaxed) == 0 {
+            self.owner.store(thread::token(), Ordering::Relaxed);
+            self.inside.store(1, Ordering::Relaxed);
+            self.unlock_mutex();
+            return Guard { lock: self, biased: true };
+        }
+        self.revoke();
+        Guard { lock: self, biased: false }
+    }
+
+    fn revoke(&self) {
+        // Relaxed: BIAS_REVOKE, ordered by the barrier that follows.
+        self.revoked.store(1, Ordering::Relaxed);
+        barrier_on_all_threads();
+        // Acquire: BIAS_LEAVE, pairs with the owner's Release.
+        while self.inside.load(Ordering::Acquire) != 0 {
+            spin_hint();
+            #[cfg(not(loom))]
+            std::thread::yield_now();
+        }
+    }
+
+    fn lock_mutex(&self) {
+        let word = &self.mutex.word;
+        // Acquire: LOCK_HANDOVER, pairs with the Release in `unlock_mutex`.
+        if word.compare_exchange(FREE, HELD, Ordering::Acquire, Ordering::Relaxed).is_ok() {
+            return;
+        }
+        // Acquire: LOCK_HANDOVER, as above.
+        while word.swap(CONTENDED, Ordering::Acquire) != FREE {
+            self.mutex.wait(CONTENDED, None, Scope::Private);
+        }
+    }
+
+    fn unlock_mutex(&self) {
+        // Release: LOCK_HANDOVER, pairs with the Acquire in `lock_mutex`.
+        if self.mutex.word.swap(FREE, Ordering::Release) == CONTENDED {
+            self.mutex.wake(1, Scope::Private);
+        }
+    }
+}
+
+/// Between the owner's store and load: the revoker's membarrier makes it a full fence, here it only
+/// keeps the compiler from swapping the two. Models have no membarrier and take the full fence.
+#[inline]
+fn store_load_barrier() {
+    #[cfg(not(loom))]
+    compiler_fence(Ordering::SeqCst);
+    #[cfg(loom)]
+    fence(Ordering::SeqCst);
+}
+
+fn barrier_on_all_threads() {
+    fence(Ordering::SeqCst);
+    #[cfg(not(loom))]
+    membarrier::between_threads().expect("registered by `new`, which else gives no bias");
+}
+
+impl<T> Drop for Guard<'_, T> {
+    #[inline]
+    fn drop(&mut self) {
+        if self.biased {
+            // Release: BIAS_LEAVE, pairs with the revoker's Acquire.
+            self.lock.inside.store(0, Ordering::Release);
+        } else {
+            self.lock.unlock_mutex();
+        }
+    }
+}
+
+impl<T> Deref for Guard<'_, T> {
+    type Target = T;
+    #[inline]
+    fn deref(&self) -> &T {
+        // SAFETY: guards exclude each other.
+        unsafe { &*self.lock.value.get() }
+    }
+}
+
+impl<T> DerefMut for Guard<'_, T> {
+    #[inline]
+    fn deref_mut(&mut self) -> &mut T {
+        // SAFETY: guards exclude each other, and `self` is borrowed mutably.
+        unsafe { &mut *self.lock.value.get() }
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn threads_exclude_each_other_while_the_bias_is_revoked() {
+        for _ in 0..50 {
+            let lock = BiasedLock::new(0u64);
+            *lock.lock() += 1;
+            std::thread::scope(|scope| {
+                for _ in 0..3 {
+                    scope.spawn(|| (0..1000).for_each(|_| *lock.lock() += 1));
+                }
+                (0..1000).for_each(|_| *lock.lock() += 1);
+            });
+            assert_eq!(*lock.lock(), 4001);
+        }
+    }
+}
+
+#[cfg(all(test, loom))]
+mod models {
+    use super::*;
+    use loom::{sync::Arc, thread};
+
+    /// Loom cannot see through `UnsafeCell` of core: a loom cell inside checks the exclusion.
+    #[test]
+    fn a_revoker_excludes_the_owner() {
+        loom::model(|| {
+            let lock = Arc::new(BiasedLock::new(loom::cell::UnsafeCell::new(0u32)));
+            // SAFETY: the guard is held across the access; loom reports any overlap.
+            let bump = |lock: &BiasedLock<loom::cell::UnsafeCell<u32>>| {
+                lock.lock().with_mut(|value| unsafe { *value += 1 });
+            };
+            bump(&lock);
+            let other = Arc::clone(&lock);
+            let revoker = thread::spawn(move || bump(&other));
+            bump(&lock);
+            revoker.join().expect("the revoker does not panic");
+            // SAFETY: the only thread left.
+            lock.lock().with(|value| assert_eq!(unsafe { *value }, 2));
+        });
+    }
+}
