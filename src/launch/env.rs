@@ -72,8 +72,11 @@ impl FromStr for Place {
             return Err(malformed(text, "it has not the form VERSION:KEEPER:MEMFD:SLOT:SIZE"));
         };
         if version != VERSION {
-            return Err(malformed(text, &format!("the launcher speaks version {version}, this program {VERSION}"))
-                .with_help("use the mpiexec of the ringmpi that the program was built with"));
+            return Err(malformed(
+                text,
+                &format!("the launcher speaks version {version}, this program {VERSION}"),
+            )
+            .with_help("use the mpiexec of the ringmpi that the program was built with"));
         }
         let place = Self {
             keeper: number(text, "KEEPER", keeper)?,

@@ -76,16 +76,24 @@ pub(crate) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Pla
         match find(name).ok_or_else(|| unknown(&token))? {
             Choice::Help => return Ok(Plan::Help),
             Choice::Version => return Ok(Plan::Version),
-            Choice::Ranks => ranks = rank_count(&token, joined.map(OsString::from).or_else(|| tokens.next()))?,
+            Choice::Ranks => {
+                ranks = rank_count(&token, joined.map(OsString::from).or_else(|| tokens.next()))?
+            }
         }
     }
     Err(no_program())
 }
 
-fn job(ranks: RankCount, program: OsString, rest: impl Iterator<Item = OsString>) -> Result<Plan, UsageError> {
+fn job(
+    ranks: RankCount,
+    program: OsString,
+    rest: impl Iterator<Item = OsString>,
+) -> Result<Plan, UsageError> {
     let arguments: Vec<_> = rest.collect();
     if program == ":" || arguments.iter().any(|argument| argument == ":") {
-        return Err(UsageError("':' starts another program; a job of several programs is not supported".into()));
+        return Err(UsageError(
+            "':' starts another program; a job of several programs is not supported".into(),
+        ));
     }
     Ok(Plan::Run(Job { ranks, program, arguments }))
 }
@@ -99,7 +107,8 @@ fn split_option(token: &OsStr) -> Option<(&str, Option<&str>)> {
 }
 
 fn find(name: &str) -> Option<Choice> {
-    let is_named = |known: &str| if name.len() == 1 { name == known } else { name.eq_ignore_ascii_case(known) };
+    let is_named =
+        |known: &str| if name.len() == 1 { name == known } else { name.eq_ignore_ascii_case(known) };
     OPTIONS.iter().find(|(known, _)| is_named(known)).map(|&(_, choice)| choice)
 }
 

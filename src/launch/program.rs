@@ -34,7 +34,11 @@ fn search(name: &OsStr, searched: &OsStr) -> Result<PathBuf, LaunchError> {
             Err(_) => {}
         }
     }
-    let here = if Path::new(name).exists() { format!("; did you mean ./{}?", name.display()) } else { String::new() };
+    let here = if Path::new(name).exists() {
+        format!("; did you mean ./{}?", name.display())
+    } else {
+        String::new()
+    };
     let where_searched = format!(" (searched PATH={}{here})", searched.display());
     Err(cannot_run(name, &first_error, &where_searched))
 }
@@ -46,8 +50,18 @@ fn check(path: &Path) -> io::Result<()> {
     }
 }
 
+/// The error of a program that was found, but that the kernel did not run.
+pub(super) fn not_run(name: &OsStr, error: &io::Error) -> LaunchError {
+    let why = match error.raw_os_error() {
+        Some(libc::ENOENT) => " (help: the interpreter named in its #! line, or its loader, is missing)",
+        Some(libc::ENOEXEC) => " (help: a script needs a #! line, a binary must be built for this machine)",
+        _ => "",
+    };
+    LaunchError { code: 126, ..cannot_run(name, error, why) }
+}
+
 /// The error of a program that can't be run, with the exit codes that shells use.
-pub(super) fn cannot_run(name: &OsStr, error: &io::Error, more: &str) -> LaunchError {
+fn cannot_run(name: &OsStr, error: &io::Error, more: &str) -> LaunchError {
     let missing = error.kind() == io::ErrorKind::NotFound;
     LaunchError {
         code: if missing { 127 } else { 126 },

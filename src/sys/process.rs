@@ -1,19 +1,16 @@
 //! Processes: fork, exec, wait, pidfds, and what ties a child to its parent.
 
-use super::{
-    io::DescriptorLimit,
-    signals::Mask,
-};
+use super::{io::DescriptorLimit, signals::Mask};
 use nix::{errno::Errno, sys::prctl};
 use std::{
     ffi::{CStr, c_char},
-    io,
+    io::{self, Write},
     marker::PhantomData,
-    panic::{AssertUnwindSafe, catch_unwind},
     os::{
         fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd},
         unix::process::ExitStatusExt,
     },
+    panic::{AssertUnwindSafe, catch_unwind},
     process::ExitStatus,
 };
 
@@ -62,12 +59,16 @@ pub(crate) fn exit_now(code: i32) -> ! {
 /// Runs the rest of a forked child. It never returns into the frames that it shares with its parent,
 /// whose destructors must not run twice; a panic, which has printed its message, gives code 101.
 pub(crate) fn finish_child(body: impl FnOnce() -> i32) -> ! {
-    exit_now(catch_unwind(AssertUnwindSafe(body)).unwrap_or(101))
+    let code = catch_unwind(AssertUnwindSafe(body)).unwrap_or(101);
+    flush_output();
+    exit_now(code)
 }
 
-/// Writes out what C's stdio holds: before a fork, so that children don't print it again, and
-/// before [`exit_now`].
-pub(crate) fn flush_c_stdio() {
+/// Writes out what Rust's and C's buffers hold: before a fork, because every child would print it
+/// again, and before the end of a child, which runs no exit handlers.
+pub(crate) fn flush_output() {
+    // Nobody to tell if the stream is closed.
+    let _ = io::stdout().flush();
     // SAFETY: NULL names all output streams.
     unsafe { libc::fflush(std::ptr::null_mut()) };
 }
@@ -160,8 +161,10 @@ fn inherit(program: &Program<'_>) -> Result<(), Errno> {
     // SAFETY: the default disposition runs no code of ours.
     unsafe { libc::signal(libc::SIGPIPE, libc::SIG_DFL) };
     // SAFETY: the mask is valid for reads.
-    Errno::result(unsafe { libc::sigprocmask(libc::SIG_SETMASK, program.mask.as_raw(), std::ptr::null_mut()) })
-        .map(drop)
+    Errno::result(unsafe {
+        libc::sigprocmask(libc::SIG_SETMASK, program.mask.as_raw(), std::ptr::null_mut())
+    })
+    .map(drop)
 }
 
 fn duplicate(from: BorrowedFd<'_>, to: i32) -> Result<(), Errno> {
@@ -170,7 +173,8 @@ fn duplicate(from: BorrowedFd<'_>, to: i32) -> Result<(), Errno> {
 }
 
 fn execute(program: &Program<'_>) -> Result<(), Errno> {
-    let (arguments, environment) = (program.arguments.pointers.as_ptr(), program.environment.pointers.as_ptr());
+    let (arguments, environment) =
+        (program.arguments.pointers.as_ptr(), program.environment.pointers.as_ptr());
     // SAFETY: the arrays end with NULL and their strings outlive the call.
     Errno::result(unsafe { libc::execve(program.path.as_ptr(), arguments, environment) }).map(drop)
 }
@@ -215,7 +219,8 @@ impl PidFd {
     pub(crate) fn send(&self, signal: i32) -> io::Result<()> {
         let info = std::ptr::null::<libc::siginfo_t>();
         // SAFETY: without information of ours the kernel fills in what kill(2) would.
-        let status = unsafe { libc::syscall(libc::SYS_pidfd_send_signal, self.0.as_raw_fd(), signal, info, 0) };
+        let status =
+            unsafe { libc::syscall(libc::SYS_pidfd_send_signal, self.0.as_raw_fd(), signal, info, 0) };
         Errno::result(status).map(drop).map_err(io::Error::from)
     }
 }
