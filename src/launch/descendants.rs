@@ -1,7 +1,7 @@
 //! All processes below one: what a shell started stays findable, because orphans come to the
 //! nearest ancestor that adopts them.
 
-use crate::sys::process::{Pid, PidFd, own_pid, take_ended};
+use crate::sys::process::{Pid, PidFd, own_pid, send_by_number, take_ended};
 use std::{
     fs,
     time::{Duration, Instant},
@@ -45,10 +45,13 @@ pub(super) fn kill_all() {
 
 /// The pidfd holds on to the process; if it still has the same parent, it is the one that was found.
 fn send(process: Process, signal: i32) {
-    let Ok(held) = PidFd::open(process.pid) else { return };
+    let held = PidFd::open(process.pid);
     if read(process.pid).is_some_and(|now| now.parent == process.parent || now.parent == own_pid()) {
         // It may have ended by now, which is as good.
-        let _ = held.send(signal);
+        let _ = match held {
+            Ok(held) => held.send(signal),
+            Err(_) => send_by_number(process.pid, signal),
+        };
     }
 }
 

@@ -12,7 +12,7 @@ use crate::{
     sys::{
         io::{PollFd, PollFlags, is_ready, poll},
         process::{
-            Forked, Pid, PidFd, die_with_parent, finish_child, flush_output, fork, own_pid, send_to_child,
+            Forked, Pid, PidFd, die_with_parent, finish_child, flush_output, fork, own_pid, send_by_number,
             take_ended, thread_count, wait,
         },
     },
@@ -39,15 +39,13 @@ pub(crate) fn run_forked(segment: &Arc<Segment>, child: impl FnOnce(usize) -> i3
     let parent = own_pid();
     let mut family = Family { children: Vec::new() };
     for slot in 0..segment.ranks() {
-        match fork().and_then(|forked| family.add(forked)) {
-            Ok(Forked::Parent(_)) => {}
-            Ok(Forked::Child) => finish_child(move || if die_with_parent(parent) { child(slot) } else { 1 }),
-            Err(error) => {
-                return Err(Error::system("fork", error).with_help(format!(
-                    "{slot} of {} ranks could be started; see `ulimit -u`",
-                    segment.ranks()
-                )));
-            }
+        let forked = fork().map_err(|error| {
+            let help = format!("{slot} of {} ranks were started; see `ulimit -u`", segment.ranks());
+            Error::system("fork", error).with_help(help)
+        })?;
+        match forked {
+            Forked::Child => finish_child(move || if die_with_parent(parent) { child(slot) } else { 1 }),
+            Forked::Parent(pid) => family.add(pid)?,
         }
     }
     Supervisor::new(segment, family).watch()
@@ -70,12 +68,10 @@ struct Family {
 }
 
 impl Family {
-    fn add(&mut self, forked: Forked) -> std::io::Result<Forked> {
-        if let Forked::Parent(pid) = forked {
-            let pidfd = PidFd::open(pid).inspect_err(|_| kill(pid))?;
-            self.children.push((pid, pidfd));
-        }
-        Ok(forked)
+    fn add(&mut self, pid: Pid) -> Result<()> {
+        let pidfd = PidFd::open(pid).inspect_err(|_| kill(pid));
+        self.children.push((pid, pidfd.map_err(|error| Error::system("pidfd_open", error))?));
+        Ok(())
     }
 
     fn signal(&self, signal: i32) {
@@ -96,7 +92,7 @@ impl Drop for Family {
 
 /// For a child that has not been waited for: its number is still its own.
 fn kill(child: Pid) {
-    let _ = send_to_child(child, libc::SIGKILL);
+    let _ = send_by_number(child, libc::SIGKILL);
     wait(child);
 }
 

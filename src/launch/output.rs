@@ -240,11 +240,12 @@ mod tests {
 
     /// Two ranks' standard outputs (their standard errors are closed) that lead to one pipe.
     fn bench() -> Bench {
-        let (stdout, sink) = io::pipe().unwrap();
-        let (_, errors) = io::pipe().unwrap();
+        let (stdout, sink) = io::pipe().expect("tests have pipes");
+        let (_, errors) = io::pipe().expect("tests have pipes");
         let (mut ranks, mut readers) = (Vec::new(), Vec::new());
         for _ in 0..2 {
-            let ((reader, writer), (no_errors, _)) = (io::pipe().unwrap(), io::pipe().unwrap());
+            let ((reader, writer), (no_errors, _)) =
+                (io::pipe().expect("tests have pipes"), io::pipe().expect("tests have pipes"));
             readers.extend([reader, no_errors]);
             ranks.push(writer);
         }
@@ -253,19 +254,19 @@ mod tests {
 
     impl Bench {
         fn print(&self, rank: usize, text: &str) {
-            assert_eq!(io::write(&self.ranks[rank], text.as_bytes()).unwrap(), text.len());
+            assert_eq!(io::write(&self.ranks[rank], text.as_bytes()).expect("the launcher reads"), text.len());
         }
 
         fn serve(&mut self) {
             let ready = vec![true; self.output.interests().count()];
-            self.output.serve(&ready, self.now).unwrap();
+            self.output.serve(&ready, self.now).expect("stdout is open");
         }
 
         fn forwarded(&mut self) -> String {
             self.serve();
             let mut buffer = vec![0; 1 << 20];
             match io::read(&self.stdout, &mut buffer) {
-                Read::Bytes(count) => String::from_utf8(buffer[..count].to_vec()).unwrap(),
+                Read::Bytes(count) => String::from_utf8(buffer[..count].to_vec()).expect("text was printed"),
                 Read::Nothing | Read::End => String::new(),
             }
         }

@@ -135,6 +135,12 @@ impl Ranks {
         self.judge(index, now);
     }
 
+    /// Notes that the system has no pidfds (an old container's filter): the claimant's end is then
+    /// seen only when the process that was started for its rank ends.
+    pub(super) fn cannot_watch(&mut self, index: usize) {
+        self.ranks[index].claimant = Claimant::Root;
+    }
+
     /// Judges the claimants whose status has not come in time.
     pub(super) fn judge_overdue(&mut self, now: Instant) {
         for index in 0..self.ranks.len() {
@@ -285,7 +291,7 @@ mod tests {
 
     /// Two ranks, started as processes 100 and 101.
     fn two_ranks() -> (Arc<Segment>, Ranks) {
-        let segment = Segment::on_heap(2).unwrap();
+        let segment = Segment::on_heap(2).expect("a heap segment for two");
         let mut ranks = Ranks::new(&segment);
         ranks.started(0, 100);
         ranks.started(1, 101);
@@ -294,7 +300,7 @@ mod tests {
 
     fn claim(segment: &Arc<Segment>, rank: usize, pid: Pid, state: RankState) {
         let slot = &segment.published(rank).slot;
-        slot.claim(pid).unwrap();
+        slot.claim(pid).expect("a free slot");
         slot.set_state(state);
     }
 
@@ -357,6 +363,16 @@ mod tests {
         assert!(deadline > now);
         ranks.judge_overdue(deadline);
         assert_eq!((ranks.exit_code(), ranks.deadline()), (1, None));
+    }
+
+    #[test]
+    fn without_pidfds_the_end_of_the_shell_shows_that_its_claimant_had_not_finalized() {
+        let (segment, mut ranks) = two_ranks();
+        claim(&segment, 0, 200, RankState::Running);
+        ranks.look();
+        ranks.cannot_watch(0);
+        end(&mut ranks, 100, FINE);
+        assert_eq!(ranks.failure().unwrap().cause, Cause::NotFinalized { code: 0 });
     }
 
     #[test]

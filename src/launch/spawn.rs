@@ -114,7 +114,10 @@ mod tests {
 
     fn environment(variables: &[(&str, &str)]) -> Vec<String> {
         let variables = variables.iter().map(|(name, value)| (OsString::from(name), OsString::from(value)));
-        inherited_environment(variables).into_iter().map(|text| text.into_string().unwrap()).collect()
+        inherited_environment(variables)
+            .into_iter()
+            .map(|text| text.into_string().expect("UTF-8 went in"))
+            .collect()
     }
 
     #[test]

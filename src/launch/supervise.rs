@@ -149,7 +149,10 @@ impl Supervisor {
         for (rank, pid) in self.ranks.look() {
             match PidFd::open(pid) {
                 Ok(pidfd) => self.claimants.push((rank, pidfd)),
-                Err(_) => self.ranks.claimant_ended(rank, now),
+                Err(error) if error.raw_os_error() == Some(libc::ESRCH) => {
+                    self.ranks.claimant_ended(rank, now);
+                }
+                Err(_) => self.ranks.cannot_watch(rank),
             }
         }
     }
@@ -269,6 +272,8 @@ impl Supervisor {
     fn clear_up(&mut self) {
         let order = if self.cause.is_some() { Order::Clear } else { Order::Leave };
         self.order(order);
+        // A keeper that waits for room for its reports would not leave.
+        while self.keeper.link.receive::<Report>().is_ok() {}
         process::wait(self.keeper.pid);
         if self.cause.is_some() {
             descendants::kill_all();

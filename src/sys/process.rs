@@ -231,10 +231,11 @@ impl std::os::fd::AsFd for PidFd {
     }
 }
 
-/// Sends a signal to a child that has not been waited for; `Err` if there is none.
-pub(crate) fn send_to_child(child: Pid, signal: i32) -> io::Result<()> {
+/// Sends a signal to whatever process has this number: for a child that has not been waited for, or
+/// where there are no pidfds.
+pub(crate) fn send_by_number(pid: Pid, signal: i32) -> io::Result<()> {
     // SAFETY: two integers; the kernel checks them.
-    Errno::result(unsafe { libc::kill(child, signal) }).map(drop).map_err(io::Error::from)
+    Errno::result(unsafe { libc::kill(pid, signal) }).map(drop).map_err(io::Error::from)
 }
 
 #[cfg(all(test, not(loom)))]
