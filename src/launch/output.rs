@@ -254,7 +254,10 @@ mod tests {
 
     impl Bench {
         fn print(&self, rank: usize, text: &str) {
-            assert_eq!(io::write(&self.ranks[rank], text.as_bytes()).expect("the launcher reads"), text.len());
+            assert_eq!(
+                io::write(&self.ranks[rank], text.as_bytes()).expect("the launcher reads"),
+                text.len()
+            );
         }
 
         fn serve(&mut self) {
