@@ -10,8 +10,8 @@
 
 mod typed;
 
-pub use typed::{Owned, Plain};
 pub(crate) use typed::{Held, any_bits, aside, check, fill, of_aside, of_slice, of_slice_mut};
+pub use typed::{Owned, Plain};
 
 use crate::{
     datatype::{Cursor, Strided},

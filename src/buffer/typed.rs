@@ -2,7 +2,10 @@
 
 use super::{Keep, ReceiveBuffer, SendBuffer};
 use bytemuck::{CheckedBitPattern, NoUninit, Zeroable};
-use std::{any::TypeId, mem::{ManuallyDrop, MaybeUninit}};
+use std::{
+    any::TypeId,
+    mem::{ManuallyDrop, MaybeUninit},
+};
 
 /// Plain data: no padding bytes leave the process, no invalid value comes out of it.
 ///

@@ -14,11 +14,10 @@ use crate::{
     error::{Error, ErrorClass, Result},
     group::Group,
     p2p::Engine,
-    shm::board::Board,
     status::PROC_NULL,
     types::{ContextId, PeerId, Rank},
 };
-use std::sync::{Mutex, MutexGuard};
+use std::sync::{Arc, Mutex, MutexGuard};
 
 /// A group of processes and a context in which they exchange messages: what is sent in one
 /// communicator is never received in another.
@@ -32,7 +31,7 @@ pub struct Communicator<'u> {
     contexts: Contexts,
     group: Group,
     rank: Rank,
-    collective: Mutex<Collective>,
+    collective: Arc<Mutex<Collective>>,
 }
 
 /// The context ids of a communicator: one draw gives all four.
@@ -61,9 +60,8 @@ impl Contexts {
 
 /// What blocking collectives of a communicator keep between calls. They are called in the same
 /// order on all members, one at a time.
+#[derive(Debug, Default)]
 pub(crate) struct Collective {
-    /// The board, if the members share one.
-    pub(crate) board: Option<Board>,
     /// The number of the last collective.
     pub(crate) sequence: u64,
 }
@@ -74,9 +72,8 @@ impl<'u> Communicator<'u> {
         contexts: Contexts,
         group: Group,
         rank: Rank,
-        board: Option<Board>,
+        collective: Arc<Mutex<Collective>>,
     ) -> Self {
-        let collective = Mutex::new(Collective { board, sequence: 0 });
         Self { engine, contexts, group, rank, collective }
     }
 
@@ -185,7 +182,10 @@ impl<'u> Communicator<'u> {
 #[cold]
 pub(crate) fn bad_rank(rank: Rank, size: Rank) -> Error {
     let last = size - 1;
-    Error::new(ErrorClass::RANK, format!("rank {rank} does not exist: the communicator has ranks 0 to {last}"))
+    Error::new(
+        ErrorClass::RANK,
+        format!("rank {rank} does not exist: the communicator has ranks 0 to {last}"),
+    )
 }
 
 #[cold]

@@ -277,7 +277,11 @@ pub trait Source<'c>: Sized + Copy + sealed::Sealed {
             [value] => Ok((*value, status)),
             _ => Err(Error::new(
                 ErrorClass::COUNT,
-                format!("rank {} sent no element with tag {}, where one was expected", status.source(), status.tag()),
+                format!(
+                    "rank {} sent no element with tag {}, where one was expected",
+                    status.source(),
+                    status.tag()
+                ),
             )),
         }
     }

@@ -183,7 +183,10 @@ impl<B: Owned> Drop for Request<'_, B> {
 
 impl<B: Owned> std::fmt::Debug for Request<'_, B> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Request").field("id", &self.id).field("outcome", &self.outcome).finish_non_exhaustive()
+        f.debug_struct("Request")
+            .field("id", &self.id)
+            .field("outcome", &self.outcome)
+            .finish_non_exhaustive()
     }
 }
 
@@ -278,8 +281,7 @@ impl<'c, 'u, B: Owned> Persistent<'c, 'u, B> {
 
     pub(super) fn of_receive(engine: &'c Engine, from: super::process::From, buffer: B) -> Self {
         let held = Held::new(buffer);
-        let aside =
-            if buffer::any_bits::<B::Item>() { vec![] } else { buffer::aside::<B::Item>(held.len()) };
+        let aside = if buffer::any_bits::<B::Item>() { vec![] } else { buffer::aside::<B::Item>(held.len()) };
         Self { engine, operation: Operation::Receive(from), held: Some(held), aside, active: None }
     }
 

@@ -87,10 +87,7 @@ impl<'u> Communicator<'u> {
     ///
     /// # Standard
     /// MPI 5.0, 3.7.
-    pub fn scope<'env, R>(
-        &'env self,
-        f: impl for<'s> FnOnce(&'s Scope<'s, 'env>) -> Result<R>,
-    ) -> Result<R> {
+    pub fn scope<'env, R>(&'env self, f: impl for<'s> FnOnce(&'s Scope<'s, 'env>) -> Result<R>) -> Result<R> {
         let scope =
             Scope { engine: self.engine(), open: Mutex::new(vec![]), scope: PhantomData, env: PhantomData };
         let guard = AbandonOnUnwind { engine: self.engine(), open: &scope.open };

@@ -441,7 +441,9 @@ fn broken_element(envelope: &Envelope, unit: u64) -> Error {
     let Envelope { source, tag, bytes, .. } = envelope;
     Error::new(
         ErrorClass::TYPE,
-        format!("rank {source} sent {bytes} bytes with tag {tag}: no whole number of elements of {unit} bytes"),
+        format!(
+            "rank {source} sent {bytes} bytes with tag {tag}: no whole number of elements of {unit} bytes"
+        ),
     )
     .with_help("send and receive the same type")
 }

@@ -31,11 +31,14 @@ use crate::{
         doorbell::{BarrierMode, Doorbell},
         pool::{Blocks, Pool},
         segment::Segment,
-        slot::Published,
+        slot::{Published, Slot},
     },
     status::Status,
-    sync::{AtomicBool, AtomicU32, Ordering},
-    sys::biased_lock::{BiasedLock, Guard},
+    sync::{AtomicU32, Ordering},
+    sys::{
+        biased_lock::{BiasedLock, Guard},
+        fork::ForkMark,
+    },
     types::{PeerId, RANKS_MAX},
 };
 use arrive::Arrived;
@@ -81,8 +84,8 @@ pub(crate) struct Engine {
     bell: Doorbell,
     published: Published,
     segment: Arc<Segment>,
-    /// Set in a child made by fork: it is no rank.
-    is_inert: Arc<AtomicBool>,
+    /// Tells this process from its forked children: they are no ranks.
+    mark: ForkMark,
     /// Time-outs of sleeps that found work: a lost wake-up. Tests expect none.
     rescues: AtomicU32,
 }
@@ -117,7 +120,7 @@ pub(crate) struct Core {
 
 impl Engine {
     /// The engine of rank `me` over a segment that all ranks have attached to.
-    pub(crate) fn new(segment: &Arc<Segment>, me: PeerId, config: Config) -> Self {
+    pub(crate) fn new(segment: &Arc<Segment>, me: PeerId, config: Config) -> Result<Self> {
         let ranks = u32::try_from(segment.ranks()).expect("at most RANKS_MAX");
         debug_assert!(segment.ranks() <= RANKS_MAX);
         let bell = segment.doorbell(me.index(), config.mode);
@@ -143,7 +146,8 @@ impl Engine {
             ticks: 0,
             polls: 0,
         };
-        Self {
+        let mark = ForkMark::new().map_err(|errno| Error::system("madvise(MADV_WIPEONFORK)", errno))?;
+        Ok(Self {
             core: BiasedLock::new(core),
             me,
             ranks,
@@ -151,9 +155,9 @@ impl Engine {
             bell,
             published: segment.published(me.index()),
             segment: Arc::clone(segment),
-            is_inert: Arc::new(AtomicBool::new(false)),
+            mark,
             rescues: AtomicU32::new(0),
-        }
+        })
     }
 
     #[inline]
@@ -178,16 +182,21 @@ impl Engine {
         self.segment.doorbell(peer.index(), self.bell.mode()).ring();
     }
 
-    /// The flag that a fork handler sets in the child.
-    pub(crate) fn inert_flag(&self) -> Arc<AtomicBool> {
-        Arc::clone(&self.is_inert)
-    }
-
-    /// Whether this process is a child made by fork, and so no rank.
+    /// Whether this process was forked from the rank's, and so is no rank.
     #[inline]
     pub(crate) fn is_inert(&self) -> bool {
-        // Relaxed: set before fork returns in the child, by the only thread that it has.
-        self.is_inert.load(Ordering::Relaxed)
+        self.mark.is_in_child()
+    }
+
+    /// What this rank says about itself.
+    pub(crate) fn slot(&self) -> &Slot {
+        &self.published.slot
+    }
+
+    /// Ends the job with an exit code. Does not wait.
+    pub(crate) fn abort(&self, code: i32) {
+        self.slot().abort(code);
+        self.segment.end();
     }
 
     /// How often a sleep ended by its time-out although there was work: lost wake-ups.

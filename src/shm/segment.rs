@@ -6,12 +6,16 @@ use super::{
     layout::{BOARDS, FINGERPRINT, Header, Layout, MAGIC},
     pool::{self, Blocks},
     ring::{Cells, ReceiverLine},
-    slot::{Published, Slot},
+    slot::{Published, RankState, Slot},
 };
 use crate::{
     error::{Error, ErrorClass, Result},
     sync::{AtomicU32, AtomicU64, Ordering},
-    sys::{cpus, futex::FutexWord, memory},
+    sys::{
+        cpus,
+        futex::{FutexWord, Scope},
+        memory,
+    },
     types::RANKS_MAX,
 };
 use core::ptr::NonNull;
@@ -21,6 +25,7 @@ use std::{
     fs::File,
     os::fd::{AsFd, AsRawFd, IntoRawFd, RawFd},
     sync::Arc,
+    time::{Duration, Instant},
 };
 
 /// Below are the context ids of the world and of the ranks' communicators with themselves alone.
@@ -158,6 +163,63 @@ impl Segment {
         }
     }
 
+    /// A rank cannot register for membarrier: all pay for fences.
+    pub(crate) fn require_fences(&self) {
+        // Relaxed: INIT_ALL orders it.
+        self.header().needs_fences.store(1, Ordering::Relaxed);
+    }
+
+    /// Whether senders pay for fences. Final once all ranks have attached.
+    pub(crate) fn needs_fences(&self) -> bool {
+        // Relaxed: INIT_ALL orders it.
+        self.header().needs_fences.load(Ordering::Relaxed) != 0
+    }
+
+    /// Whether every rank has a CPU of its own.
+    pub(crate) fn has_cpus_for_all(&self) -> bool {
+        // Relaxed: INIT_ALL orders it.
+        self.layout.ranks <= self.header().cpus.load(Ordering::Relaxed) as usize
+    }
+
+    /// Counts this rank as attached, and waits until all are.
+    pub(crate) fn attach_and_wait_for_all(self: &Arc<Self>, limit: Duration) -> Result<()> {
+        let attached = &self.header().attached;
+        // AcqRel: INIT_ALL; what every rank has written before is visible to all after.
+        let mut count = attached.word.fetch_add(1, Ordering::AcqRel) + 1;
+        let end = Instant::now() + limit;
+        while (count as usize) < self.layout.ranks {
+            if self.is_ended() {
+                return Err(Error::new(ErrorClass::PROC_ABORTED, "the job has ended during init"));
+            }
+            if Instant::now() > end {
+                return Err(self.missing(limit));
+            }
+            attached.wait(count, Some(Duration::from_millis(50)), Scope::Shared);
+            // Acquire: INIT_ALL.
+            count = attached.word.load(Ordering::Acquire);
+        }
+        attached.wake(i32::MAX, Scope::Shared);
+        Ok(())
+    }
+
+    fn missing(self: &Arc<Self>, limit: Duration) -> Error {
+        let is_missing = |rank: &usize| self.published(*rank).slot.state() == RankState::Free;
+        let missing: Vec<String> =
+            (0..self.layout.ranks).filter(is_missing).map(|rank| rank.to_string()).collect();
+        let what = format!("init waited {} s for rank {}", limit.as_secs(), missing.join(", "));
+        Error::new(ErrorClass::OTHER, what).with_help("every rank of a job has to call init, or none")
+    }
+
+    /// Draws `count` consecutive context ids.
+    pub(crate) fn draw_contexts(&self, count: u32) -> Result<u32> {
+        // Relaxed: a counter; the ids travel to the others in messages.
+        let first = self.header().next_context.fetch_add(count, Ordering::Relaxed);
+        match first.checked_add(count) {
+            Some(_) if first >= FIRST_FREE_CONTEXT => Ok(first),
+            _ => Err(Error::new(ErrorClass::OTHER, "all context ids of the job have been used")),
+        }
+    }
+
     /// The memfd, if the segment is one.
     pub(crate) fn fd(&self) -> Option<RawFd> {
         match &self.memory {
@@ -280,7 +342,7 @@ impl Segment {
     pub(crate) fn end(self: &Arc<Self>) {
         // Release: JOB_ENDED, pairs with the Acquire in `is_ended`.
         self.header().ended.store(1, Ordering::Release);
-        self.header().attached.wake(i32::MAX, crate::sys::futex::Scope::Shared);
+        self.header().attached.wake(i32::MAX, Scope::Shared);
         for rank in 0..self.layout.ranks {
             self.doorbell(rank, BarrierMode::Fence).ring();
         }
