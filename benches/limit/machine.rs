@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::io;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::pair::Pair;
 use super::payload::{Buffers, Touch};
@@ -19,6 +19,9 @@ const WINDOW_BYTES: usize = 8 << 20;
 
 /// Batches of a brief trial.
 const TRIAL_BATCHES: usize = 3;
+
+/// How long first trials may go on: on a busy machine not all schemes get one.
+const FIRST_TRIALS: Duration = Duration::from_secs(1);
 
 /// How many schemes get a second trial.
 const BETTER: usize = 12;
@@ -88,9 +91,9 @@ impl Machine {
         self.best(Figure { bytes, touch, buffers, window: None })
     }
 
-    /// A stream in windows of 64 messages (of 8 MiB, if these are less) of any length up to [`MAX_BYTES`](super::MAX_BYTES), by the best
-    /// scheme, which is named. All messages are sent from one buffer: when it is rewritten, a message that is copied
-    /// straight out of it has to be received first.
+    /// A stream of messages of any length up to [`MAX_BYTES`](super::MAX_BYTES), by the best scheme, which is named.
+    /// The sender waits after 64 messages, or 8 MiB, if these are less. All are sent from one buffer: when it is
+    /// rewritten, a message that is copied straight out of it has to be received first.
     pub(crate) fn stream(&mut self, bytes: usize, touch: Touch, buffers: Buffers) -> (Stats, String) {
         let window = WINDOW.min(WINDOW_BYTES / bytes.max(1)) as u32;
         self.best(Figure { bytes, touch, buffers, window: Some(window) })
@@ -135,7 +138,13 @@ impl Machine {
     /// All candidates in a brief trial; then the better ones again, `length` each, best first.
     fn rank_candidates(&mut self, figure: Figure, length: Duration) -> Vec<(Stats, Scheme)> {
         let candidates = survey::candidates(figure.bytes, figure.buffers, self.kernel_copies);
-        let mut trials: Vec<_> = candidates.into_iter().map(|s| (self.trial(figure.job(s)), s)).collect();
+        let start = Instant::now();
+        let mut trials = Vec::with_capacity(candidates.len());
+        for scheme in candidates {
+            if trials.is_empty() || start.elapsed() < FIRST_TRIALS {
+                trials.push((self.trial(figure.job(scheme)), scheme));
+            }
+        }
         trials.sort_by(|a, b| a.0.total_cmp(&b.0));
         let better = trials.into_iter().take(BETTER).map(|(_, scheme)| scheme).collect();
         self.rank(figure, better, length)

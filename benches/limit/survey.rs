@@ -1,4 +1,4 @@
-//! The schemes that compete for a message.
+//! The schemes that compete for a message, those likely to win first.
 
 use super::copy::Kind;
 use super::memory::STAGING;
@@ -7,16 +7,16 @@ use super::ring::CELL_BYTES;
 use super::scheme::Scheme;
 
 /// The pieces that are tried for messages above `ONE_PIECE`.
-const PIECES: [usize; 7] = [2 << 10, 4 << 10, 8 << 10, 16 << 10, 32 << 10, 64 << 10, 128 << 10];
+const PIECES: [usize; 7] = [16 << 10, 8 << 10, 32 << 10, 4 << 10, 64 << 10, 2 << 10, 128 << 10];
 
 /// The working sets that are tried with them.
-const SETS: [usize; 6] = [64 << 10, 128 << 10, 256 << 10, 512 << 10, 1 << 20, STAGING];
+const SETS: [usize; 6] = [256 << 10, STAGING, 1 << 20, 512 << 10, 128 << 10, 64 << 10];
 
 /// Messages up to here travel in one piece of their own length.
 const ONE_PIECE: usize = 4 << 10;
 
 /// The numbers of slots that are tried for those.
-const SLOTS: [usize; 6] = [2, 4, 8, 16, 32, 64];
+const SLOTS: [usize; 6] = [32, 8, 16, 64, 4, 2];
 
 /// All schemes for messages of `bytes`; the kernel's only if it `may_copy`.
 pub(super) fn candidates(bytes: usize, buffers: Buffers, may_copy: bool) -> Vec<Scheme> {
