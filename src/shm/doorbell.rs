@@ -39,6 +39,17 @@ pub(crate) enum BarrierMode {
     Fence,
 }
 
+impl BarrierMode {
+    /// The ringer's barrier: between publishing and looking whether somebody has to be told.
+    #[inline]
+    pub(super) fn after_publishing(self) {
+        match self {
+            Self::Membarrier => compiler_fence(Ordering::SeqCst),
+            Self::Fence => fence(Ordering::SeqCst),
+        }
+    }
+}
+
 /// One rank's doorbell, as its owner and all others see it.
 #[derive(Clone)]
 pub(crate) struct Doorbell {
@@ -61,7 +72,7 @@ impl Doorbell {
     /// After publishing a packet in the ring from `sender`.
     #[inline]
     pub(crate) fn announce(&self, sender: u32) {
-        self.store_load_barrier();
+        self.mode.after_publishing();
         let (word, bit) = split(sender);
         // Relaxed: BELL_ARMED, ordered by the barriers; a stale "armed" is found by the owner's look
         // after its own barrier.
@@ -74,23 +85,15 @@ impl Doorbell {
     /// After making any other condition true that the owner may wait for.
     #[inline]
     pub(crate) fn ring(&self) {
-        self.store_load_barrier();
+        self.mode.after_publishing();
         self.wake_if_asleep();
-    }
-
-    #[inline]
-    fn store_load_barrier(&self) {
-        match self.mode {
-            BarrierMode::Membarrier => compiler_fence(Ordering::SeqCst),
-            BarrierMode::Fence => fence(Ordering::SeqCst),
-        }
     }
 
     #[cold]
     fn mark_pending(&self, word: usize, bit: u64) {
         // Release: BELL_PENDING, pairs with the Acquire in `take_pending`.
         self.pending[word].fetch_or(bit, Ordering::Release);
-        self.store_load_barrier();
+        self.mode.after_publishing();
     }
 
     #[inline]
@@ -194,6 +197,19 @@ fn split(sender: u32) -> (usize, u64) {
     ((sender / 64) as usize, 1 << (sender % 64))
 }
 
+/// Sleeps on the doorbell until the condition holds, as an owner does that has nothing else to do.
+#[cfg(test)]
+pub(super) fn sleep_until(bell: &Doorbell, mut holds: impl FnMut() -> bool) {
+    loop {
+        bell.announce_sleep();
+        if holds() {
+            return bell.stay_awake();
+        }
+        let woken = bell.sleep(Duration::from_secs(60));
+        assert_eq!(woken, Woken::MaybeReady, "a wake-up was lost, or nobody makes the condition true");
+    }
+}
+
 /// A doorbell over heap memory, for models.
 #[cfg(any(test, loom))]
 pub(crate) fn on_heap(ranks: usize, mode: BarrierMode) -> Doorbell {
@@ -202,6 +218,10 @@ pub(crate) fn on_heap(ranks: usize, mode: BarrierMode) -> Doorbell {
     };
     Doorbell::new(Far::on_heap(Box::<FutexWord>::default()), words(), words(), mode)
 }
+
+#[cfg(all(test, loom))]
+#[path = "doorbell_loom.rs"]
+pub(super) mod models;
 
 #[cfg(all(test, not(loom)))]
 mod tests {

@@ -1,5 +1,6 @@
 //! Memory that ranks share: its layout, the rings, blocks, doorbells and boards in it.
 
+pub(crate) mod board;
 pub(crate) mod doorbell;
 pub(crate) mod far;
 pub(crate) mod layout;

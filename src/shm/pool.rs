@@ -29,11 +29,20 @@ pub(crate) struct Class {
 }
 
 /// The classes, smallest blocks first; the last is for bulk only.
+#[cfg(not(loom))]
 pub(crate) const CLASSES: [Class; 4] = [
     Class { block_bytes: 256, blocks: 1024, working_set: 16 },
     Class { block_bytes: 2 << 10, blocks: 512, working_set: 16 },
     Class { block_bytes: 16 << 10, blocks: 256, working_set: 16 },
     Class { block_bytes: 128 << 10, blocks: 32, working_set: 16 },
+];
+
+#[cfg(loom)]
+pub(crate) const CLASSES: [Class; 4] = [
+    Class { block_bytes: 8, blocks: 2, working_set: 1 },
+    Class { block_bytes: 16, blocks: 2, working_set: 1 },
+    Class { block_bytes: 32, blocks: 2, working_set: 1 },
+    Class { block_bytes: 64, blocks: 2, working_set: 1 },
 ];
 
 /// The class of bulk pieces.

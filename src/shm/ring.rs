@@ -205,6 +205,10 @@ pub(crate) fn on_heap(start: u64) -> (Producer, Consumer) {
     (Producer::new(cells.clone(), line.clone(), start), Consumer::new(cells, line, start))
 }
 
+#[cfg(all(test, loom))]
+#[path = "ring_loom.rs"]
+mod models;
+
 #[cfg(all(test, not(loom)))]
 mod tests {
     use super::*;

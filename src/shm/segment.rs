@@ -260,12 +260,12 @@ impl Segment {
         unsafe { self.start().cast::<Header>().as_ref() }
     }
 
-    fn far<T: Words>(self: &Arc<Self>, offset: usize) -> Far<T> {
+    pub(super) fn far<T: Words>(self: &Arc<Self>, offset: usize) -> Far<T> {
         // SAFETY: `at` checks bounds and alignment; the layout gives every word one type.
         unsafe { Far::in_segment(self.at(offset), Arc::clone(self)) }
     }
 
-    fn far_slice<T: Words>(self: &Arc<Self>, offset: usize, len: usize) -> Far<[T]> {
+    pub(super) fn far_slice<T: Words>(self: &Arc<Self>, offset: usize, len: usize) -> Far<[T]> {
         assert!(offset + len * size_of::<T>() <= self.layout.size);
         let words = NonNull::slice_from_raw_parts(self.at::<T>(offset), len);
         // SAFETY: bounds and alignment are checked; the layout gives every word one type.
@@ -363,14 +363,10 @@ impl Segment {
         self.header().boards[board / 64].fetch_and(!(1 << (board % 64)), Ordering::AcqRel);
     }
 
-    /// Where board `board` starts, and its bytes.
+    /// Where board `board` starts.
     pub(super) fn board_place(&self, board: usize) -> usize {
         assert!(board < BOARDS);
         self.layout.boards + board * Layout::board_stride(self.layout.ranks)
-    }
-
-    pub(super) fn words_at(self: &Arc<Self>, offset: usize, len: usize) -> Far<[AtomicU64]> {
-        self.far_slice(offset, len)
     }
 
     /// The table of measured copy speeds that the ranks share.

@@ -227,7 +227,7 @@ mod models {
             bump(&lock);
             revoker.join().expect("the revoker does not panic");
             // SAFETY: the only thread left.
-            lock.lock().with(|value| assert_eq!(unsafe { *value }, 2));
+            lock.lock().with(|value| assert_eq!(unsafe { *value }, 3));
         });
     }
 }
