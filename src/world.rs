@@ -1,12 +1,17 @@
 //! Init and finalize: a process becomes a rank, and leaves.
 
 use crate::{
-    communicator::{Collective, Communicator, Contexts},
+    communicator::{Collective, Communicator, Contexts, SharedBoard},
     error::{Error, ErrorClass, Result},
     group::Group,
     launch::env::Place,
     p2p::{Config, Engine},
-    shm::{doorbell::BarrierMode, segment::Segment, slot::RankState},
+    shm::{
+        board::{self, Board},
+        doorbell::BarrierMode,
+        segment::{Segment, WORLD_BOARD},
+        slot::RankState,
+    },
     status::PROC_NULL,
     sys::{cma, membarrier, process},
     types::{PeerId, Rank},
@@ -145,7 +150,10 @@ impl Universe {
         let config = Config { may_spin: segment.has_cpus_for_all(), ..Config::new(mode) };
         let engine = Engine::new(segment, me, config)?;
         engine.slot().set_state(RankState::Running);
-        Ok(Self { engine, world: Arc::default(), alone: Arc::default(), is_finalized: false })
+        let place = board::Place { board: WORLD_BOARD, members: segment.ranks(), me: slot };
+        let board = Board::attach(segment, place, mode, 0);
+        let world = Collective::with_board(Some(SharedBoard::new(board, segment, WORLD_BOARD)));
+        Ok(Self { engine, world: Arc::new(Mutex::new(world)), alone: Arc::default(), is_finalized: false })
     }
 
     /// The communicator of all ranks.

@@ -10,7 +10,9 @@
 
 mod typed;
 
-pub(crate) use typed::{Held, any_bits, aside, check, fill, of_aside, of_slice, of_slice_mut};
+pub(crate) use typed::{
+    Held, any_bits, aside, check, fill, fill_from_words, of_aside, of_slice, of_slice_mut, words,
+};
 pub use typed::{Owned, Plain};
 
 use crate::{

@@ -82,6 +82,8 @@ pub(crate) struct Engine {
     ranks: u32,
     may_spin: bool,
     bell: Doorbell,
+    /// Everyone's doorbell.
+    bells: Box<[Doorbell]>,
     published: Published,
     segment: Arc<Segment>,
     /// Tells this process from its forked children: they are no ranks.
@@ -153,6 +155,7 @@ impl Engine {
             ranks,
             may_spin: config.may_spin,
             bell,
+            bells: (0..segment.ranks()).map(|rank| segment.doorbell(rank, config.mode)).collect(),
             published: segment.published(me.index()),
             segment: Arc::clone(segment),
             mark,
@@ -177,9 +180,22 @@ impl Engine {
         &self.segment
     }
 
-    /// Another rank's doorbell, for whoever has made a word true that it may wait for.
+    /// Rings a rank, after making a word true that it may wait for.
+    #[inline]
     pub(crate) fn ring(&self, peer: PeerId) {
-        self.segment.doorbell(peer.index(), self.bell.mode()).ring();
+        if peer != self.me {
+            self.bells[peer.index()].ring();
+        }
+    }
+
+    /// Who pays for the barrier between publishing and looking for sleepers.
+    pub(crate) fn mode(&self) -> BarrierMode {
+        self.bell.mode()
+    }
+
+    /// Whether every rank has a CPU of its own.
+    pub(crate) fn may_spin(&self) -> bool {
+        self.may_spin
     }
 
     /// Whether this process was forked from the rank's, and so is no rank.

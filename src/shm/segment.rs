@@ -31,6 +31,9 @@ use std::{
 /// Below are the context ids of the world and of the ranks' communicators with themselves alone.
 pub(crate) const FIRST_FREE_CONTEXT: u32 = 16;
 
+/// The world's board: in use from the start, and set up by being zero.
+pub(crate) const WORLD_BOARD: usize = 0;
+
 /// A mapped segment.
 pub(crate) struct Segment {
     memory: Memory,
@@ -147,6 +150,8 @@ impl Segment {
         }
         // Relaxed: SEGMENT_READY publishes it.
         header.next_context.store(FIRST_FREE_CONTEXT, Ordering::Relaxed);
+        // Relaxed: SEGMENT_READY publishes it.
+        header.boards[WORLD_BOARD / 64].store(1 << (WORLD_BOARD % 64), Ordering::Relaxed);
         self.set_cpus(cpus::allowed());
         // Release: SEGMENT_READY, pairs with the Acquire in `check_header`.
         header.magic.store(MAGIC, Ordering::Release);
@@ -487,7 +492,7 @@ mod tests {
     fn boards_are_given_once_until_freed() {
         let made = Segment::on_heap(1).unwrap();
         let all: Vec<usize> = std::iter::from_fn(|| made.take_board()).collect();
-        assert_eq!(all, (0..BOARDS).collect::<Vec<_>>());
+        assert_eq!(all, (WORLD_BOARD + 1..BOARDS).collect::<Vec<_>>());
         made.free_board(70);
         assert_eq!(made.take_board(), Some(70));
     }
