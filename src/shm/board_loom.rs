@@ -1,8 +1,7 @@
 //! Models of boards: members that sleep on their doorbells (FENCE mode) whenever they have to wait.
 
 use super::tests::{Rank, Reuse, ranks};
-use crate::shm::doorbell::models::check;
-use loom::thread;
+use crate::sync::model::{check, thread};
 
 /// Every member runs the script in a thread of its own.
 fn run(members: usize, reuse: Reuse, script: fn(&mut Rank)) {
