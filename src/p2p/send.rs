@@ -62,9 +62,13 @@ impl Engine {
             core.requests.detach(id, None);
             return Ok(());
         }
-        let id = core.post_send(to, envelope, mode, buffer)?;
-        drop(core);
-        self.wait(id).map(drop)
+        match core.post_send(to, envelope, mode, buffer)? {
+            RequestId::COMPLETE => Ok(()),
+            id => {
+                drop(core);
+                self.wait(id).map(drop)
+            }
+        }
     }
 
     /// Begins a send. The buffer stays in use until the request ends.
