@@ -10,6 +10,8 @@ use crate::{
 };
 use std::time::Duration;
 
+const A_LONG_TIME: Duration = Duration::from_secs(60);
+
 /// Stands in for a ring: how many packets its sender has published.
 type Published = Far<AtomicU64>;
 
@@ -114,11 +116,17 @@ impl Owner {
     }
 
     fn sleep_until_received(&mut self, count: u64) {
-        let bell = self.bell.clone();
-        sleep_until(&bell, || {
-            self.recheck();
-            self.received >= count
-        });
+        while self.received < count {
+            if self.poll() {
+                continue;
+            }
+            self.bell.announce_sleep();
+            if self.recheck() {
+                self.bell.stay_awake();
+            } else {
+                self.bell.sleep(A_LONG_TIME);
+            }
+        }
     }
 }
 
@@ -209,7 +217,7 @@ fn a_sleeper_without_a_barrier_is_refused() {
         while owner.received < 1 {
             owner.bell.state.word.swap(ASLEEP, Ordering::Relaxed);
             if !owner.recheck() {
-                owner.bell.sleep(Duration::from_secs(60));
+                owner.bell.sleep(A_LONG_TIME);
             }
         }
         thread.join().expect("the sender does not panic");
@@ -229,7 +237,8 @@ fn the_end_of_the_job_wakes_a_sleeper_also_while_it_is_rung() {
         });
         let bell = owner.bell.clone();
         sleep_until(&bell, || {
-            owner.recheck();
+            owner.poll();
+            // Acquire: pairs with the Release above.
             ended.load(Ordering::Acquire) == 1
         });
         owner.sleep_until_received(1);
