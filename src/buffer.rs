@@ -47,6 +47,15 @@ impl Drop for Keep {
     }
 }
 
+impl From<Vec<u8>> for Keep {
+    fn from(bytes: Vec<u8>) -> Self {
+        let mut bytes = std::mem::ManuallyDrop::new(bytes);
+        let parts = (bytes.as_mut_ptr(), bytes.len(), bytes.capacity());
+        // SAFETY: the vector is forgotten, so that only the keep frees it.
+        unsafe { Self::new(parts, free_vec) }
+    }
+}
+
 unsafe fn free_vec((start, len, capacity): (*mut u8, usize, usize)) {
     // SAFETY: the parts are those of a Vec<u8>.
     drop(unsafe { Vec::from_raw_parts(start, len, capacity) });
@@ -89,11 +98,8 @@ impl SendBuffer {
 
     /// Bytes of the buffer's own.
     pub(crate) fn owned(bytes: Vec<u8>) -> Self {
-        let mut bytes = std::mem::ManuallyDrop::new(bytes);
-        let parts = (bytes.as_mut_ptr(), bytes.len(), bytes.capacity());
-        // SAFETY: the vector is forgotten, so that only the keep frees it.
-        let keep = unsafe { Keep::new(parts, free_vec) };
-        Self { base: parts.0, bytes: parts.1 as u64, cursor: None, keep: Some(keep) }
+        let (base, len) = (bytes.as_ptr(), bytes.len() as u64);
+        Self { base, bytes: len, cursor: None, keep: Some(Keep::from(bytes)) }
     }
 
     #[inline]

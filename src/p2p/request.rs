@@ -314,6 +314,12 @@ impl Requests {
         })
     }
 
+    /// Whether a send has been completed for its user by a copy, for tests.
+    #[cfg(any(test, feature = "internals"))]
+    pub(super) fn has_buffered(&self) -> bool {
+        self.slots.iter().any(|slot| slot.is_buffered)
+    }
+
     /// How many slots are in use, for tests that expect none to be lost.
     pub(super) fn in_use(&self) -> usize {
         self.slots.len() - self.free.len()
