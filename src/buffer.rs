@@ -117,14 +117,16 @@ impl SendBuffer {
         self.is_contiguous().then_some(self.base as u64)
     }
 
-    /// The memory's owner lets go of it: the buffer frees it.
+    /// The memory's owner lets go of it: the buffer frees it, at once if it has a copy already.
     pub(crate) fn keep(&mut self, keep: Keep) {
-        self.keep = Some(keep);
+        self.keep.get_or_insert(keep);
     }
 
-    /// A buffer of its own with the same bytes.
-    pub(crate) fn to_owned(&mut self) -> Self {
-        Self::owned(self.to_vec())
+    /// Copies the bytes aside, unless the memory is the buffer's own: its owner may reuse it.
+    pub(crate) fn own(&mut self) {
+        if self.keep.is_none() {
+            *self = Self::owned(self.to_vec());
+        }
     }
 
     /// The bytes, packed.
