@@ -67,7 +67,7 @@ impl<'a> Job<'a> {
             if idle > STUCK {
                 return Err(format!("nothing has moved for {STUCK} attempts\n{}", self.describe()));
             }
-            if self.random.one_in(16) {
+            if has_moved || self.random.one_in(4) {
                 self.reached.look_at(&self.ranks[turn].engine);
             }
         }
@@ -78,9 +78,9 @@ impl<'a> Job<'a> {
 
     /// Whose turn it is. The odds change now and then: a rank may rest for long while others work.
     fn choose(&mut self) -> usize {
-        if self.random.one_in(50) {
+        if self.random.one_in(100) {
             let rank = self.random.below(self.ranks.len());
-            self.ranks[rank].weight = self.random.pick(&[1, 1, 5, 30, 300]);
+            self.ranks[rank].weight = self.random.pick(&[1, 1, 5, 30, 300, 3000]);
         }
         let total = self.ranks.iter().map(|rank| rank.weight).sum();
         let mut ticket = self.random.below(total);
@@ -118,9 +118,7 @@ impl<'a> Job<'a> {
             return rested.unwrap_or(Ok(false));
         }
         let mut context = Context { plan, engine, oracle, clock: *clock };
-        let is_done = tasks[task]
-            .attempt(&mut context)
-            .map_err(|wrong| format!("task {task}: {wrong}"))?;
+        let is_done = tasks[task].attempt(&mut context).map_err(|wrong| format!("task {task}: {wrong}"))?;
         if is_done {
             engine.step_awake();
         }
@@ -147,8 +145,7 @@ impl<'a> Job<'a> {
                 ));
             }
             for (other, peer) in self.ranks.iter().enumerate() {
-                let (spent, returned) =
-                    (rank.engine.credit_spent(other), peer.engine.credit_given_back(me));
+                let (spent, returned) = (rank.engine.credit_spent(other), peer.engine.credit_given_back(me));
                 if spent != returned {
                     return Err(format!(
                         "rank {me} spent credit of {spent:?} (bytes, envelopes) at rank {other}, which gave back {returned:?}"

@@ -34,8 +34,14 @@ pub(super) struct Received {
 }
 
 pub(super) enum Fate {
-    Stored { status: Status, memory: Memory },
-    Truncated { facts: Truncated, memory: Memory },
+    Stored {
+        status: Status,
+        memory: Memory,
+    },
+    Truncated {
+        facts: Truncated,
+        memory: Memory,
+    },
     /// Nobody looked at the contents; the status is a probe's.
     Dropped(Status),
 }
@@ -59,7 +65,9 @@ impl Fate {
         }
         match self {
             Self::Stored { memory, .. } => memory.check(&contents(message.key, bytes)),
-            Self::Truncated { facts, memory } if facts.room == memory.packed_bytes() && facts.room < bytes => {
+            Self::Truncated { facts, memory }
+                if facts.room == memory.packed_bytes() && facts.room < bytes =>
+            {
                 memory.check(&[])
             }
             Self::Truncated { facts, memory } => {

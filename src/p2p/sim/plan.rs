@@ -32,6 +32,7 @@ pub(super) struct Message {
     pub(super) dest: usize,
     pub(super) envelope: Envelope,
     pub(super) way: SendWay,
+    pub(super) at_end: AtEnd,
     /// Decides contents and shape.
     pub(super) key: u64,
     class: usize,
@@ -48,6 +49,14 @@ pub(super) enum SendWay {
     Detached,
     /// Nobody waits, and the memory goes away at once.
     Abandoned,
+}
+
+/// What becomes of a send that has not been waited for when its task has nothing else to do.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum AtEnd {
+    Wait,
+    Detach,
+    Abandon,
 }
 
 /// Receives that accept the same messages.
@@ -87,17 +96,29 @@ pub(super) enum ReceiveWay {
 /// What a task does next.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Step {
-    Send { message: usize },
+    Send {
+        message: usize,
+    },
     /// Until one send has ended,
-    WaitSend { message: usize },
+    WaitSend {
+        message: usize,
+    },
     /// or all of the task's.
     WaitSends,
-    Post { receive: usize },
-    WaitReceive { receive: usize },
+    Post {
+        receive: usize,
+    },
+    WaitReceive {
+        receive: usize,
+    },
     /// Both, or whatever the receive's way asks for.
-    Receive { receive: usize },
+    Receive {
+        receive: usize,
+    },
     /// Posts a receive and cancels it. If it gets a message, the class's next receive is left out.
-    Cancel { receive: usize },
+    Cancel {
+        receive: usize,
+    },
 }
 
 /// What kind of job a seed asks for.
@@ -125,18 +146,22 @@ const MIXED: &[u64] = &[
 const LARGE: &[u64] =
     &[8, 257, 16_383, 16_385, 32_768, 49_152, 65_535, 65_536, 65_537, 100_001, 131_072, 300_000, 700_001];
 
+/// Fills a ring, so that room is short for the pieces of the large ones.
+const STREAMED: &[u64] = &[8, 8, 8, 8, 8, 8, 8, 8, 8, 8, 8, 8, 8, 8, 8, 8, 16_385, 40_000, 65_536];
+
 /// The lap before the sequence of a ring wraps.
 const LAST_LAP: u64 = ((1 << 31) - 1) * CELLS;
 
 impl Style {
     fn new(random: &mut Random) -> Self {
-        let (messages, sizes, budget, burst) = match random.below(8) {
+        let (messages, sizes, budget, burst) = match random.below(9) {
             0 | 1 => (random.between(1, 30), MIXED, 600_000, 4),
             2 => (random.between(30, 120), MIXED, 1_000_000, 12),
             3 => (random.between(1, 12), LARGE, 1_500_000, 5),
             4 => (random.between(100, 400), TINY, 100_000, 150),
             5 => (random.between(50, 250), SMALL, 200_000, 40),
             6 => (random.between(20, 100), SMALL, 100_000, 3),
+            7 => (random.between(80, 250), STREAMED, 1_500_000, 200),
             _ => (random.between(2, 40), TINY, 100_000, 10),
         };
         Self {
@@ -153,23 +178,34 @@ impl Style {
     }
 }
 
-fn config(random: &mut Random) -> Config {
+impl Style {
+    fn is_streamed(&self) -> bool {
+        self.sizes == STREAMED
+    }
+}
+
+fn config(random: &mut Random, style: &Style) -> Config {
+    let is_streamed = style.is_streamed();
     let credit = match random.below(4) {
+        _ if is_streamed => CreditLimits::default(),
         0 => CreditLimits { eager: random.pick(&[64, 200, 3000]), envelopes: random.pick(&[1, 2, 5]) },
         1 => CreditLimits { eager: random.pick(&[20_000, 200_000]), envelopes: random.pick(&[1, 8, 50]) },
         _ => CreditLimits::default(),
     };
     let first_generation = random.pick(&[0, u32::MAX - 2, u32::MAX - 20]);
-    let eager_bytes = random.pick(&[0, 40, 300, 20_000, EAGER_BYTES, EAGER_BYTES, EAGER_BYTES]);
+    let eager_bytes = match random.below(2) {
+        0 if !is_streamed => random.pick(&[0, 40, 300, 20_000]),
+        _ => EAGER_BYTES,
+    };
     let test_patience = random.pick(&[Duration::ZERO, Duration::MAX]);
     Config { credit, eager_bytes, first_generation, test_patience, ..Config::new(BarrierMode::Fence) }
 }
 
 impl Plan {
     pub(super) fn new(random: &mut Random) -> Self {
-        let config = config(random);
-        let counters_start = random.pick(&[0, LAST_LAP, LAST_LAP - 3, LAST_LAP + CELLS - 9]);
         let style = Style::new(random);
+        let config = config(random, &style);
+        let counters_start = random.pick(&[0, LAST_LAP, LAST_LAP - 3, LAST_LAP + CELLS - 9]);
         let mut plan = Self {
             config,
             counters_start,
@@ -194,14 +230,17 @@ impl Plan {
             for _ in 0..random.between(1, style.burst) {
                 let bytes = random.pick(style.sizes).min(left);
                 left -= bytes;
+                // Large ones that can be asked for by themselves are received before all of them is here.
+                let tag = if style.is_streamed() { usize::from(bytes > 8) } else { random.below(style.tags) };
                 let envelope = Envelope {
                     context: ContextId(16 + context as u32),
                     source: source as Rank,
-                    tag: random.below(style.tags) as Tag,
+                    tag: tag as Tag,
                     bytes,
                 };
                 let (way, key) = (random.pick(ways), random.word());
-                self.messages.push(Message { dest, envelope, way, key, class: 0 });
+                let at_end = random.pick(&[AtEnd::Wait, AtEnd::Wait, AtEnd::Detach, AtEnd::Abandon]);
+                self.messages.push(Message { dest, envelope, way, at_end, key, class: 0 });
                 senders.push(task);
             }
         }
@@ -217,16 +256,14 @@ impl Plan {
             let &mut (any_source, any_tag) = open.entry((dest, context.0)).or_insert_with(|| {
                 random.pick(&[(false, false), (false, false), (true, false), (false, true), (true, true)])
             });
-            let pattern = Pattern {
-                context,
-                source: (!any_source).then_some(source),
-                tag: (!any_tag).then_some(tag),
-            };
-            message.class = *numbers.entry((dest, context.0, pattern.source, pattern.tag)).or_insert_with(|| {
-                let task = random.below(style.tasks);
-                self.classes.push(Class { pattern, dest, task, messages: Vec::new() });
-                self.classes.len() - 1
-            });
+            let pattern =
+                Pattern { context, source: (!any_source).then_some(source), tag: (!any_tag).then_some(tag) };
+            message.class =
+                *numbers.entry((dest, context.0, pattern.source, pattern.tag)).or_insert_with(|| {
+                    let task = random.below(style.tasks);
+                    self.classes.push(Class { pattern, dest, task, messages: Vec::new() });
+                    self.classes.len() - 1
+                });
             self.classes[message.class].messages.push(index);
         }
     }

@@ -86,9 +86,7 @@ impl Reached {
                 Some(StreamTarget::Message(_)) => {
                     "a message of several pieces that is on its way: taken by a probe"
                 }
-                Some(StreamTarget::Nowhere(_)) => {
-                    "a message of several pieces that is on its way: truncated"
-                }
+                Some(StreamTarget::Nowhere(_)) => "a message of several pieces that is on its way: truncated",
                 None => continue,
             });
         }

@@ -3,12 +3,12 @@
 use super::{
     memory::{Memory, contents},
     oracle::{Fate, Oracle, Received},
-    plan::{Message, Plan, Receive, ReceiveWay, SendWay, Step},
+    plan::{AtEnd, Message, Plan, Receive, ReceiveWay, SendWay, Step},
 };
 use crate::{
     envelope::Pattern,
     error::Result,
-    p2p::{Engine, Mode, RequestId, Until},
+    p2p::{Engine, MessageId, Mode, RequestId, Until},
     status::Status,
     types::PeerId,
 };
@@ -22,6 +22,8 @@ pub(super) struct Task {
     next: usize,
     /// What the current step has begun.
     current: Option<InFlight>,
+    /// What it has taken out of matching, and when.
+    message: Option<(MessageId, Status, u64)>,
     sends: BTreeMap<usize, (RequestId, Memory)>,
     receives: BTreeMap<usize, InFlight>,
     /// Messages by class that a receive got although it was cancelled.
@@ -63,6 +65,7 @@ impl Task {
             steps,
             next: 0,
             current: None,
+            message: None,
             sends: BTreeMap::new(),
             receives: BTreeMap::new(),
             surplus: BTreeMap::new(),
@@ -112,7 +115,8 @@ impl Task {
             Step::Cancel { .. } => request_of(current).map(with),
             Step::Receive { receive } => {
                 let pattern = plan.receives[*receive].pattern;
-                Some(with(request_of(current).unwrap_or(Until::Message(&pattern))))
+                let waits = self.message.is_none();
+                waits.then(|| with(request_of(current).unwrap_or(Until::Message(&pattern))))
             }
         }
     }
@@ -181,9 +185,24 @@ impl Task {
         let turn = self.attempts as usize % self.sends.len().max(1);
         self.attempts += 1;
         if let Some(&message) = self.sends.keys().nth(turn) {
-            self.wait_send(context, message)?;
+            match context.plan.messages[message].at_end {
+                AtEnd::Wait => _ = self.wait_send(context, message)?,
+                AtEnd::Detach => self.let_go(message, |request, memory| {
+                    context.engine.detach(request, Some(memory.into_keep()));
+                }),
+                AtEnd::Abandon => self.let_go(message, |request, mut memory| {
+                    context.engine.abandon(request);
+                    memory.scribble();
+                }),
+            }
         }
         Ok(self.sends.is_empty())
+    }
+
+    fn let_go(&mut self, message: usize, how: impl FnOnce(RequestId, Memory)) {
+        if let Some((request, memory)) = self.sends.remove(&message) {
+            how(request, memory);
+        }
     }
 
     /// Whether a cancelled receive has got the message of this one.
@@ -252,11 +271,15 @@ impl Task {
         Ok(true)
     }
 
-    /// By way of a matched probe.
+    /// By way of a matched probe: that at one attempt, the receive at the next.
     fn receive_message(&mut self, context: &mut Context<'_>, receive: usize) -> Attempt<bool> {
         let Receive { pattern, way, room, key, .. } = context.plan.receives[receive];
-        let (engine, posted) = (context.engine, context.clock);
-        let Some((message, status)) = expect(engine.improbe(&pattern))? else { return Ok(false) };
+        let engine = context.engine;
+        let Some((message, status, posted)) = self.message.take() else {
+            let found = expect(engine.improbe(&pattern))?;
+            self.message = found.map(|(message, status)| (message, status, context.clock));
+            return Ok(false);
+        };
         if way == ReceiveWay::Discarded {
             expect(engine.discard_message(message))?;
             note(context, posted, pattern, Fate::Dropped(status));
