@@ -19,6 +19,8 @@ mod receive;
 mod rendezvous;
 mod request;
 mod send;
+#[cfg(any(all(test, not(loom)), feature = "internals"))]
+pub(crate) mod sim;
 
 pub(crate) use credit::CreditLimits;
 pub(crate) use probe::MessageId;
@@ -47,7 +49,7 @@ use peers::Peer;
 use probe::Messages;
 use progress::Role;
 use request::{Requests, inactive};
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 /// What an engine is told when it is made.
 #[derive(Clone, Copy, Debug)]
@@ -59,6 +61,9 @@ pub(crate) struct Config {
     pub(crate) credit: CreditLimits,
     /// The largest message that is sent without being asked for.
     pub(crate) eager_bytes: u64,
+    /// Failed tests or probes for this long count as waiting. Simulations, which must not depend on
+    /// time, take zero or for ever.
+    pub(crate) test_patience: Duration,
     /// Generations of blocks start here: 0, or just below the wrap in tests.
     pub(crate) first_generation: u32,
 }
@@ -70,6 +75,7 @@ impl Config {
             may_spin: mode == BarrierMode::Membarrier,
             credit: CreditLimits::default(),
             eager_bytes: send::EAGER_BYTES,
+            test_patience: progress::TEST_PATIENCE,
             first_generation: 0,
         }
     }

@@ -19,7 +19,7 @@ use crate::{
 const FAST_LOOKS: u32 = 400;
 
 /// What a look at the head of one ring found.
-enum Look {
+pub(super) enum Look {
     Received(Status),
     Nothing,
     /// Something that only the slow path can deal with.
@@ -71,7 +71,7 @@ impl Core {
     /// head of the ring is a whole message, in the cell or in one block, that matches, and it fits a
     /// contiguous buffer.
     #[inline]
-    fn look(&mut self, pattern: &Pattern, from: PeerId, buffer: &mut ReceiveBuffer) -> Look {
+    pub(super) fn look(&mut self, pattern: &Pattern, from: PeerId, buffer: &mut ReceiveBuffer) -> Look {
         let peer = &mut self.peers[from.index()];
         if !(peer.is_fast && peer.is_armed && self.unexpected.is_empty() && self.posted.is_empty()) {
             return Look::Other;

@@ -21,7 +21,6 @@ use crate::{
 use core::ptr::NonNull;
 use memmap2::MmapRaw;
 use std::{
-    alloc,
     fs::File,
     os::fd::{AsFd, AsRawFd, IntoRawFd, RawFd},
     sync::Arc,
@@ -46,10 +45,7 @@ enum Memory {
         map: MmapRaw,
         fd: RawFd,
     },
-    Heap {
-        start: NonNull<u8>,
-        layout: alloc::Layout,
-    },
+    Private(MmapRaw),
     #[cfg(feature = "join")]
     Named(super::named::Named),
 }
@@ -96,7 +92,7 @@ impl Segment {
         Ok(Arc::new(Self { memory: Memory::Mapped { map, fd: file.into_raw_fd() }, layout }))
     }
 
-    /// A segment on the heap, for ranks that are threads, and for simulation.
+    /// A segment in this process's own memory, for ranks that are threads, and for simulation.
     pub(crate) fn on_heap(ranks: usize) -> Result<Arc<Self>> {
         Self::on_heap_from(ranks, 0)
     }
@@ -104,13 +100,8 @@ impl Segment {
     /// As [`Self::on_heap`], with all counters starting at `counters_start`.
     pub(crate) fn on_heap_from(ranks: usize, counters_start: u64) -> Result<Arc<Self>> {
         let layout = checked_layout(ranks)?;
-        let heap = alloc::Layout::from_size_align(layout.size, 4096).expect("a page-aligned size");
-        // SAFETY: the size is not zero.
-        let start = NonNull::new(unsafe { alloc::alloc_zeroed(heap) });
-        let start = start.ok_or_else(|| {
-            Error::new(ErrorClass::NO_MEM, format!("no memory for a segment of {} bytes", layout.size))
-        })?;
-        let segment = Arc::new(Self { memory: Memory::Heap { start, layout: heap }, layout });
+        let map = memory::map_private(layout.size).map_err(|errno| Error::system("mmap", errno))?;
+        let segment = Arc::new(Self { memory: Memory::Private(map), layout });
         // Relaxed: before anyone shares the segment.
         segment.header().counters_start.store(counters_start, Ordering::Relaxed);
         segment.initialise();
@@ -247,8 +238,9 @@ impl Segment {
 
     fn start(&self) -> NonNull<u8> {
         match &self.memory {
-            Memory::Mapped { map, .. } => NonNull::new(map.as_mut_ptr()).expect("a mapping is not null"),
-            Memory::Heap { start, .. } => *start,
+            Memory::Mapped { map, .. } | Memory::Private(map) => {
+                NonNull::new(map.as_mut_ptr()).expect("a mapping is not null")
+            }
             #[cfg(feature = "join")]
             Memory::Named(named) => named.start(),
         }
@@ -377,15 +369,6 @@ impl Segment {
     /// The table of measured copy speeds that the ranks share.
     pub(crate) fn tuning(self: &Arc<Self>) -> Far<[AtomicU64]> {
         self.far_slice(self.layout.tuning, super::layout::TUNING_BYTES / 8)
-    }
-}
-
-impl Drop for Segment {
-    fn drop(&mut self) {
-        if let Memory::Heap { start, layout } = &self.memory {
-            // SAFETY: allocated with this layout in `on_heap`, and every `Far` keeps the segment alive.
-            unsafe { alloc::dealloc(start.as_ptr(), *layout) };
-        }
     }
 }
 
