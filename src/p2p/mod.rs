@@ -295,10 +295,17 @@ impl Engine {
         self.lock().poll()
     }
 
+    /// What a rank does before it rests: peers learn what has been consumed.
+    #[cfg(any(test, feature = "internals"))]
+    pub(crate) fn rest(&self) {
+        self.lock().publish_all();
+    }
+
     /// Doubles the credit wherever a cycle of blocked ranks goes through its lack.
     #[cfg(any(test, feature = "internals"))]
     pub(crate) fn step_cycle(&self, until: Until<'_>) -> Result<()> {
         let mut core = self.lock();
+        core.publish_all();
         core.publish_blocked(&self.published, &until);
         core.look_for_cycle(&self.published)
     }

@@ -527,7 +527,7 @@ impl Core {
     }
 
     /// Tells every sender what has been consumed: before a rank rests, it owes nobody room.
-    fn publish_all(&mut self) {
+    pub(super) fn publish_all(&mut self) {
         for id in self.armed.iter().chain(&self.disarmed) {
             self.peers[id.index()].publish_consumed();
         }
