@@ -6,7 +6,7 @@ use crate::{
     group::Group,
     launch::env::Place,
     p2p::{Config, Engine},
-    shm::{doorbell::BarrierMode, segment::Segment, slot::RankState},
+    shm::{doorbell::BarrierMode, lock_bytes::LockByte, segment::Segment, slot::RankState},
     status::PROC_NULL,
     sys::{cma, membarrier, process},
     types::{PeerId, Rank},
@@ -76,8 +76,9 @@ fn join_launched(place: &Place) -> Result<Universe> {
     }
     let own = process::own_pid();
     if let Err(holder) = segment.published(place.slot).slot.claim(own) {
-        return not_first(place, own, holder);
+        return not_first(&segment, place, own, holder);
     }
+    segment.hold(LockByte::Rank(place.slot));
     if process::parent_pid() == place.keeper && !process::die_with_parent(place.keeper) {
         return Err(Error::new(ErrorClass::PROC_ABORTED, "the launcher has gone"));
     }
@@ -106,7 +107,7 @@ fn open_segment(place: &Place) -> Result<Arc<Segment>> {
 }
 
 /// Another process is the rank already: this one is its child, and so none; or something is wrong.
-fn not_first(place: &Place, own: i32, holder: i32) -> Result<Universe> {
+fn not_first(segment: &Segment, place: &Place, own: i32, holder: i32) -> Result<Universe> {
     if holder == own {
         return Err(Error::new(ErrorClass::OTHER, "this process is a rank already: init was called twice"));
     }
@@ -114,7 +115,8 @@ fn not_first(place: &Place, own: i32, holder: i32) -> Result<Universe> {
         return Universe::singleton();
     }
     let slot = place.slot;
-    Err(Error::new(ErrorClass::OTHER, format!("process {own} cannot be rank {slot}: process {holder} is"))
+    let is = if segment.is_held(LockByte::Rank(slot)) { "is" } else { "was" };
+    Err(Error::new(ErrorClass::OTHER, format!("process {own} cannot be rank {slot}: process {holder} {is}"))
         .with_help("start every MPI program of a job by its own mpiexec"))
 }
 
