@@ -9,6 +9,7 @@ use crate::{
     shm::{
         board::{self, Board},
         doorbell::BarrierMode,
+        lock_bytes::LockByte,
         segment::{Segment, WORLD_BOARD},
         slot::RankState,
     },
@@ -81,8 +82,9 @@ fn join_launched(place: &Place) -> Result<Universe> {
     }
     let own = process::own_pid();
     if let Err(holder) = segment.published(place.slot).slot.claim(own) {
-        return not_first(place, own, holder);
+        return not_first(&segment, place, own, holder);
     }
+    segment.hold(LockByte::Rank(place.slot));
     if process::parent_pid() == place.keeper && !process::die_with_parent(place.keeper) {
         return Err(Error::new(ErrorClass::PROC_ABORTED, "the launcher has gone"));
     }
@@ -111,7 +113,7 @@ fn open_segment(place: &Place) -> Result<Arc<Segment>> {
 }
 
 /// Another process is the rank already: this one is its child, and so none; or something is wrong.
-fn not_first(place: &Place, own: i32, holder: i32) -> Result<Universe> {
+fn not_first(segment: &Segment, place: &Place, own: i32, holder: i32) -> Result<Universe> {
     if holder == own {
         return Err(Error::new(ErrorClass::OTHER, "this process is a rank already: init was called twice"));
     }
@@ -119,7 +121,8 @@ fn not_first(place: &Place, own: i32, holder: i32) -> Result<Universe> {
         return Universe::singleton();
     }
     let slot = place.slot;
-    Err(Error::new(ErrorClass::OTHER, format!("process {own} cannot be rank {slot}: process {holder} is"))
+    let is = if segment.is_held(LockByte::Rank(slot)) { "is" } else { "was" };
+    Err(Error::new(ErrorClass::OTHER, format!("process {own} cannot be rank {slot}: process {holder} {is}"))
         .with_help("start every MPI program of a job by its own mpiexec"))
 }
 

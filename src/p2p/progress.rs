@@ -357,6 +357,7 @@ impl Engine {
     /// Nobody has rung: there should be no news. If there is, and the doorbell is not rung within a
     /// generous time, a wake-up was lost.
     fn after_time_out(&self, core: &mut Core, until: &Until<'_>) -> Result<bool> {
+        self.segment.end_without_keeper();
         if core.waits_for_credit() {
             core.look_for_cycle(&self.published)?;
         }
@@ -391,6 +392,7 @@ impl Engine {
             return Ok(());
         }
         core.role.failed_since = Some(now);
+        self.segment.end_without_keeper();
         core.publish_blocked(&self.published, until);
         core.look_for_cycle(&self.published)
     }

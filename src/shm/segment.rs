@@ -4,6 +4,7 @@ use super::{
     doorbell::{BarrierMode, Doorbell},
     far::{Far, Span, Words},
     layout::{BOARDS, FINGERPRINT, Header, Layout, MAGIC},
+    lock_bytes::LockByte,
     pool::{self, Blocks},
     ring::{Cells, ReceiverLine},
     slot::{Published, RankState, Slot},
@@ -44,6 +45,7 @@ enum Memory {
     Mapped {
         map: MmapRaw,
         fd: RawFd,
+        had_keeper: bool,
     },
     Private(MmapRaw),
     #[cfg(feature = "join")]
@@ -89,7 +91,9 @@ impl Segment {
     fn map_file(file: File, layout: Layout) -> Result<Arc<Self>> {
         let map =
             memory::map_shared(file.as_fd(), layout.size).map_err(|errno| Error::system("mmap", errno))?;
-        Ok(Arc::new(Self { memory: Memory::Mapped { map, fd: file.into_raw_fd() }, layout }))
+        let fd = file.into_raw_fd();
+        let had_keeper = LockByte::Keeper.is_held(fd);
+        Ok(Arc::new(Self { memory: Memory::Mapped { map, fd, had_keeper }, layout }))
     }
 
     /// A segment in this process's own memory, for ranks that are threads, and for simulation.
@@ -191,6 +195,7 @@ impl Segment {
                 return Err(self.missing(limit));
             }
             attached.wait(count, Some(Duration::from_millis(50)), Scope::Shared);
+            self.end_without_keeper();
             // Acquire: INIT_ALL.
             count = attached.word.load(Ordering::Acquire);
         }
@@ -222,6 +227,11 @@ impl Segment {
             Memory::Mapped { fd, .. } => Some(*fd),
             _ => None,
         }
+    }
+
+    /// Whether a keeper held its lock byte when this process made or attached the segment.
+    pub(super) fn had_keeper(&self) -> bool {
+        matches!(self.memory, Memory::Mapped { had_keeper: true, .. })
     }
 
     /// How many ranks the job has.
@@ -342,6 +352,13 @@ impl Segment {
         self.header().attached.wake(i32::MAX, Scope::Shared);
         for rank in 0..self.layout.ranks {
             self.doorbell(rank, BarrierMode::Fence).ring();
+        }
+    }
+
+    /// Ends the job if its keeper has died: nobody else may be left to tell ranks behind shells.
+    pub(crate) fn end_without_keeper(self: &Arc<Self>) {
+        if self.has_lost_keeper() {
+            self.end();
         }
     }
 
