@@ -5,7 +5,7 @@ use crate::{
     error::{Error, ErrorClass, Result},
     group::Group,
     launch::env::Place,
-    p2p::{Config, Engine},
+    p2p::{BulkOption, Config, Engine},
     shm::{doorbell::BarrierMode, segment::Segment, slot::RankState},
     status::PROC_NULL,
     sys::{cma, membarrier, process},
@@ -118,6 +118,18 @@ fn not_first(place: &Place, own: i32, holder: i32) -> Result<Universe> {
         .with_help("start every MPI program of a job by its own mpiexec"))
 }
 
+/// Freezes how large messages travel.
+const BULK: &str = "RINGMPI_BULK";
+
+fn bulk_option() -> Result<BulkOption> {
+    let Some(value) = std::env::var_os(BULK) else { return Ok(BulkOption::Auto) };
+    let value = value.to_string_lossy();
+    value.parse().map_err(|()| {
+        Error::new(ErrorClass::ARG, format!("{BULK} is {value:?}"))
+            .with_help("set it to auto, pipelined, cma or direct, or not at all")
+    })
+}
+
 impl Universe {
     /// Rank 0 of 1.
     fn singleton() -> Result<Self> {
@@ -135,6 +147,7 @@ impl Universe {
 
     /// Becomes the rank whose slot is claimed, when all ranks are there.
     fn attach(segment: &Arc<Segment>, slot: usize) -> Result<Self> {
+        let bulk = bulk_option()?;
         if membarrier::register_between_processes().is_err() {
             segment.require_fences();
         }
@@ -142,7 +155,7 @@ impl Universe {
         segment.attach_and_wait_for_all(INIT_LIMIT)?;
         let mode = if segment.needs_fences() { BarrierMode::Fence } else { BarrierMode::Membarrier };
         let me = PeerId(u32::try_from(slot).expect("at most RANKS_MAX"));
-        let config = Config { may_spin: segment.has_cpus_for_all(), ..Config::new(mode) };
+        let config = Config { may_spin: segment.has_cpus_for_all(), bulk, ..Config::new(mode) };
         let engine = Engine::new(segment, me, config)?;
         engine.slot().set_state(RankState::Running);
         Ok(Self { engine, world: Arc::default(), alone: Arc::default(), is_finalized: false })

@@ -7,6 +7,7 @@ use super::{
     arrive::StreamTarget,
     credit::Credits,
     packet::{Encoded, Packet},
+    pull::Reach,
     request::RequestId,
 };
 use crate::{
@@ -46,6 +47,8 @@ pub(super) struct Peer {
     /// The peer's blocks, which its packets name.
     pub(super) blocks: Blocks,
     pub(super) published: Published,
+    /// How this rank reads the peer's memory.
+    pub(super) reach: Reach,
     /// Polls of the ring since its last packet.
     pub(super) silent_polls: u32,
     /// Bytes of the peer's blocks that lie in the unexpected queue.
@@ -78,6 +81,7 @@ impl Peer {
             credits: Credits::new(config.credit),
             blocks: segment.blocks(id.index()).0,
             published: segment.published(id.index()),
+            reach: Reach::default(),
             silent_polls: 0,
             held_bytes: 0,
             stream: None,
