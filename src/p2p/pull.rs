@@ -45,6 +45,14 @@ pub(super) struct Pull {
     nanos: u64,
 }
 
+#[cfg(all(test, not(loom)))]
+impl Pull {
+    /// As if the sender had announced another place.
+    pub(super) fn set_place(&mut self, place: Place) {
+        self.rts.place = place;
+    }
+}
+
 /// How a peer's memory is reached, once tried.
 #[derive(Default)]
 enum Access<T> {

@@ -54,9 +54,8 @@ impl Bulk {
     fn new(cts: &Cts, total: u64) -> Self {
         let (class, least) =
             if cts.is_large { (BULK_LARGE, LARGE_PIECE_MIN) } else { (BULK_SMALL, SMALL_PIECE_MIN) };
-        let piece = (total / PIECES_WANTED)
-            .next_multiple_of(1 << 10)
-            .clamp(least, CLASSES[class].block_bytes as u64);
+        let piece =
+            (total / PIECES_WANTED).next_multiple_of(1 << 10).clamp(least, CLASSES[class].block_bytes as u64);
         let Cts { receive, offset, is_timed, .. } = *cts;
         Self { receive, sent: offset, class, piece, is_timed, window: [None; WINDOW_MAX], turn: 0 }
     }

@@ -66,9 +66,8 @@ impl Arena {
         file.set_len(FIRST_SIZE)?;
         file.write_all_at(&id.to_bytes(), 0)?;
         let sizes = std::iter::successors(Some(RESERVED), |size| Some(size / 2));
-        let mut maps = sizes
-            .take_while(|size| *size >= RESERVED_MIN)
-            .map(|size| memory::map_ahead(file.as_fd(), size));
+        let mut maps =
+            sizes.take_while(|size| *size >= RESERVED_MIN).map(|size| memory::map_ahead(file.as_fd(), size));
         let first = maps.next().expect("RESERVED is more than RESERVED_MIN");
         let map = first.or_else(|error| maps.find_map(Result::ok).ok_or(error))?;
         memory::hide_from_children(&map);
@@ -283,7 +282,8 @@ mod tests {
                 let alignment = if bytes < 4096 { 64 } else { 4096 };
                 assert!(address.is_multiple_of(alignment), "{bytes} bytes at {address:#x}");
                 assert!(bytes_at(&arena, start, bytes).iter().all(|byte| *byte == 0), "{bytes} bytes");
-                let is_apart = |(other, len, _): &(u64, u64, _)| address + bytes <= *other || other + len <= address;
+                let is_apart =
+                    |(other, len, _): &(u64, u64, _)| address + bytes <= *other || other + len <= address;
                 assert!(taken.iter().all(is_apart), "{bytes} bytes at {address:#x}");
                 // SAFETY: just allocated.
                 unsafe { start.write_bytes(0xff, bytes as usize) };

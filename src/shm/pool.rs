@@ -189,6 +189,12 @@ impl Pool {
         release(&self.released, block);
     }
 
+    /// How many blocks of a class were ever used.
+    #[cfg(all(test, not(loom)))]
+    pub(crate) fn used(&self, class: usize) -> u32 {
+        self.classes[class].used
+    }
+
     /// How many blocks are out, for tests that expect none to be lost.
     #[cfg(any(test, feature = "internals"))]
     pub(crate) fn blocks_out(&self) -> usize {
