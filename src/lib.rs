@@ -31,7 +31,7 @@ mod sys;
 mod types;
 mod world;
 
-pub use buffer::{Owned, Plain};
+pub use buffer::{Owned, Plain, SharedBuffer};
 pub use bytemuck;
 pub use communicator::{
     AnyProcess, Communicator, Message, Persistent, Process, Request, Scope, Scoped, Source, wait_all,
