@@ -65,7 +65,7 @@ fn simulate(world: &Communicator<'_>, bodies: usize, steps: usize) -> Result<()>
 
     let is_first = world.rank() == 0;
     if is_first {
-        println!("{bodies} bodies on {} ranks, {steps} steps", world.size());
+        println!("ranks: {}, bodies: {bodies}, steps: {steps}", world.size());
     }
     let bar = if is_first { ProgressBar::new(steps as u64) } else { ProgressBar::hidden() };
     let start = Instant::now();

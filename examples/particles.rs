@@ -65,7 +65,7 @@ fn simulate(world: &Communicator<'_>) -> Result<()> {
     ];
     let is_right = checks.iter().all(|(_, is, should_be, margin)| (is - should_be).abs() <= *margin);
     if world.rank() == 0 {
-        println!("{count_before} particles on {} ranks, {STEPS} steps", world.size());
+        println!("ranks: {}, particles: {count_before}, steps: {STEPS}", world.size());
         for (name, is, should_be, _) in checks {
             println!("{name:10} {is:12.4}, expected {should_be:12.4}");
         }
