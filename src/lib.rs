@@ -62,7 +62,8 @@
 //! ```
 //!
 //! What may travel is [`Plain`]: numbers, arrays of them, `bool`, and your own `repr(C)` types that
-//! derive two of bytemuck's traits. What arrives is checked: a byte that is no `bool` is an error.
+//! derive two of bytemuck's traits (`cargo add bytemuck --features derive`). What arrives is checked: a
+//! byte that is no `bool` is an error.
 //!
 //! ```
 //! use bytemuck::{CheckedBitPattern, NoUninit};
@@ -213,7 +214,7 @@
 //!
 //! What can fail returns a [`Result`]. An [`Error`] says what happened, with the numbers of both sides,
 //! and has one of MPI's classes. A message that is longer than the slice it is received into is an
-//! error, and the slice stays as it was; a shorter one fills the front.
+//! error: the slice stays as it was, and the message is lost. A shorter one fills the front.
 //!
 //! ```
 //! use ringmpi::{Communicator, ErrorClass, Source};
@@ -227,6 +228,7 @@
 //!     let facts = error.as_truncated().unwrap();
 //!     assert_eq!((facts.source, facts.tag, facts.sent, facts.room), (world.rank(), 1, 12, 10));
 //!     assert_eq!(room, [0; 10]);
+//!     assert!(myself.immediate_probe()?.is_none());
 //!     Ok(())
 //! }
 //! # ringmpi::threads(1, |world| too_long(&world).unwrap())?;
