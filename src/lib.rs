@@ -18,7 +18,7 @@ mod group;
 pub mod internals;
 #[doc(hidden)]
 pub mod launch;
-mod op;
+pub mod op;
 mod p2p;
 mod run;
 #[allow(unsafe_code)]
@@ -31,6 +31,14 @@ mod sys;
 mod types;
 mod world;
 
+pub use buffer::{Owned, Plain};
+pub use bytemuck;
+pub use communicator::{
+    AnyProcess, Communicator, Message, Persistent, Process, Request, Scope, Scoped, Source, wait_all,
+    wait_any, wait_some,
+};
 pub use error::{Error, ErrorClass, Result, Truncated};
+pub use run::{run, threads};
 pub use status::{PROC_NULL, Status};
 pub use types::{Rank, TAG_MAX, Tag};
+pub use world::{Universe, init};

@@ -10,6 +10,8 @@ pub(crate) use core::{
 };
 
 #[cfg(loom)]
+pub(crate) use loom;
+#[cfg(loom)]
 pub(crate) use loom::sync::atomic::{AtomicBool, AtomicI32, AtomicU32, AtomicU64, Ordering, fence};
 
 /// Loom has no compiler fence: a full one is at least as strong in a model of the FENCE mode.

@@ -3,3 +3,4 @@
 pub mod datatype;
 pub mod litmus;
 pub mod matching;
+pub mod sim;

@@ -19,6 +19,8 @@ mod receive;
 mod rendezvous;
 mod request;
 mod send;
+#[cfg(any(all(test, not(loom)), feature = "internals"))]
+pub(crate) mod sim;
 
 pub(crate) use credit::CreditLimits;
 pub(crate) use probe::MessageId;
@@ -31,11 +33,14 @@ use crate::{
         doorbell::{BarrierMode, Doorbell},
         pool::{Blocks, Pool},
         segment::Segment,
-        slot::Published,
+        slot::{Published, Slot},
     },
     status::Status,
-    sync::{AtomicBool, AtomicU32, Ordering},
-    sys::biased_lock::{BiasedLock, Guard},
+    sync::{AtomicU32, Ordering},
+    sys::{
+        biased_lock::{BiasedLock, Guard},
+        fork::ForkMark,
+    },
     types::{PeerId, RANKS_MAX},
 };
 use arrive::Arrived;
@@ -44,7 +49,7 @@ use peers::Peer;
 use probe::Messages;
 use progress::Role;
 use request::{Requests, inactive};
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 /// What an engine is told when it is made.
 #[derive(Clone, Copy, Debug)]
@@ -56,6 +61,9 @@ pub(crate) struct Config {
     pub(crate) credit: CreditLimits,
     /// The largest message that is sent without being asked for.
     pub(crate) eager_bytes: u64,
+    /// Failed tests or probes for this long count as waiting. Simulations, which must not depend on
+    /// time, take zero or for ever.
+    pub(crate) test_patience: Duration,
     /// Generations of blocks start here: 0, or just below the wrap in tests.
     pub(crate) first_generation: u32,
 }
@@ -67,6 +75,7 @@ impl Config {
             may_spin: mode == BarrierMode::Membarrier,
             credit: CreditLimits::default(),
             eager_bytes: send::EAGER_BYTES,
+            test_patience: progress::TEST_PATIENCE,
             first_generation: 0,
         }
     }
@@ -79,10 +88,12 @@ pub(crate) struct Engine {
     ranks: u32,
     may_spin: bool,
     bell: Doorbell,
+    /// Everyone's doorbell.
+    bells: Box<[Doorbell]>,
     published: Published,
     segment: Arc<Segment>,
-    /// Set in a child made by fork: it is no rank.
-    is_inert: Arc<AtomicBool>,
+    /// Tells this process from its forked children: they are no ranks.
+    mark: ForkMark,
     /// Time-outs of sleeps that found work: a lost wake-up. Tests expect none.
     rescues: AtomicU32,
 }
@@ -117,7 +128,7 @@ pub(crate) struct Core {
 
 impl Engine {
     /// The engine of rank `me` over a segment that all ranks have attached to.
-    pub(crate) fn new(segment: &Arc<Segment>, me: PeerId, config: Config) -> Self {
+    pub(crate) fn new(segment: &Arc<Segment>, me: PeerId, config: Config) -> Result<Self> {
         let ranks = u32::try_from(segment.ranks()).expect("at most RANKS_MAX");
         debug_assert!(segment.ranks() <= RANKS_MAX);
         let bell = segment.doorbell(me.index(), config.mode);
@@ -143,17 +154,19 @@ impl Engine {
             ticks: 0,
             polls: 0,
         };
-        Self {
+        let mark = ForkMark::new().map_err(|errno| Error::system("madvise(MADV_WIPEONFORK)", errno))?;
+        Ok(Self {
             core: BiasedLock::new(core),
             me,
             ranks,
             may_spin: config.may_spin,
             bell,
+            bells: (0..segment.ranks()).map(|rank| segment.doorbell(rank, config.mode)).collect(),
             published: segment.published(me.index()),
             segment: Arc::clone(segment),
-            is_inert: Arc::new(AtomicBool::new(false)),
+            mark,
             rescues: AtomicU32::new(0),
-        }
+        })
     }
 
     #[inline]
@@ -173,21 +186,39 @@ impl Engine {
         &self.segment
     }
 
-    /// Another rank's doorbell, for whoever has made a word true that it may wait for.
+    /// Rings a rank, after making a word true that it may wait for.
+    #[inline]
     pub(crate) fn ring(&self, peer: PeerId) {
-        self.segment.doorbell(peer.index(), self.bell.mode()).ring();
+        if peer != self.me {
+            self.bells[peer.index()].ring();
+        }
     }
 
-    /// The flag that a fork handler sets in the child.
-    pub(crate) fn inert_flag(&self) -> Arc<AtomicBool> {
-        Arc::clone(&self.is_inert)
+    /// Who pays for the barrier between publishing and looking for sleepers.
+    pub(crate) fn mode(&self) -> BarrierMode {
+        self.bell.mode()
     }
 
-    /// Whether this process is a child made by fork, and so no rank.
+    /// Whether every rank has a CPU of its own.
+    pub(crate) fn may_spin(&self) -> bool {
+        self.may_spin
+    }
+
+    /// Whether this process was forked from the rank's, and so is no rank.
     #[inline]
     pub(crate) fn is_inert(&self) -> bool {
-        // Relaxed: set before fork returns in the child, by the only thread that it has.
-        self.is_inert.load(Ordering::Relaxed)
+        self.mark.is_in_child()
+    }
+
+    /// What this rank says about itself.
+    pub(crate) fn slot(&self) -> &Slot {
+        &self.published.slot
+    }
+
+    /// Ends the job with an exit code. Does not wait.
+    pub(crate) fn abort(&self, code: i32) {
+        self.slot().abort(code);
+        self.segment.end();
     }
 
     /// How often a sleep ended by its time-out although there was work: lost wake-ups.
@@ -264,10 +295,17 @@ impl Engine {
         self.lock().poll()
     }
 
+    /// What a rank does before it rests: peers learn what has been consumed.
+    #[cfg(any(test, feature = "internals"))]
+    pub(crate) fn rest(&self) {
+        self.lock().publish_all();
+    }
+
     /// Doubles the credit wherever a cycle of blocked ranks goes through its lack.
     #[cfg(any(test, feature = "internals"))]
     pub(crate) fn step_cycle(&self, until: Until<'_>) -> Result<()> {
         let mut core = self.lock();
+        core.publish_all();
         core.publish_blocked(&self.published, &until);
         core.look_for_cycle(&self.published)
     }

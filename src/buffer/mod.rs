@@ -8,6 +8,13 @@
 //! the buffer has ended*. Blocking calls end their request before they return; owned requests keep the memory
 //! in a [`Keep`]; scopes end their requests before the borrow does.
 
+mod typed;
+
+pub(crate) use typed::{
+    Held, any_bits, aside, check, fill, fill_from_words, of_aside, of_slice, of_slice_mut, words,
+};
+pub use typed::{Owned, Plain};
+
 use crate::{
     datatype::{Cursor, Strided},
     shm::far::Span,
@@ -47,6 +54,15 @@ impl Drop for Keep {
     }
 }
 
+impl From<Vec<u8>> for Keep {
+    fn from(bytes: Vec<u8>) -> Self {
+        let mut bytes = std::mem::ManuallyDrop::new(bytes);
+        let parts = (bytes.as_mut_ptr(), bytes.len(), bytes.capacity());
+        // SAFETY: the vector is forgotten, so that only the keep frees it.
+        unsafe { Self::new(parts, free_vec) }
+    }
+}
+
 unsafe fn free_vec((start, len, capacity): (*mut u8, usize, usize)) {
     // SAFETY: the parts are those of a Vec<u8>.
     drop(unsafe { Vec::from_raw_parts(start, len, capacity) });
@@ -71,6 +87,8 @@ pub(crate) struct ReceiveBuffer {
     keep: Option<Keep>,
     /// The memory is gone: what comes in is dropped.
     is_gone: bool,
+    /// Bytes of an element: a message that is no whole number of them is refused.
+    unit: u32,
 }
 
 // SAFETY: as for `SendBuffer`.
@@ -89,11 +107,8 @@ impl SendBuffer {
 
     /// Bytes of the buffer's own.
     pub(crate) fn owned(bytes: Vec<u8>) -> Self {
-        let mut bytes = std::mem::ManuallyDrop::new(bytes);
-        let parts = (bytes.as_mut_ptr(), bytes.len(), bytes.capacity());
-        // SAFETY: the vector is forgotten, so that only the keep frees it.
-        let keep = unsafe { Keep::new(parts, free_vec) };
-        Self { base: parts.0, bytes: parts.1 as u64, cursor: None, keep: Some(keep) }
+        let (base, len) = (bytes.as_ptr(), bytes.len() as u64);
+        Self { base, bytes: len, cursor: None, keep: Some(Keep::from(bytes)) }
     }
 
     #[inline]
@@ -111,14 +126,16 @@ impl SendBuffer {
         self.is_contiguous().then_some(self.base as u64)
     }
 
-    /// The memory's owner lets go of it: the buffer frees it.
+    /// The memory's owner lets go of it: the buffer frees it, at once if it has a copy already.
     pub(crate) fn keep(&mut self, keep: Keep) {
-        self.keep = Some(keep);
+        self.keep.get_or_insert(keep);
     }
 
-    /// A buffer of its own with the same bytes.
-    pub(crate) fn to_owned(&mut self) -> Self {
-        Self::owned(self.to_vec())
+    /// Copies the bytes aside, unless the memory is the buffer's own: its owner may reuse it.
+    pub(crate) fn own(&mut self) {
+        if self.keep.is_none() {
+            *self = Self::owned(self.to_vec());
+        }
     }
 
     /// The bytes, packed.
@@ -180,13 +197,25 @@ impl SendBuffer {
 impl ReceiveBuffer {
     #[inline]
     pub(crate) fn contiguous(base: *mut u8, bytes: u64) -> Self {
-        Self { base, bytes, cursor: None, keep: None, is_gone: false }
+        Self { base, bytes, cursor: None, keep: None, is_gone: false, unit: 1 }
     }
 
     /// Elements described by a type map, from the address that displacement 0 means.
     pub(crate) fn mapped(base: *mut u8, cursor: Cursor) -> Self {
         let bytes = cursor.total();
-        Self { base, bytes, cursor: Some(Box::new(cursor)), keep: None, is_gone: false }
+        Self { base, bytes, cursor: Some(Box::new(cursor)), keep: None, is_gone: false, unit: 1 }
+    }
+
+    /// Only messages of whole elements of `unit` bytes are accepted.
+    #[inline]
+    pub(crate) fn in_units_of(self, unit: usize) -> Self {
+        Self { unit: u32::try_from(unit).unwrap_or(1).max(1), ..self }
+    }
+
+    /// Bytes of an element.
+    #[inline]
+    pub(crate) fn unit(&self) -> u64 {
+        self.unit.into()
     }
 
     /// Room for `bytes` bytes that nobody will read.

@@ -1,0 +1,99 @@
+//! Waking a process that sleeps.
+
+use std::sync::atomic::AtomicU32;
+use std::sync::atomic::Ordering::{Acquire, Release};
+use std::time::{Duration, Instant};
+
+use super::play::{Player, Side};
+
+/// How long the waker of [`WakeCall`] gives the sleeper to fall asleep.
+const ASLEEP: Duration = Duration::from_micros(40);
+
+/// Sleeps while `word` is `value`; may return early.
+pub(super) fn wait(word: &AtomicU32, value: u32) {
+    let forever: *const libc::timespec = std::ptr::null();
+    // SAFETY: `word` is a live, aligned 32-bit word; the kernel only reads it.
+    unsafe { libc::syscall(libc::SYS_futex, word.as_ptr(), libc::FUTEX_WAIT, value, forever) };
+}
+
+/// Wakes the process that sleeps on `word`, if there is one.
+pub(super) fn wake(word: &AtomicU32) {
+    // SAFETY: `word` is a live, aligned 32-bit word; the kernel uses only its address.
+    unsafe { libc::syscall(libc::SYS_futex, word.as_ptr(), libc::FUTEX_WAKE, 1_i32) };
+}
+
+/// Each side in turn wakes the other, then sleeps until it is woken.
+pub(super) struct Handover<'a> {
+    side: &'a Side<'a>,
+    turn: u32,
+}
+
+impl<'a> Handover<'a> {
+    pub(super) fn new(side: &'a Side<'a>) -> Self {
+        Handover { side, turn: 0 }
+    }
+
+    fn give(&self) {
+        // TURN: pairs with the Acquire in take.
+        self.side.out().wake.0.store(self.turn, Release);
+        wake(&self.side.out().wake.0);
+    }
+
+    fn take(&self) {
+        let word = &self.side.back().wake.0;
+        // TURN: pairs with the Release in give.
+        while word.load(Acquire) != self.turn {
+            wait(word, self.turn.wrapping_sub(1));
+        }
+    }
+}
+
+impl Player for Handover<'_> {
+    fn round(&mut self) {
+        self.turn = self.turn.wrapping_add(1);
+        if self.side.is_first() {
+            self.give();
+            self.take();
+        } else {
+            self.take();
+            self.give();
+        }
+    }
+}
+
+/// The first side's call that wakes the second.
+pub(super) struct WakeCall<'a> {
+    handover: Handover<'a>,
+    calls: Duration,
+}
+
+impl<'a> WakeCall<'a> {
+    pub(super) fn new(side: &'a Side<'a>) -> Self {
+        WakeCall { handover: Handover::new(side), calls: Duration::ZERO }
+    }
+}
+
+impl Player for WakeCall<'_> {
+    fn round(&mut self) {
+        if !self.handover.side.is_first() {
+            return self.handover.round();
+        }
+        let asleep = Instant::now() + ASLEEP;
+        while Instant::now() < asleep {
+            std::hint::spin_loop();
+        }
+        self.handover.turn = self.handover.turn.wrapping_add(1);
+        let start = Instant::now();
+        self.handover.give();
+        self.calls += start.elapsed();
+        self.handover.take();
+    }
+
+    fn time(&mut self, rounds: u32) -> f64 {
+        self.calls = Duration::ZERO;
+        for _ in 0..rounds {
+            self.round();
+        }
+        self.calls.as_nanos() as f64
+    }
+}
