@@ -358,13 +358,15 @@ impl Engine {
     /// generous time, a wake-up was lost.
     fn after_time_out(&self, core: &mut Core, until: &Until<'_>) -> Result<bool> {
         self.segment.end_without_keeper();
-        if core.waits_for_credit() {
-            core.look_for_cycle(&self.published)?;
-        }
         let has_news = core.poll_all()?;
-        if (has_news || core.is_satisfied(until)) && !self.bell.is_rung_within(LATE_RING) {
-            // Relaxed: a statistic.
-            self.rescues.fetch_add(1, Ordering::Relaxed);
+        if has_news || core.is_satisfied(until) {
+            if !self.bell.is_rung_within(LATE_RING) {
+                // Relaxed: a statistic.
+                self.rescues.fetch_add(1, Ordering::Relaxed);
+            }
+        } else if core.waits_for_credit() {
+            // What this sets free is no wake-up that somebody owed.
+            core.look_for_cycle(&self.published)?;
         }
         Ok(has_news)
     }
