@@ -65,6 +65,9 @@ const ALWAYS_POLLED: usize = 4;
 /// Of the rings that are not polled, one is looked at every so many polls.
 const SWEEP_EVERY: u64 = 64;
 
+/// A rank behind a shell that never sleeps learns after so many polls that nobody else will end it.
+const LOOK_FOR_KEEPER_EVERY: u64 = 1 << 14;
+
 /// Who makes progress, and who waits for its turn.
 #[derive(Default)]
 pub(super) struct Role {
@@ -433,6 +436,9 @@ impl Core {
         let mut moved = false;
         for index in 0..self.armed.len() {
             moved |= self.poll_ring(self.armed[index])?;
+        }
+        if self.polls.is_multiple_of(LOOK_FOR_KEEPER_EVERY) {
+            self.segment.end_without_keeper();
         }
         if self.polls.is_multiple_of(SWEEP_EVERY) {
             self.disarm_silent();
