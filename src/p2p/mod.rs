@@ -254,7 +254,7 @@ impl Engine {
     /// Ends the job with an exit code. Does not wait.
     pub(crate) fn abort(&self, code: i32) {
         self.slot().abort(code);
-        self.segment.end();
+        self.segment.end_by(self.me);
     }
 
     /// How often a sleep ended by its time-out although there was work: lost wake-ups.
