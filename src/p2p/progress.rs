@@ -361,11 +361,21 @@ impl Engine {
             core.look_for_cycle(&self.published)?;
         }
         let has_news = core.poll_all()?;
+        if !has_news {
+            self.look_for_lost_peer()?;
+        }
         if (has_news || core.is_satisfied(until)) && !self.bell.is_rung_within(LATE_RING) {
             // Relaxed: a statistic.
             self.rescues.fetch_add(1, Ordering::Relaxed);
         }
         Ok(has_news)
+    }
+
+    /// In a job without a launcher only its ranks can see that one of them has died.
+    fn look_for_lost_peer(&self) -> Result<()> {
+        let Some(lost) = self.segment.lost_peer() else { return Ok(()) };
+        self.segment.end();
+        Err(self.segment.peer_lost(lost))
     }
 
     /// A test or probe found nothing. When that goes on for long it counts as waiting: others that
@@ -391,6 +401,7 @@ impl Engine {
             return Ok(());
         }
         core.role.failed_since = Some(now);
+        self.look_for_lost_peer()?;
         core.publish_blocked(&self.published, until);
         core.look_for_cycle(&self.published)
     }

@@ -4,6 +4,8 @@ pub(crate) mod board;
 pub(crate) mod doorbell;
 pub(crate) mod far;
 pub(crate) mod layout;
+#[cfg(feature = "join")]
+mod named;
 pub(crate) mod pool;
 pub(crate) mod ring;
 pub(crate) mod segment;
