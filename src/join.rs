@@ -91,4 +91,11 @@ mod tests {
             assert!(error.contains(&format!("'{bad}'")) && error.contains("JOB:RANK:SIZE"), "{error}");
         }
     }
+
+    #[test]
+    #[cfg(not(feature = "join"))]
+    fn a_program_that_cannot_join_says_so_instead_of_running_alone() {
+        let error = join("weather-7", 0, 3).err().unwrap().to_string();
+        assert!(error.contains("weather-7:0:3") && error.contains("feature `join`"), "{error}");
+    }
 }

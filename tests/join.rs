@@ -353,3 +353,21 @@ fn ranks_that_wait_for_one_that_was_killed_learn_of_it() {
         assert_nothing_is_left(&job);
     }
 }
+
+#[test]
+fn a_rank_killed_at_any_moment_hangs_nobody_and_leaves_the_name_usable() {
+    let job = job("any-moment");
+    for round in 0..12_u64 {
+        let start = |rank| Rank::start("exchange", &job, rank, 3, &[("RINGMPI_INIT_TIMEOUT", "1")]);
+        let mut ranks: Vec<Rank> = (0..3).map(start).collect();
+        // From before the first process is in to after the last has left, in uneven steps.
+        std::thread::sleep(Duration::from_micros(round * round * 150));
+        ranks.swap_remove(round as usize % 3).kill();
+        for rank in ranks {
+            let said = rank.end();
+            assert!(said == "sum 3" || said.starts_with("error:"), "round {round}: {said}");
+        }
+    }
+    assert_exchanged(start_all("exchange", &job, 2));
+    assert_nothing_is_left(&job);
+}

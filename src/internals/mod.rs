@@ -2,3 +2,5 @@
 
 pub mod datatype;
 pub mod matching;
+pub mod packet;
+pub mod plan;

@@ -11,7 +11,7 @@ mod arrive;
 mod credit;
 mod cycle;
 pub(crate) mod matching;
-mod packet;
+pub(crate) mod packet;
 mod peers;
 mod probe;
 pub(crate) mod progress;
