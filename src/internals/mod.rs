@@ -3,4 +3,6 @@
 pub mod datatype;
 pub mod litmus;
 pub mod matching;
+pub mod packet;
+pub mod plan;
 pub mod sim;
