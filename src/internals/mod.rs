@@ -2,3 +2,5 @@
 
 pub mod datatype;
 pub mod matching;
+pub mod ring;
+pub mod wake;

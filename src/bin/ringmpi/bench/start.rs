@@ -5,7 +5,7 @@
 use super::{
     Result,
     report::{Named, Row, print},
-    resources::{Memory, cpu_time, memory},
+    resources::{cpu_time, memory},
     spread::Spread,
     while_doing,
 };
@@ -60,7 +60,7 @@ pub(crate) fn is_launcher() -> bool {
 pub(super) fn run(json: bool) -> Result<()> {
     let mut rows =
         JOBS.map(|(ranks, times)| starting(ranks, times)).into_iter().collect::<Result<Vec<_>>>()?;
-    rows.extend(idle_memory()?);
+    rows.push(idle_memory()?);
     rows.push(blocked()?);
     print(&Named { benchmark: "start" }, &rows, json)
 }
@@ -119,21 +119,17 @@ fn numbers(ranks: usize, part: Part) -> Result<Vec<f64>> {
     }
 }
 
-fn idle_memory() -> Result<[Row; 2]> {
-    let (resident, proportional): (Vec<_>, Vec<_>) =
-        numbers(IDLE_RANKS, Part::Idle)?.chunks_exact(2).map(|both| (both[0], both[1])).unzip();
-    let row = |how, bytes| {
-        let figure = format!("idle rank of {IDLE_RANKS}, {how}");
-        Row::new(figure, "MiB", Spread::of(bytes).map(|bytes| bytes / f64::from(1 << 20)))
-            .by("beyond before init")
-    };
-    Ok([row("resident", resident), row("proportional", proportional)])
+fn idle_memory() -> Result<Row> {
+    let mebibytes = |bytes: f64| bytes / f64::from(1 << 20);
+    let taken = Spread::of(numbers(IDLE_RANKS, Part::Idle)?).map(mebibytes);
+    Ok(Row::new(format!("memory of an idle rank of {IDLE_RANKS}"), "MiB", taken)
+        .by("beyond itself before init"))
 }
 
 fn blocked() -> Result<Row> {
     let percent = |seconds: f64| 100.0 * seconds / BLOCKED.as_secs_f64();
     let taken = Spread::of(numbers(2, Part::Blocked)?).map(percent);
-    Ok(Row::new(format!("CPU of a rank blocked {} s", BLOCKED.as_secs()), "%", taken))
+    Ok(Row::new(format!("CPU of a rank blocked for {} s", BLOCKED.as_secs()), "%", taken))
 }
 
 pub(super) fn rank(part: Part) -> Result<()> {
@@ -154,21 +150,18 @@ fn idle_rank() -> Result<()> {
     world.barrier()?;
     let now = look()?;
     world.barrier()?;
-    let beyond = |part: fn(Memory) -> u64| part(now).saturating_sub(part(before));
-    let mine = [beyond(|memory| memory.resident), beyond(|memory| memory.proportional)];
-    collect(&world, mine, |[resident, proportional]| println!("{resident} {proportional}"))?;
+    print_of_all(&world, now.saturating_sub(before))?;
     Ok(universe.finalize()?)
 }
 
-fn collect(world: &Communicator<'_>, mine: [u64; 2], print: impl Fn([u64; 2])) -> Result<()> {
+/// Rank 0 prints every rank's number.
+fn print_of_all(world: &Communicator<'_>, mine: u64) -> Result<()> {
     if world.rank() != 0 {
-        return Ok(world.process_at_rank(0).send(&mine)?);
+        return Ok(world.process_at_rank(0).send(&[mine])?);
     }
-    print(mine);
+    println!("{mine}");
     for rank in 1..world.size() {
-        let mut theirs = [0; 2];
-        world.process_at_rank(rank).receive_into(&mut theirs)?;
-        print(theirs);
+        println!("{}", world.process_at_rank(rank).receive::<u64>()?.0);
     }
     Ok(())
 }
