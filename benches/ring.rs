@@ -2,6 +2,7 @@
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use ringmpi::internals::ring::{Receiver, Sender, ring};
+use ringmpi_benches::pin;
 use std::{
     hint::{black_box, spin_loop},
     thread,
@@ -10,6 +11,9 @@ use std::{
 
 /// Sent instead of a word to echo: there are no more.
 const END: u64 = u64::MAX;
+
+/// So many words are wanted as the next word says.
+const STREAM: u64 = u64::MAX - 1;
 
 fn push_and_pop(criterion: &mut Criterion) {
     let (mut sender, mut receiver) = ring().expect("a ring fits into memory");
@@ -35,30 +39,29 @@ fn ping_pong(criterion: &mut Criterion) {
     });
 }
 
-/// Words one way as fast as the ring takes them; only the last is answered.
+/// Words one way, as fast as the ring takes them.
 fn stream(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("ring/stream");
     group.throughput(Throughput::Elements(1));
     group.bench_function("two-threads", |bencher| {
         bencher.iter_custom(|words| {
-            let (mut to, mut from) = ring().expect("a ring fits into memory");
-            thread::scope(|scope| {
-                let sending = scope.spawn(move || (0..words).for_each(|word| push(&mut to, word)));
-                let start = Instant::now();
-                (0..words).for_each(|word| assert_eq!(pop(&mut from), word));
-                sending.join().expect("the sender does not panic");
-                start.elapsed()
+            between_two_threads(|to, from| {
+                push(to, STREAM);
+                push(to, words);
+                (0..words).for_each(|word| assert_eq!(pop(from), word));
             })
         });
     });
 }
 
-/// The time that `first` takes beside a thread that sends every word back.
+/// The time that `first` takes beside a thread that sends every word back, or a stream of them.
 fn between_two_threads(first: impl FnOnce(&mut Sender, &mut Receiver)) -> Duration {
     let (mut to, mut there) = ring().expect("a ring fits into memory");
     let (mut back, mut from) = ring().expect("a ring fits into memory");
     thread::scope(|scope| {
-        scope.spawn(move || echo(&mut there, &mut back));
+        pin(1);
+        scope.spawn(move || answer(&mut there, &mut back));
+        pin(0);
         push(&mut to, 0);
         assert_eq!(pop(&mut from), 0);
         let start = Instant::now();
@@ -69,10 +72,11 @@ fn between_two_threads(first: impl FnOnce(&mut Sender, &mut Receiver)) -> Durati
     })
 }
 
-fn echo(from: &mut Receiver, to: &mut Sender) {
+fn answer(from: &mut Receiver, to: &mut Sender) {
     loop {
         match pop(from) {
             END => return,
+            STREAM => (0..pop(from)).for_each(|word| push(to, word)),
             word => push(to, word),
         }
     }

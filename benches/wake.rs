@@ -3,6 +3,7 @@
 
 use criterion::{Criterion, criterion_group, criterion_main};
 use ringmpi::internals::wake::{Bell, bells};
+use ringmpi_benches::pin;
 use std::{
     sync::atomic::{AtomicU64, Ordering},
     thread,
@@ -37,7 +38,9 @@ fn doorbells(criterion: &mut Criterion) {
                     other.ring();
                 };
                 thread::scope(|scope| {
+                    pin(1);
                     scope.spawn(|| (0..rounds).for_each(|round| hand_over(&second, &first, 2 * round + 1)));
+                    pin(0);
                     let start = Instant::now();
                     (0..rounds).for_each(|round| hand_over(&first, &second, 2 * round));
                     first.sleep_until(|| turn.is(2 * rounds));
@@ -58,6 +61,7 @@ fn park(criterion: &mut Criterion) {
                 }
             };
             thread::scope(|scope| {
+                pin(1);
                 let second = scope.spawn(|| {
                     for round in 0..rounds {
                         take(2 * round + 1);
@@ -65,6 +69,7 @@ fn park(criterion: &mut Criterion) {
                         first.unpark();
                     }
                 });
+                pin(0);
                 let start = Instant::now();
                 for round in 0..rounds {
                     take(2 * round);

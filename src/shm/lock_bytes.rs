@@ -63,7 +63,8 @@ mod tests {
 
     #[test]
     fn every_holder_has_a_byte_of_its_own_beyond_any_segment() {
-        let offsets = [LockByte::Keeper, LockByte::Rank(0), LockByte::Rank(RANKS_MAX - 1)].map(LockByte::offset);
+        let offsets =
+            [LockByte::Keeper, LockByte::Rank(0), LockByte::Rank(RANKS_MAX - 1)].map(LockByte::offset);
         assert!(offsets.is_sorted_by(|a, b| a < b));
         assert!(offsets[0] > 1 << 47, "no address space is that large");
     }

@@ -198,7 +198,8 @@ impl Ended {
 
     /// Expects one line on standard error, with all these words.
     pub(crate) fn expect_report(&self, facts: &[&str]) {
-        let reports: Vec<&str> = self.stderr.lines().filter(|line| line.starts_with("mpiexec: error:")).collect();
+        let reports: Vec<&str> =
+            self.stderr.lines().filter(|line| line.starts_with("mpiexec: error:")).collect();
         let [report] = reports[..] else { panic!("{} reports instead of one\n{self}", reports.len()) };
         for fact in facts {
             assert!(report.contains(fact), "'{fact}' is missing in: {report}");

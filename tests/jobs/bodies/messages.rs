@@ -5,7 +5,24 @@ use ringmpi::{Communicator, PROC_NULL, Rank, Result, Source, TAG_MAX, Tag};
 
 /// Around every border between two ways to send, and well beyond.
 pub(super) const SIZES: [usize; 18] = [
-    0, 1, 7, 39, 40, 41, 63, 64, 65, 1000, 4096, 8193, 16_384, 65_536, 65_537, 300_000, 1 << 20, (3 << 20) + 5,
+    0,
+    1,
+    7,
+    39,
+    40,
+    41,
+    63,
+    64,
+    65,
+    1000,
+    4096,
+    8193,
+    16_384,
+    65_536,
+    65_537,
+    300_000,
+    1 << 20,
+    (3 << 20) + 5,
 ];
 
 pub(crate) fn all_sizes(world: &Communicator<'_>) -> Result<()> {

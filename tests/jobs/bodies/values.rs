@@ -24,8 +24,13 @@ struct Particle {
     fill: [u8; 2],
 }
 
-const PARTICLE: Particle =
-    Particle { position: [1.0, -2.5, 1e300], charge: -3, is_fixed: true, colour: Colour::Green, fill: [0; 2] };
+const PARTICLE: Particle = Particle {
+    position: [1.0, -2.5, 1e300],
+    charge: -3,
+    is_fixed: true,
+    colour: Colour::Green,
+    fill: [0; 2],
+};
 
 pub(crate) fn checked_types(world: &Communicator<'_>) -> Result<()> {
     next(world).send(&[PARTICLE, PARTICLE])?;
@@ -44,7 +49,9 @@ pub(crate) fn checked_types(world: &Communicator<'_>) -> Result<()> {
     refused(previous(world).receive_vec::<bool>().unwrap_err());
     refused(previous(world).immediate_receive::<Colour>(3)?.wait().unwrap_err());
     refused(previous(world).immediate_receive_into(vec![false; 3])?.wait().unwrap_err());
-    refused(previous(world).receive_into_uninit(&mut [MaybeUninit::<bool>::uninit(); 3]).map(drop).unwrap_err());
+    refused(
+        previous(world).receive_into_uninit(&mut [MaybeUninit::<bool>::uninit(); 3]).map(drop).unwrap_err(),
+    );
     next(world).send(&[true])?;
     assert!(previous(world).receive::<bool>()?.0);
     world.barrier()
@@ -55,7 +62,10 @@ pub(crate) fn parts_of_elements(world: &Communicator<'_>) -> Result<()> {
         next(world).buffered_send(&[1u8; 10])?;
     }
     let status = previous(world).probe()?;
-    assert_eq!((status.count::<u8>(), status.count::<u16>(), status.count::<u32>()), (Some(10), Some(5), None));
+    assert_eq!(
+        (status.count::<u8>(), status.count::<u16>(), status.count::<u32>()),
+        (Some(10), Some(5), None)
+    );
     assert_eq!(previous(world).receive_vec::<u32>().unwrap_err().class(), ErrorClass::TYPE);
     let mut words = [7u32; 4];
     assert_eq!(previous(world).receive_into(&mut words).unwrap_err().class(), ErrorClass::TYPE);

@@ -1,6 +1,6 @@
 //! Waiting for all, any or some of many requests.
 
-use super::{assert_same, bytes, previous, next, ahead};
+use super::{ahead, assert_same, bytes, next, previous};
 use ringmpi::{Communicator, Result, Source, Tag, wait_all, wait_any, wait_some};
 
 const COUNT: usize = 60;
@@ -28,9 +28,8 @@ pub(crate) fn wait_any_takes_what_has_ended(world: &Communicator<'_>) -> Result<
     let mut receives: Vec<_> = (0..COUNT).map(receive).collect::<Result<_>>()?;
     let mut open: Vec<usize> = (0..COUNT).collect();
     for number in (0..COUNT).rev() {
-        let sending = next(world)
-            .tag(number as Tag)
-            .immediate_send(bytes(world.rank(), number, len(number)))?;
+        let sending =
+            next(world).tag(number as Tag).immediate_send(bytes(world.rank(), number, len(number)))?;
         let (place, got, status) = wait_any(&mut receives)?.expect("requests are left");
         let number = open.remove(place);
         assert_eq!(status.tag(), number as Tag);

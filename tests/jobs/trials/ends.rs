@@ -27,7 +27,11 @@ const FAILURES: &[Failing] = &[
     Failing { body: "panics", code: 101, facts: &["aborted", "101"] },
     Failing { body: "aborts_with_42", code: 42, facts: &["aborted", "42"] },
     Failing { body: "exits_without_finalize", code: 1, facts: &["code 0 without calling MPI_Finalize"] },
-    Failing { body: "exits_with_7_without_finalize", code: 7, facts: &["code 7 without calling MPI_Finalize"] },
+    Failing {
+        body: "exits_with_7_without_finalize",
+        code: 7,
+        facts: &["code 7 without calling MPI_Finalize"],
+    },
     Failing { body: "returns_error", code: 3, facts: &["code 3"] },
     Failing { body: "segfaults", code: 139, facts: &["signal 11 (SIGSEGV)"] },
     Failing { body: "killed", code: 137, facts: &["signal 9 (SIGKILL)"] },
@@ -74,7 +78,11 @@ fn others() -> Vec<Trial> {
                 ended.expect_report(&[count, "4096"]);
             }
             Job::new(crate::job::MPIEXEC).run().expect(2).expect_report(&["no program"]);
-            Job::new(crate::job::MPIEXEC).args(&["--bogus", "true"]).run().expect(2).expect_report(&["--bogus"]);
+            Job::new(crate::job::MPIEXEC)
+                .args(&["--bogus", "true"])
+                .run()
+                .expect(2)
+                .expect_report(&["--bogus"]);
         }),
         trial("a_rank_that_fails_before_init_ends_those_that_wait_for_it", || {
             let script = "[ \"$PMI_RANK\" = 1 ] && exit 3; RINGMPI_TEST_BODY=finalizes exec \"$ITSELF\"";

@@ -35,8 +35,7 @@ pub(super) fn trials() -> Vec<Trial> {
 /// list of trials.
 fn one(seed: u64) -> Trial {
     let mut random = Random::new(seed);
-    let victims =
-        [Victim::Rank, Victim::Keeper, Victim::Mpiexec, Victim::Shell, Victim::KeeperAndMpiexec];
+    let victims = [Victim::Rank, Victim::Keeper, Victim::Mpiexec, Victim::Shell, Victim::KeeperAndMpiexec];
     let victim = victims[random.below(5) as usize];
     let ranks = [1, 2, 3, 4, 8][random.below(5) as usize];
     let delay = Duration::from_micros(random.below(400_000));
@@ -72,7 +71,9 @@ fn find(victim: Victim, running: &Running, random: &mut Random) -> Vec<Process> 
         let found: Vec<Process> = match victim {
             Victim::Mpiexec => launcher.cloned().collect(),
             Victim::Keeper => keeper.cloned().into_iter().collect(),
-            Victim::KeeperAndMpiexec if keeper.is_some() => keeper.into_iter().chain(launcher).cloned().collect(),
+            Victim::KeeperAndMpiexec if keeper.is_some() => {
+                keeper.into_iter().chain(launcher).cloned().collect()
+            }
             Victim::Rank | Victim::Shell if !of_keeper.is_empty() => {
                 vec![of_keeper[random.below(of_keeper.len() as u64) as usize].clone()]
             }

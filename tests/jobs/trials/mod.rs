@@ -16,7 +16,12 @@ use std::time::Duration;
 /// Those that run beside each other.
 pub(crate) fn all() -> Vec<Trial> {
     let bodies = LIST.iter().filter(|listed| listed.ways != Ways::ByName).flat_map(of_body);
-    bodies.chain(ends::trials()).chain(output::trials()).chain(nested::trials()).chain(faults::trials()).collect()
+    bodies
+        .chain(ends::trials())
+        .chain(output::trials())
+        .chain(nested::trials())
+        .chain(faults::trials())
+        .collect()
 }
 
 /// Those that need the machine for themselves.
@@ -48,8 +53,8 @@ fn of_body(listed: &'static Listed) -> impl Iterator<Item = Trial> {
                 job.run().expect(0);
             })
         };
-        let others = (listed.ways == Ways::All)
-            .then(|| [by_itself("threads", THREADS), by_itself("run", FORKS)]);
+        let others =
+            (listed.ways == Ways::All).then(|| [by_itself("threads", THREADS), by_itself("run", FORKS)]);
         [launched].into_iter().chain(others.into_iter().flatten())
     })
 }

@@ -1,10 +1,7 @@
 //! Ranks behind other programs, and other programs behind ranks.
 
 use super::trial;
-use crate::{
-    job::Job,
-    rank::BODY,
-};
+use crate::{job::Job, rank::BODY};
 use libtest_mimic::Trial;
 
 pub(super) fn trials() -> Vec<Trial> {
