@@ -72,8 +72,9 @@ pub(super) struct Plan {
     pub(super) is_timed: bool,
 }
 
-/// Messages by which a method is tried; the first warms the caches and is not timed.
-const TRIAL: u32 = 3;
+/// Messages by which a method is tried: the last is timed, the others bring the lines to where this
+/// method leaves them.
+const TRIAL: u32 = 4;
 /// One byte in so many goes into trials.
 const TRIAL_SHARE: u64 = 100;
 /// Of the messages that take the chosen method one in so many is timed: clocks cost time too.
@@ -130,7 +131,7 @@ impl Choices {
         let state = &mut states[usize::from(possible.direct)][class];
         state.messages = state.messages.wrapping_add(1).max(1);
         state.moved += bytes;
-        let cost = |method| tuning.cost(method, class);
+        let cost = |method| tuning.cost(method, class).map(|cost| cost * charge(method));
         if let Some(plan) = state.go_on_trying(bytes, possible) {
             return plan;
         }
@@ -150,7 +151,7 @@ impl State {
         let (method, left) = self.trial.take().filter(|(method, _)| possible.contains(*method))?;
         self.tried += bytes;
         self.trial = Some((method, left - 1)).filter(|(_, left)| *left > 0);
-        Some(Plan { method, is_timed: true })
+        Some(Plan { method, is_timed: self.trial.is_none() })
     }
 
     /// The cheapest, unless the present one is nearly as cheap.
@@ -185,6 +186,16 @@ impl State {
         self.tried += bytes;
         self.trial = Some((method, TRIAL - 1));
         Some(method)
+    }
+}
+
+/// What a method costs beyond the time of its copies. A copy out of the sender's arena takes the lines
+/// out of the sender's cache, who pays about as much again when he rewrites them. (Cross-memory attach
+/// does the same, but the kernel's part of its cost is the larger.)
+fn charge(method: Method) -> u64 {
+    match method {
+        Method::Direct => 2,
+        Method::SmallPieces | Method::LargePieces | Method::Cma => 1,
     }
 }
 
