@@ -79,8 +79,10 @@ const TRIAL: u32 = 4;
 const TRIAL_SHARE: u64 = 100;
 /// Of the messages that take the chosen method one in so many is timed: clocks cost time too.
 const TIMED_SHARE: u32 = 8;
-/// The first messages of a class say how fast page faults are, and are not timed.
+/// The first messages of a class say how fast page faults are, and are not timed;
 const COLD: u32 = 2;
+/// all up to here are, before anything else is tried.
+const SETTLED: u32 = 16;
 
 /// One rank's choices.
 pub(super) struct Choices {
@@ -131,12 +133,12 @@ impl Choices {
         let state = &mut states[usize::from(possible.direct)][class];
         state.messages = state.messages.wrapping_add(1).max(1);
         state.moved += bytes;
-        let cost = |method| tuning.cost(method, class).map(|cost| cost * charge(method));
+        let cost = |method| tuning.cost(method, class).map(|cost| charged(method, cost));
         if let Some(plan) = state.go_on_trying(bytes, possible) {
             return plan;
         }
         let chosen = state.choose(possible, cost);
-        if cost(chosen).is_none() {
+        if state.messages <= SETTLED || cost(chosen).is_none() {
             return Plan { method: chosen, is_timed: state.messages > COLD };
         }
         match state.begin_trial(bytes, possible, cost) {
@@ -189,13 +191,13 @@ impl State {
     }
 }
 
-/// What a method costs beyond the time of its copies. A copy out of the sender's arena takes the lines
-/// out of the sender's cache, who pays about as much again when he rewrites them. (Cross-memory attach
-/// does the same, but the kernel's part of its cost is the larger.)
-fn charge(method: Method) -> u64 {
+/// What a method costs in all. A copy out of the sender's arena takes the lines out of the sender's
+/// cache, who pays when he rewrites them: about half as much again. (Cross-memory attach does the same,
+/// but there the kernel's part of the cost is the larger.)
+fn charged(method: Method, cost: u64) -> u64 {
     match method {
-        Method::Direct => 2,
-        Method::SmallPieces | Method::LargePieces | Method::Cma => 1,
+        Method::Direct => cost.saturating_mul(3) / 2,
+        Method::SmallPieces | Method::LargePieces | Method::Cma => cost,
     }
 }
 
@@ -235,7 +237,7 @@ mod tests {
             let mut choices = choices(BulkOption::Auto);
             let mut costs = [1000; 4];
             costs[cheapest as usize] = 100;
-            play(&mut choices, ALL, costs, 50);
+            play(&mut choices, ALL, costs, 60);
             let taken = play(&mut choices, ALL, costs, 10_000);
             assert!(taken[cheapest as usize] >= 9_890, "{cheapest:?}: {taken:?}");
             assert!(taken.iter().all(|taken| *taken >= 6), "{cheapest:?}: {taken:?}");
@@ -254,7 +256,7 @@ mod tests {
     #[test]
     fn nearly_as_cheap_is_no_reason_to_change() {
         let mut choices = choices(BulkOption::Auto);
-        play(&mut choices, CMA, [100, 1000, 1000, 1], 100);
+        play(&mut choices, CMA, [100, 1000, 1000, 1], 60);
         let taken = play(&mut choices, CMA, [100, 1000, 85, 1], 10_000);
         assert!(taken[Method::SmallPieces as usize] >= 9_890, "{taken:?}");
     }
