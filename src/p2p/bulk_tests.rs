@@ -1,4 +1,5 @@
 //! Large messages, by every method, also when a method fails or its memory goes away.
+#![expect(clippy::unwrap_used, reason = "what the tests are made of may fail them")]
 
 use super::{
     BulkOption, Config, Engine, Mode, RequestId,
