@@ -54,7 +54,7 @@ const SLEEP_MAX: Duration = Duration::from_secs(1);
 /// How often a rank that waits for credit looks for a cycle.
 const CYCLE_LOOK: Duration = Duration::from_millis(5);
 /// Failed tests or probes for this long count as waiting.
-const FAILED_TESTS: Duration = Duration::from_millis(10);
+pub(super) const TEST_PATIENCE: Duration = Duration::from_millis(10);
 /// A ringer that has published may be preempted before it rings: so long it is given before a
 /// time-out that finds work counts as a lost wake-up.
 const LATE_RING: Duration = Duration::from_millis(200);
@@ -64,6 +64,9 @@ const SILENT_POLLS: u32 = 20_000;
 const ALWAYS_POLLED: usize = 4;
 /// Of the rings that are not polled, one is looked at every so many polls.
 const SWEEP_EVERY: u64 = 64;
+
+/// A rank behind a shell that never sleeps learns after so many polls that nobody else will end it.
+const LOOK_FOR_KEEPER_EVERY: u64 = 1 << 14;
 
 /// Who makes progress, and who waits for its turn.
 #[derive(Default)]
@@ -147,7 +150,7 @@ impl Role {
         }
     }
 
-    fn publish_running(&mut self, published: &Published) {
+    pub(super) fn publish_running(&mut self, published: &Published) {
         if self.is_published_blocked {
             self.is_published_blocked = false;
             published.slot.unblock();
@@ -357,15 +360,27 @@ impl Engine {
     /// Nobody has rung: there should be no news. If there is, and the doorbell is not rung within a
     /// generous time, a wake-up was lost.
     fn after_time_out(&self, core: &mut Core, until: &Until<'_>) -> Result<bool> {
-        if core.waits_for_credit() {
-            core.look_for_cycle(&self.published)?;
-        }
+        self.segment.end_without_keeper();
         let has_news = core.poll_all()?;
-        if (has_news || core.is_satisfied(until)) && !self.bell.is_rung_within(LATE_RING) {
-            // Relaxed: a statistic.
-            self.rescues.fetch_add(1, Ordering::Relaxed);
+        if has_news || core.is_satisfied(until) {
+            if !self.bell.is_rung_within(LATE_RING) {
+                // Relaxed: a statistic.
+                self.rescues.fetch_add(1, Ordering::Relaxed);
+            }
+        } else if core.waits_for_credit() {
+            // What this sets free is no wake-up that somebody owed.
+            core.look_for_cycle(&self.published)?;
+        } else {
+            self.look_for_lost_peer()?;
         }
         Ok(has_news)
+    }
+
+    /// In a job without a launcher only its ranks can see that one of them has died.
+    fn look_for_lost_peer(&self) -> Result<()> {
+        let Some(lost) = self.segment.lost_peer() else { return Ok(()) };
+        self.segment.end();
+        Err(self.segment.peer_lost(lost))
     }
 
     /// A test or probe found nothing. When that goes on for long it counts as waiting: others that
@@ -387,10 +402,12 @@ impl Engine {
         }
         core.publish_all();
         let now = Instant::now();
-        if now - *core.role.failed_since.get_or_insert(now) < FAILED_TESTS {
+        if now - *core.role.failed_since.get_or_insert(now) < core.config.test_patience {
             return Ok(());
         }
         core.role.failed_since = Some(now);
+        self.segment.end_without_keeper();
+        self.look_for_lost_peer()?;
         core.publish_blocked(&self.published, until);
         core.look_for_cycle(&self.published)
     }
@@ -401,7 +418,7 @@ impl Core {
         patience.next(&mut self.role.spin, is_shared)
     }
 
-    fn is_satisfied(&mut self, until: &Until<'_>) -> bool {
+    pub(super) fn is_satisfied(&mut self, until: &Until<'_>) -> bool {
         match until {
             Until::Request(id) => self.requests.is_done(*id),
             Until::Any(ids) => ids.iter().any(|id| self.requests.is_done(*id)),
@@ -429,6 +446,9 @@ impl Core {
         let mut moved = false;
         for index in 0..self.armed.len() {
             moved |= self.poll_ring(self.armed[index])?;
+        }
+        if self.polls.is_multiple_of(LOOK_FOR_KEEPER_EVERY) {
+            self.segment.end_without_keeper();
         }
         if self.polls.is_multiple_of(SWEEP_EVERY) {
             self.disarm_silent();
@@ -527,7 +547,7 @@ impl Core {
     }
 
     /// Tells every sender what has been consumed: before a rank rests, it owes nobody room.
-    fn publish_all(&mut self) {
+    pub(super) fn publish_all(&mut self) {
         for id in self.armed.iter().chain(&self.disarmed) {
             self.peers[id.index()].publish_consumed();
         }

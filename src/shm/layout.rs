@@ -48,7 +48,7 @@ pub(crate) struct Header {
     pub(crate) needs_fences: AtomicU32,
     /// How many ranks have attached; slept on by those that wait for all.
     pub(crate) attached: FutexWord,
-    /// 0 running; 1 ended: blocked ranks leave.
+    /// 0 while the job runs. Then 1 + the rank that ended it, or all ones: blocked ranks leave.
     pub(crate) ended: AtomicU32,
     /// The next free context id.
     pub(crate) next_context: AtomicU32,

@@ -1,9 +1,12 @@
 //! The segment of a job: made by a launcher, attached to by its ranks, checked before it is trusted.
 
+#[cfg(feature = "join")]
+use super::named::Named;
 use super::{
     doorbell::{BarrierMode, Doorbell},
     far::{Far, Span, Words},
     layout::{BOARDS, FINGERPRINT, Header, Layout, MAGIC},
+    lock_bytes::LockByte,
     pool::{self, Blocks},
     ring::{Cells, ReceiverLine},
     slot::{Published, RankState, Slot},
@@ -16,12 +19,11 @@ use crate::{
         futex::{FutexWord, Scope},
         memory,
     },
-    types::RANKS_MAX,
+    types::{PeerId, RANKS_MAX},
 };
 use core::ptr::NonNull;
 use memmap2::MmapRaw;
 use std::{
-    alloc,
     fs::File,
     os::fd::{AsFd, AsRawFd, IntoRawFd, RawFd},
     sync::Arc,
@@ -30,6 +32,12 @@ use std::{
 
 /// Below are the context ids of the world and of the ranks' communicators with themselves alone.
 pub(crate) const FIRST_FREE_CONTEXT: u32 = 16;
+
+/// The world's board: in use from the start, and set up by being zero.
+pub(crate) const WORLD_BOARD: usize = 0;
+
+/// What the word that ends the job says if no rank did it.
+const ENDED_BY_NO_RANK: u32 = u32::MAX;
 
 /// A mapped segment.
 pub(crate) struct Segment {
@@ -42,13 +50,11 @@ enum Memory {
     Mapped {
         map: MmapRaw,
         fd: RawFd,
+        had_keeper: bool,
     },
-    Heap {
-        start: NonNull<u8>,
-        layout: alloc::Layout,
-    },
+    Private(MmapRaw),
     #[cfg(feature = "join")]
-    Named(super::named::Named),
+    Named(Named),
 }
 
 // SAFETY: the memory is shared bytes, reached through atomics and raw copies only.
@@ -90,10 +96,12 @@ impl Segment {
     fn map_file(file: File, layout: Layout) -> Result<Arc<Self>> {
         let map =
             memory::map_shared(file.as_fd(), layout.size).map_err(|errno| Error::system("mmap", errno))?;
-        Ok(Arc::new(Self { memory: Memory::Mapped { map, fd: file.into_raw_fd() }, layout }))
+        let fd = file.into_raw_fd();
+        let had_keeper = LockByte::Keeper.is_held(fd);
+        Ok(Arc::new(Self { memory: Memory::Mapped { map, fd, had_keeper }, layout }))
     }
 
-    /// A segment on the heap, for ranks that are threads, and for simulation.
+    /// A segment in this process's own memory, for ranks that are threads, and for simulation.
     pub(crate) fn on_heap(ranks: usize) -> Result<Arc<Self>> {
         Self::on_heap_from(ranks, 0)
     }
@@ -101,29 +109,28 @@ impl Segment {
     /// As [`Self::on_heap`], with all counters starting at `counters_start`.
     pub(crate) fn on_heap_from(ranks: usize, counters_start: u64) -> Result<Arc<Self>> {
         let layout = checked_layout(ranks)?;
-        let heap = alloc::Layout::from_size_align(layout.size, 4096).expect("a page-aligned size");
-        // SAFETY: the size is not zero.
-        let start = NonNull::new(unsafe { alloc::alloc_zeroed(heap) });
-        let start = start.ok_or_else(|| {
-            Error::new(ErrorClass::NO_MEM, format!("no memory for a segment of {} bytes", layout.size))
-        })?;
-        let segment = Arc::new(Self { memory: Memory::Heap { start, layout: heap }, layout });
+        let map = memory::map_private(layout.size).map_err(|errno| Error::system("mmap", errno))?;
+        let segment = Arc::new(Self { memory: Memory::Private(map), layout });
         // Relaxed: before anyone shares the segment.
         segment.header().counters_start.store(counters_start, Ordering::Relaxed);
         segment.initialise();
         Ok(segment)
     }
 
+    /// Over a named segment that is untouched and of the layout's size.
     #[cfg(feature = "join")]
-    pub(super) fn from_named(named: super::named::Named, ranks: usize, is_new: bool) -> Result<Arc<Self>> {
-        let layout = checked_layout(ranks)?;
-        let segment = Arc::new(Self { memory: Memory::Named(named), layout });
-        if is_new {
-            segment.initialise();
-        } else {
-            check_header(segment.header(), layout.size as u64)?;
-        }
-        Ok(segment)
+    pub(super) fn over_unused(named: Named, layout: Layout) -> Arc<Self> {
+        assert_eq!(named.len(), layout.size);
+        let segment = Self { memory: Memory::Named(named), layout };
+        segment.initialise();
+        Arc::new(segment)
+    }
+
+    /// Over a named segment that another process has initialised, after checking it.
+    #[cfg(feature = "join")]
+    pub(super) fn over_used(named: Named) -> Result<Arc<Self>> {
+        let layout = check_header(named.header(), named.len() as u64)?;
+        Ok(Arc::new(Self { memory: Memory::Named(named), layout }))
     }
 
     fn initialise(&self) {
@@ -147,6 +154,8 @@ impl Segment {
         }
         // Relaxed: SEGMENT_READY publishes it.
         header.next_context.store(FIRST_FREE_CONTEXT, Ordering::Relaxed);
+        // Relaxed: SEGMENT_READY publishes it.
+        header.boards[WORLD_BOARD / 64].store(1 << (WORLD_BOARD % 64), Ordering::Relaxed);
         self.set_cpus(cpus::allowed());
         // Release: SEGMENT_READY, pairs with the Acquire in `check_header`.
         header.magic.store(MAGIC, Ordering::Release);
@@ -188,6 +197,9 @@ impl Segment {
         let mut count = attached.word.fetch_add(1, Ordering::AcqRel) + 1;
         let end = Instant::now() + limit;
         while (count as usize) < self.layout.ranks {
+            if let Some(lost) = self.lost_peer() {
+                return Err(self.peer_lost(lost));
+            }
             if self.is_ended() {
                 return Err(Error::new(ErrorClass::PROC_ABORTED, "the job has ended during init"));
             }
@@ -195,6 +207,7 @@ impl Segment {
                 return Err(self.missing(limit));
             }
             attached.wait(count, Some(Duration::from_millis(50)), Scope::Shared);
+            self.end_without_keeper();
             // Acquire: INIT_ALL.
             count = attached.word.load(Ordering::Acquire);
         }
@@ -208,6 +221,33 @@ impl Segment {
             (0..self.layout.ranks).filter(is_missing).map(|rank| rank.to_string()).collect();
         let what = format!("init waited {} s for rank {}", limit.as_secs(), missing.join(", "));
         Error::new(ErrorClass::OTHER, what).with_help("every rank of a job has to call init, or none")
+    }
+
+    /// Whether init is over, but for what every rank does by itself.
+    #[cfg(feature = "join")]
+    pub(super) fn have_all_attached(&self) -> bool {
+        // Acquire: INIT_ALL.
+        self.header().attached.word.load(Ordering::Acquire) as usize >= self.layout.ranks
+    }
+
+    /// A rank whose process has gone without finalize, if the job is one that tells: its processes
+    /// have joined, and hold locks. To be asked at time-outs: it costs a system call a rank.
+    pub(crate) fn lost_peer(self: &Arc<Self>) -> Option<usize> {
+        match &self.memory {
+            #[cfg(feature = "join")]
+            Memory::Named(named) => {
+                (0..self.layout.ranks).find(|&rank| rank != named.rank() && self.has_lost(named, rank))
+            }
+            _ => None,
+        }
+    }
+
+    /// What a rank says that has found a peer lost.
+    #[cold]
+    pub(crate) fn peer_lost(self: &Arc<Self>, rank: usize) -> Error {
+        let pid = self.published(rank).slot.pid();
+        let what = format!("rank {rank} has gone without finalize: it was process {pid}");
+        Error::new(ErrorClass::PROC_ABORTED, what)
     }
 
     /// Draws `count` consecutive context ids.
@@ -228,6 +268,19 @@ impl Segment {
         }
     }
 
+    /// Whether a keeper held its lock byte when this process made or attached the segment.
+    pub(super) fn had_keeper(&self) -> bool {
+        matches!(self.memory, Memory::Mapped { had_keeper: true, .. })
+    }
+
+    #[cfg(feature = "join")]
+    pub(super) fn named(&self) -> Option<&Named> {
+        match &self.memory {
+            Memory::Named(named) => Some(named),
+            _ => None,
+        }
+    }
+
     /// How many ranks the job has.
     pub(crate) fn ranks(&self) -> usize {
         self.layout.ranks
@@ -235,15 +288,19 @@ impl Segment {
 
     /// Keeps the mapping out of forked children. Not for a launcher, whose children are the ranks.
     pub(crate) fn hide_from_children(&self) {
-        if let Memory::Mapped { map, .. } = &self.memory {
-            memory::hide_from_children(map);
+        match &self.memory {
+            Memory::Mapped { map, .. } => memory::hide_from_children(map),
+            Memory::Private(_) => {}
+            #[cfg(feature = "join")]
+            Memory::Named(named) => named.hide_from_children(),
         }
     }
 
     fn start(&self) -> NonNull<u8> {
         match &self.memory {
-            Memory::Mapped { map, .. } => NonNull::new(map.as_mut_ptr()).expect("a mapping is not null"),
-            Memory::Heap { start, .. } => *start,
+            Memory::Mapped { map, .. } | Memory::Private(map) => {
+                NonNull::new(map.as_mut_ptr()).expect("a mapping is not null")
+            }
             #[cfg(feature = "join")]
             Memory::Named(named) => named.start(),
         }
@@ -260,12 +317,12 @@ impl Segment {
         unsafe { self.start().cast::<Header>().as_ref() }
     }
 
-    fn far<T: Words>(self: &Arc<Self>, offset: usize) -> Far<T> {
+    pub(super) fn far<T: Words>(self: &Arc<Self>, offset: usize) -> Far<T> {
         // SAFETY: `at` checks bounds and alignment; the layout gives every word one type.
         unsafe { Far::in_segment(self.at(offset), Arc::clone(self)) }
     }
 
-    fn far_slice<T: Words>(self: &Arc<Self>, offset: usize, len: usize) -> Far<[T]> {
+    pub(super) fn far_slice<T: Words>(self: &Arc<Self>, offset: usize, len: usize) -> Far<[T]> {
         assert!(offset + len * size_of::<T>() <= self.layout.size);
         let words = NonNull::slice_from_raw_parts(self.at::<T>(offset), len);
         // SAFETY: bounds and alignment are checked; the layout gives every word one type.
@@ -334,17 +391,42 @@ impl Segment {
 
     /// Whether the job has ended: whoever is blocked leaves.
     pub(crate) fn is_ended(&self) -> bool {
-        // Acquire: JOB_ENDED, pairs with the Release in `end`.
+        // Acquire: JOB_ENDED, pairs with the Release in `end_once`.
         self.header().ended.load(Ordering::Acquire) != 0
+    }
+
+    /// The rank that has ended the job by itself, before anyone else did.
+    pub(crate) fn ended_by(&self) -> Option<usize> {
+        // Acquire: JOB_ENDED, pairs with the Release in `end_once`.
+        let ended = self.header().ended.load(Ordering::Acquire);
+        ended.checked_sub(1).map(|rank| rank as usize).filter(|rank| *rank < self.layout.ranks)
     }
 
     /// Ends the job: wakes every rank that sleeps.
     pub(crate) fn end(self: &Arc<Self>) {
-        // Release: JOB_ENDED, pairs with the Acquire in `is_ended`.
-        self.header().ended.store(1, Ordering::Release);
+        self.end_once(ENDED_BY_NO_RANK);
+    }
+
+    /// As [`Self::end`], by a rank whose slot says why.
+    pub(crate) fn end_by(self: &Arc<Self>, rank: PeerId) {
+        self.end_once(rank.0 + 1);
+    }
+
+    /// The first one counts: ranks that end because the job has ended abort it again.
+    fn end_once(self: &Arc<Self>, by: u32) {
+        // Release: JOB_ENDED, pairs with the Acquires in `is_ended` and `ended_by`. Relaxed: the word
+        // that stays says what it said.
+        let _ = self.header().ended.compare_exchange(0, by, Ordering::Release, Ordering::Relaxed);
         self.header().attached.wake(i32::MAX, Scope::Shared);
         for rank in 0..self.layout.ranks {
             self.doorbell(rank, BarrierMode::Fence).ring();
+        }
+    }
+
+    /// Ends the job if its keeper has died: nobody else may be left to tell ranks behind shells.
+    pub(crate) fn end_without_keeper(self: &Arc<Self>) {
+        if self.has_lost_keeper() {
+            self.end();
         }
     }
 
@@ -363,14 +445,10 @@ impl Segment {
         self.header().boards[board / 64].fetch_and(!(1 << (board % 64)), Ordering::AcqRel);
     }
 
-    /// Where board `board` starts, and its bytes.
+    /// Where board `board` starts.
     pub(super) fn board_place(&self, board: usize) -> usize {
         assert!(board < BOARDS);
         self.layout.boards + board * Layout::board_stride(self.layout.ranks)
-    }
-
-    pub(super) fn words_at(self: &Arc<Self>, offset: usize, len: usize) -> Far<[AtomicU64]> {
-        self.far_slice(offset, len)
     }
 
     /// The table of measured copy speeds that the ranks share.
@@ -379,16 +457,7 @@ impl Segment {
     }
 }
 
-impl Drop for Segment {
-    fn drop(&mut self) {
-        if let Memory::Heap { start, layout } = &self.memory {
-            // SAFETY: allocated with this layout in `on_heap`, and every `Far` keeps the segment alive.
-            unsafe { alloc::dealloc(start.as_ptr(), *layout) };
-        }
-    }
-}
-
-fn checked_layout(ranks: usize) -> Result<Layout> {
+pub(super) fn checked_layout(ranks: usize) -> Result<Layout> {
     if (1..=RANKS_MAX).contains(&ranks) {
         return Ok(Layout::new(ranks));
     }
@@ -491,7 +560,7 @@ mod tests {
     fn boards_are_given_once_until_freed() {
         let made = Segment::on_heap(1).unwrap();
         let all: Vec<usize> = std::iter::from_fn(|| made.take_board()).collect();
-        assert_eq!(all, (0..BOARDS).collect::<Vec<_>>());
+        assert_eq!(all, (WORLD_BOARD + 1..BOARDS).collect::<Vec<_>>());
         made.free_board(70);
         assert_eq!(made.take_board(), Some(70));
     }
