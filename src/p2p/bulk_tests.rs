@@ -94,6 +94,9 @@ fn bulk_blocks(engine: &Engine) -> u32 {
 fn assert_nothing_is_held(engines: &[Engine; 2]) {
     for engine in engines {
         engine.step().unwrap();
+        engine.rest();
+    }
+    for engine in engines {
         assert_eq!(engine.held(), (0, 0, 0));
     }
 }
