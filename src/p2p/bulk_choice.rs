@@ -215,7 +215,7 @@ mod tests {
     const ALL: Possible = Possible { cma: true, direct: true };
 
     fn choices(option: BulkOption) -> Choices {
-        Choices::new(option, Tuning::new(&Segment::on_heap(1).unwrap()))
+        Choices::new(option, Tuning::new(&Segment::on_heap(1).expect("memory for one rank")))
     }
 
     /// Plans `messages` messages at the given costs (ns a message, by method); how many took each method.

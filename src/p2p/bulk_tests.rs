@@ -1,4 +1,5 @@
 //! Large messages, by every method, also when a method fails or its memory goes away.
+#![expect(clippy::unwrap_used, reason = "what the tests are made of may fail them")]
 
 use super::{
     BulkOption, Config, Engine, Mode, RequestId,
@@ -93,6 +94,9 @@ fn bulk_blocks(engine: &Engine) -> u32 {
 fn assert_nothing_is_held(engines: &[Engine; 2]) {
     for engine in engines {
         engine.step().unwrap();
+        engine.rest();
+    }
+    for engine in engines {
         assert_eq!(engine.held(), (0, 0, 0));
     }
 }

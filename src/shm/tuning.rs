@@ -79,7 +79,7 @@ mod tests {
     use super::*;
 
     fn tuning() -> Tuning {
-        Tuning::new(&Segment::on_heap(1).unwrap())
+        Tuning::new(&Segment::on_heap(1).expect("memory for one rank"))
     }
 
     #[test]
