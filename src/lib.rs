@@ -307,6 +307,7 @@ mod group;
 #[cfg(feature = "internals")]
 #[doc(hidden)]
 pub mod internals;
+mod join;
 #[doc(hidden)]
 pub mod launch;
 pub mod op;
@@ -329,6 +330,8 @@ pub use communicator::{
     wait_any, wait_some,
 };
 pub use error::{Error, ErrorClass, Result, Truncated};
+#[cfg(feature = "join")]
+pub use join::join;
 pub use run::{run, threads};
 pub use status::{PROC_NULL, Status};
 pub use types::{Rank, TAG_MAX, Tag};

@@ -4,6 +4,7 @@ use crate::{
     communicator::{Collective, Communicator, Contexts, SharedBoard},
     error::{Error, ErrorClass, Result},
     group::Group,
+    join,
     launch::env::Place,
     p2p::{BulkOption, Config, Engine},
     shm::{
@@ -49,11 +50,15 @@ pub struct Universe {
     is_finalized: bool,
 }
 
-/// How long init waits for the other ranks.
+/// How long init waits for the other ranks, unless [`INIT_TIMEOUT`] says otherwise.
 const INIT_LIMIT: Duration = Duration::from_secs(300);
+/// Seconds that init waits for the other ranks.
+const INIT_TIMEOUT: &str = "RINGMPI_INIT_TIMEOUT";
+/// A day.
+const INIT_TIMEOUT_MAX: u64 = 24 * 60 * 60;
 
-/// Makes this process a rank: of the job whose launcher started it, or rank 0 of 1 without a
-/// launcher.
+/// Makes this process a rank: of the job that `RINGMPI_JOIN=JOB:RANK:SIZE` names (feature `join`), else
+/// of the job whose launcher started it, else rank 0 of 1.
 ///
 /// ```
 /// let universe = ringmpi::init()?;
@@ -68,6 +73,9 @@ const INIT_LIMIT: Duration = Duration::from_secs(300);
 /// # Standard
 /// MPI 5.0, 11.2.1: `MPI_Init_thread` with `MPI_THREAD_MULTIPLE`.
 pub fn init() -> Result<Universe> {
+    if let Some(universe) = join::from_environment()? {
+        return Ok(universe);
+    }
     match Place::from_environment()? {
         Some(place) => join_launched(&place),
         None => Universe::singleton(),
@@ -88,9 +96,22 @@ fn join_launched(place: &Place) -> Result<Universe> {
     if process::parent_pid() == place.keeper && !process::die_with_parent(place.keeper) {
         return Err(Error::new(ErrorClass::PROC_ABORTED, "the launcher has gone"));
     }
-    let universe = Universe::attach(&segment, place.slot)?;
+    let universe = Universe::attach(&segment, place.slot, init_limit(INIT_LIMIT)?)?;
     segment.hide_from_children();
     Ok(universe)
+}
+
+/// How long init waits for the other ranks.
+pub(crate) fn init_limit(default: Duration) -> Result<Duration> {
+    let Some(value) = std::env::var_os(INIT_TIMEOUT) else { return Ok(default) };
+    match value.to_str().and_then(|seconds| seconds.parse().ok()) {
+        Some(seconds @ 1..=INIT_TIMEOUT_MAX) => Ok(Duration::from_secs(seconds)),
+        _ => {
+            let what = format!("{INIT_TIMEOUT}='{}' is no number of seconds", value.display());
+            Err(Error::new(ErrorClass::ARG, what)
+                .with_help(format!("give 1 to {INIT_TIMEOUT_MAX}, or unset it")))
+        }
+    }
 }
 
 /// By the inherited descriptor; or, where something between closed or reused it, by the keeper's.
@@ -146,21 +167,30 @@ impl Universe {
     }
 
     pub(crate) fn claim_and_attach(segment: &Arc<Segment>, slot: usize) -> Result<Self> {
+        Self::claim_and_attach_within(segment, slot, INIT_LIMIT)
+    }
+
+    /// As [`Self::claim_and_attach`], waiting for the other ranks no longer than `limit`.
+    pub(crate) fn claim_and_attach_within(
+        segment: &Arc<Segment>,
+        slot: usize,
+        limit: Duration,
+    ) -> Result<Self> {
         let own = process::own_pid();
         segment.published(slot).slot.claim(own).map_err(|holder| {
             Error::new(ErrorClass::OTHER, format!("process {own} cannot be rank {slot}: process {holder} is"))
         })?;
-        Self::attach(segment, slot)
+        Self::attach(segment, slot, limit)
     }
 
     /// Becomes the rank whose slot is claimed, when all ranks are there.
-    fn attach(segment: &Arc<Segment>, slot: usize) -> Result<Self> {
+    fn attach(segment: &Arc<Segment>, slot: usize, limit: Duration) -> Result<Self> {
         let bulk = bulk_option()?;
         if membarrier::register_between_processes().is_err() {
             segment.require_fences();
         }
         cma::permit_readers();
-        segment.attach_and_wait_for_all(INIT_LIMIT)?;
+        segment.attach_and_wait_for_all(limit)?;
         let mode = if segment.needs_fences() { BarrierMode::Fence } else { BarrierMode::Membarrier };
         let me = PeerId(u32::try_from(slot).expect("at most RANKS_MAX"));
         let config = Config { may_spin: segment.has_cpus_for_all(), bulk, ..Config::new(mode) };

@@ -38,7 +38,7 @@ const LAYERS: &[Layer] = &[
     Layer { modules: &["group", "communicator"], peers: true },
     Layer { modules: &["coll", "rma", "io"], peers: false },
     Layer { modules: &["constructors"], peers: false },
-    Layer { modules: &["world"], peers: false },
+    Layer { modules: &["world", "join"], peers: true },
     Layer { modules: &["run"], peers: false },
 ];
 const LAUNCH_USES: &[&str] = &["sync", "types", "error", "sys", "shm", "envelope"];

@@ -3,4 +3,8 @@
 pub mod datatype;
 pub mod litmus;
 pub mod matching;
+pub mod packet;
+pub mod plan;
+pub mod ring;
 pub mod sim;
+pub mod wake;

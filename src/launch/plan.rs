@@ -153,6 +153,26 @@ pub(crate) fn help(name: &str) -> String {
     )
 }
 
+/// The command line of NUL-separated arguments is understood or refused, never misread: a job has an
+/// allowed number of ranks, and its program and arguments are the command line's end, unchanged.
+#[cfg(any(test, fuzzing))]
+pub(crate) fn fuzz(data: &[u8]) {
+    use std::os::unix::ffi::OsStringExt;
+    let typed: Vec<_> = data.split(|&byte| byte == 0).map(|bytes| OsString::from_vec(bytes.into())).collect();
+    match parse(typed.clone()) {
+        Ok(Plan::Run(job)) => {
+            let end: Vec<_> = [&job.program].into_iter().chain(&job.arguments).collect();
+            assert!(typed.iter().skip(typed.len() - end.len()).eq(end), "{job:?} from {typed:?}");
+            let RankCount::Exactly(ranks) = job.ranks else { return };
+            assert!((1..=RANKS_MAX).contains(&ranks), "{ranks} ranks from {typed:?}");
+        }
+        Ok(Plan::Help | Plan::Version) => {
+            assert!(typed.iter().any(|token| token.as_encoded_bytes().starts_with(b"-")), "{typed:?}");
+        }
+        Err(error) => assert!(!error.to_string().is_empty(), "{typed:?}"),
+    }
+}
+
 #[cfg(all(test, not(loom)))]
 mod tests {
     use super::*;
@@ -222,5 +242,22 @@ mod tests {
     fn auto_is_left_to_the_launcher() {
         let Ok(Plan::Run(job)) = plan("-n auto prog") else { panic!("no job") };
         assert_eq!(job.ranks, RankCount::Auto);
+    }
+
+    #[test]
+    fn random_command_lines_are_understood_or_refused_but_never_misread() {
+        const WORDS: [&[u8]; 14] = [
+            b"-n", b"--np", b"-np=3", b"4", b"0", b"4097", b"auto", b"--", b":", b"-V", b"-", b"prog",
+            b"\xff", b"",
+        ];
+        let mut state = 1_u64;
+        let mut below = |limit: usize| {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            (state >> 33) as usize % limit
+        };
+        for _ in 0..20_000 {
+            let words: Vec<_> = (0..below(7)).map(|_| WORDS[below(WORDS.len())]).collect();
+            fuzz(&words.join(&0));
+        }
     }
 }

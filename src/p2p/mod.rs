@@ -15,7 +15,7 @@ mod bulk_tests;
 mod credit;
 mod cycle;
 pub(crate) mod matching;
-mod packet;
+pub(crate) mod packet;
 mod peers;
 mod probe;
 pub(crate) mod progress;

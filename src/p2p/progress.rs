@@ -370,8 +370,17 @@ impl Engine {
         } else if core.waits_for_credit() {
             // What this sets free is no wake-up that somebody owed.
             core.look_for_cycle(&self.published)?;
+        } else {
+            self.look_for_lost_peer()?;
         }
         Ok(has_news)
+    }
+
+    /// In a job without a launcher only its ranks can see that one of them has died.
+    fn look_for_lost_peer(&self) -> Result<()> {
+        let Some(lost) = self.segment.lost_peer() else { return Ok(()) };
+        self.segment.end();
+        Err(self.segment.peer_lost(lost))
     }
 
     /// A test or probe found nothing. When that goes on for long it counts as waiting: others that
@@ -398,6 +407,7 @@ impl Engine {
         }
         core.role.failed_since = Some(now);
         self.segment.end_without_keeper();
+        self.look_for_lost_peer()?;
         core.publish_blocked(&self.published, until);
         core.look_for_cycle(&self.published)
     }

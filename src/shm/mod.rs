@@ -6,6 +6,8 @@ pub(crate) mod doorbell;
 pub(crate) mod far;
 pub(crate) mod layout;
 pub(crate) mod lock_bytes;
+#[cfg(feature = "join")]
+mod named;
 pub(crate) mod pool;
 pub(crate) mod ring;
 pub(crate) mod segment;

@@ -1,5 +1,7 @@
 //! The segment of a job: made by a launcher, attached to by its ranks, checked before it is trusted.
 
+#[cfg(feature = "join")]
+use super::named::Named;
 use super::{
     doorbell::{BarrierMode, Doorbell},
     far::{Far, Span, Words},
@@ -52,7 +54,7 @@ enum Memory {
     },
     Private(MmapRaw),
     #[cfg(feature = "join")]
-    Named(super::named::Named),
+    Named(Named),
 }
 
 // SAFETY: the memory is shared bytes, reached through atomics and raw copies only.
@@ -115,16 +117,20 @@ impl Segment {
         Ok(segment)
     }
 
+    /// Over a named segment that is untouched and of the layout's size.
     #[cfg(feature = "join")]
-    pub(super) fn from_named(named: super::named::Named, ranks: usize, is_new: bool) -> Result<Arc<Self>> {
-        let layout = checked_layout(ranks)?;
-        let segment = Arc::new(Self { memory: Memory::Named(named), layout });
-        if is_new {
-            segment.initialise();
-        } else {
-            check_header(segment.header(), layout.size as u64)?;
-        }
-        Ok(segment)
+    pub(super) fn over_unused(named: Named, layout: Layout) -> Arc<Self> {
+        assert_eq!(named.len(), layout.size);
+        let segment = Self { memory: Memory::Named(named), layout };
+        segment.initialise();
+        Arc::new(segment)
+    }
+
+    /// Over a named segment that another process has initialised, after checking it.
+    #[cfg(feature = "join")]
+    pub(super) fn over_used(named: Named) -> Result<Arc<Self>> {
+        let layout = check_header(named.header(), named.len() as u64)?;
+        Ok(Arc::new(Self { memory: Memory::Named(named), layout }))
     }
 
     fn initialise(&self) {
@@ -191,6 +197,9 @@ impl Segment {
         let mut count = attached.word.fetch_add(1, Ordering::AcqRel) + 1;
         let end = Instant::now() + limit;
         while (count as usize) < self.layout.ranks {
+            if let Some(lost) = self.lost_peer() {
+                return Err(self.peer_lost(lost));
+            }
             if self.is_ended() {
                 return Err(Error::new(ErrorClass::PROC_ABORTED, "the job has ended during init"));
             }
@@ -212,6 +221,33 @@ impl Segment {
             (0..self.layout.ranks).filter(is_missing).map(|rank| rank.to_string()).collect();
         let what = format!("init waited {} s for rank {}", limit.as_secs(), missing.join(", "));
         Error::new(ErrorClass::OTHER, what).with_help("every rank of a job has to call init, or none")
+    }
+
+    /// Whether init is over, but for what every rank does by itself.
+    #[cfg(feature = "join")]
+    pub(super) fn have_all_attached(&self) -> bool {
+        // Acquire: INIT_ALL.
+        self.header().attached.word.load(Ordering::Acquire) as usize >= self.layout.ranks
+    }
+
+    /// A rank whose process has gone without finalize, if the job is one that tells: its processes
+    /// have joined, and hold locks. To be asked at time-outs: it costs a system call a rank.
+    pub(crate) fn lost_peer(self: &Arc<Self>) -> Option<usize> {
+        match &self.memory {
+            #[cfg(feature = "join")]
+            Memory::Named(named) => {
+                (0..self.layout.ranks).find(|&rank| rank != named.rank() && self.has_lost(named, rank))
+            }
+            _ => None,
+        }
+    }
+
+    /// What a rank says that has found a peer lost.
+    #[cold]
+    pub(crate) fn peer_lost(self: &Arc<Self>, rank: usize) -> Error {
+        let pid = self.published(rank).slot.pid();
+        let what = format!("rank {rank} has gone without finalize: it was process {pid}");
+        Error::new(ErrorClass::PROC_ABORTED, what)
     }
 
     /// Draws `count` consecutive context ids.
@@ -237,6 +273,14 @@ impl Segment {
         matches!(self.memory, Memory::Mapped { had_keeper: true, .. })
     }
 
+    #[cfg(feature = "join")]
+    pub(super) fn named(&self) -> Option<&Named> {
+        match &self.memory {
+            Memory::Named(named) => Some(named),
+            _ => None,
+        }
+    }
+
     /// How many ranks the job has.
     pub(crate) fn ranks(&self) -> usize {
         self.layout.ranks
@@ -244,8 +288,11 @@ impl Segment {
 
     /// Keeps the mapping out of forked children. Not for a launcher, whose children are the ranks.
     pub(crate) fn hide_from_children(&self) {
-        if let Memory::Mapped { map, .. } = &self.memory {
-            memory::hide_from_children(map);
+        match &self.memory {
+            Memory::Mapped { map, .. } => memory::hide_from_children(map),
+            Memory::Private(_) => {}
+            #[cfg(feature = "join")]
+            Memory::Named(named) => named.hide_from_children(),
         }
     }
 
@@ -410,7 +457,7 @@ impl Segment {
     }
 }
 
-fn checked_layout(ranks: usize) -> Result<Layout> {
+pub(super) fn checked_layout(ranks: usize) -> Result<Layout> {
     if (1..=RANKS_MAX).contains(&ranks) {
         return Ok(Layout::new(ranks));
     }
