@@ -58,7 +58,9 @@ fn one(seed: u64) -> Trial {
     // Only ranks that wait for others learn that nobody watches over them any more.
     let fewest = if matches!(victim, Victim::KeeperAndMpiexec) { 2 } else { 1 };
     let ranks = [1, 2, 3, 4, 8][random.below(5) as usize].max(fewest);
-    let delay = Duration::from_micros(random.below(400_000));
+    // While the job starts, as often as later.
+    let latest = [30_000, 400_000][random.below(2) as usize];
+    let delay = Duration::from_micros(random.below(latest));
     trial(format!("kill::{victim:?}::{ranks}::after_{}_us", delay.as_micros()), move || {
         kill(victim, ranks, delay, random);
     })
