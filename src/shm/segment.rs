@@ -6,7 +6,6 @@ use super::{
     doorbell::{BarrierMode, Doorbell},
     far::{Far, Span, Words},
     layout::{BOARDS, FINGERPRINT, Header, Layout, MAGIC},
-    lock_bytes::LockByte,
     pool::{self, Blocks},
     ring::{Cells, ReceiverLine},
     slot::{Published, RankState, Slot},
@@ -50,7 +49,6 @@ enum Memory {
     Mapped {
         map: MmapRaw,
         fd: RawFd,
-        had_keeper: bool,
     },
     Private(MmapRaw),
     #[cfg(feature = "join")]
@@ -96,9 +94,7 @@ impl Segment {
     fn map_file(file: File, layout: Layout) -> Result<Arc<Self>> {
         let map =
             memory::map_shared(file.as_fd(), layout.size).map_err(|errno| Error::system("mmap", errno))?;
-        let fd = file.into_raw_fd();
-        let had_keeper = LockByte::Keeper.is_held(fd);
-        Ok(Arc::new(Self { memory: Memory::Mapped { map, fd, had_keeper }, layout }))
+        Ok(Arc::new(Self { memory: Memory::Mapped { map, fd: file.into_raw_fd() }, layout }))
     }
 
     /// A segment in this process's own memory, for ranks that are threads, and for simulation.
@@ -264,19 +260,6 @@ impl Segment {
     pub(crate) fn fd(&self) -> Option<RawFd> {
         match &self.memory {
             Memory::Mapped { fd, .. } => Some(*fd),
-            _ => None,
-        }
-    }
-
-    /// Whether a keeper held its lock byte when this process made or attached the segment.
-    pub(super) fn had_keeper(&self) -> bool {
-        matches!(self.memory, Memory::Mapped { had_keeper: true, .. })
-    }
-
-    #[cfg(feature = "join")]
-    pub(super) fn named(&self) -> Option<&Named> {
-        match &self.memory {
-            Memory::Named(named) => Some(named),
             _ => None,
         }
     }
