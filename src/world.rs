@@ -1,13 +1,19 @@
 //! Init and finalize: a process becomes a rank, and leaves.
 
 use crate::{
-    communicator::{Collective, Communicator, Contexts},
+    communicator::{Collective, Communicator, Contexts, SharedBoard},
     error::{Error, ErrorClass, Result},
     group::Group,
     join,
     launch::env::Place,
     p2p::{Config, Engine},
-    shm::{doorbell::BarrierMode, segment::Segment, slot::RankState},
+    shm::{
+        board::{self, Board},
+        doorbell::BarrierMode,
+        lock_bytes::LockByte,
+        segment::{Segment, WORLD_BOARD},
+        slot::RankState,
+    },
     status::PROC_NULL,
     sys::{cma, membarrier, process},
     types::{PeerId, Rank},
@@ -84,8 +90,9 @@ fn join_launched(place: &Place) -> Result<Universe> {
     }
     let own = process::own_pid();
     if let Err(holder) = segment.published(place.slot).slot.claim(own) {
-        return not_first(place, own, holder);
+        return not_first(&segment, place, own, holder);
     }
+    segment.hold(LockByte::Rank(place.slot));
     if process::parent_pid() == place.keeper && !process::die_with_parent(place.keeper) {
         return Err(Error::new(ErrorClass::PROC_ABORTED, "the launcher has gone"));
     }
@@ -127,7 +134,7 @@ fn open_segment(place: &Place) -> Result<Arc<Segment>> {
 }
 
 /// Another process is the rank already: this one is its child, and so none; or something is wrong.
-fn not_first(place: &Place, own: i32, holder: i32) -> Result<Universe> {
+fn not_first(segment: &Segment, place: &Place, own: i32, holder: i32) -> Result<Universe> {
     if holder == own {
         return Err(Error::new(ErrorClass::OTHER, "this process is a rank already: init was called twice"));
     }
@@ -135,7 +142,8 @@ fn not_first(place: &Place, own: i32, holder: i32) -> Result<Universe> {
         return Universe::singleton();
     }
     let slot = place.slot;
-    Err(Error::new(ErrorClass::OTHER, format!("process {own} cannot be rank {slot}: process {holder} is"))
+    let is = if segment.is_held(LockByte::Rank(slot)) { "is" } else { "was" };
+    Err(Error::new(ErrorClass::OTHER, format!("process {own} cannot be rank {slot}: process {holder} {is}"))
         .with_help("start every MPI program of a job by its own mpiexec"))
 }
 
@@ -175,7 +183,10 @@ impl Universe {
         let config = Config { may_spin: segment.has_cpus_for_all(), ..Config::new(mode) };
         let engine = Engine::new(segment, me, config)?;
         engine.slot().set_state(RankState::Running);
-        Ok(Self { engine, world: Arc::default(), alone: Arc::default(), is_finalized: false })
+        let place = board::Place { board: WORLD_BOARD, members: segment.ranks(), me: slot };
+        let board = Board::attach(segment, place, mode, 0);
+        let world = Collective::with_board(Some(SharedBoard::new(board, segment, WORLD_BOARD)));
+        Ok(Self { engine, world: Arc::new(Mutex::new(world)), alone: Arc::default(), is_finalized: false })
     }
 
     /// The communicator of all ranks.

@@ -258,13 +258,14 @@ fn a_rank_that_is_taken_is_refused_with_its_holder_and_does_not_disturb() {
 }
 
 /// Waits until a process is in the job: it holds the lock on the byte of its rank.
-fn wait_for_lock(job: &str, rank: usize) {
+fn wait_for_lock(job: &str, rank: u64) {
     wait_for_name(job);
     let name = left().into_iter().find(|name| name.ends_with(job)).unwrap();
     let inode = std::os::unix::fs::MetadataExt::ino(&std::fs::metadata(format!("/dev/shm/{name}")).unwrap());
-    let (file, range) = (format!(":{inode} "), format!(" {rank} {rank}"));
+    let byte = (1_u64 << 62) + rank;
+    let (file, byte_range) = (format!(":{inode} "), format!(" {byte} {byte}"));
     let end = Instant::now() + LIMIT;
-    let is_locked = |line: &str| line.contains(&file) && line.ends_with(&range);
+    let is_locked = |line: &str| line.contains(&file) && line.ends_with(&byte_range);
     while !std::fs::read_to_string("/proc/locks").unwrap().lines().any(is_locked) {
         assert!(Instant::now() < end, "nobody locks byte {rank} of {name}");
         std::thread::sleep(Duration::from_millis(1));

@@ -10,7 +10,9 @@
 
 mod typed;
 
-pub(crate) use typed::{Held, any_bits, aside, check, fill, of_aside, of_slice, of_slice_mut};
+pub(crate) use typed::{
+    Held, any_bits, aside, check, fill, fill_from_words, of_aside, of_slice, of_slice_mut, words,
+};
 pub use typed::{Owned, Plain};
 
 use crate::{
@@ -49,6 +51,15 @@ impl Drop for Keep {
     fn drop(&mut self) {
         // SAFETY: `new`'s caller vouches for it, and drop runs once.
         unsafe { (self.free)(self.parts) };
+    }
+}
+
+impl From<Vec<u8>> for Keep {
+    fn from(bytes: Vec<u8>) -> Self {
+        let mut bytes = std::mem::ManuallyDrop::new(bytes);
+        let parts = (bytes.as_mut_ptr(), bytes.len(), bytes.capacity());
+        // SAFETY: the vector is forgotten, so that only the keep frees it.
+        unsafe { Self::new(parts, free_vec) }
     }
 }
 
@@ -96,11 +107,8 @@ impl SendBuffer {
 
     /// Bytes of the buffer's own.
     pub(crate) fn owned(bytes: Vec<u8>) -> Self {
-        let mut bytes = std::mem::ManuallyDrop::new(bytes);
-        let parts = (bytes.as_mut_ptr(), bytes.len(), bytes.capacity());
-        // SAFETY: the vector is forgotten, so that only the keep frees it.
-        let keep = unsafe { Keep::new(parts, free_vec) };
-        Self { base: parts.0, bytes: parts.1 as u64, cursor: None, keep: Some(keep) }
+        let (base, len) = (bytes.as_ptr(), bytes.len() as u64);
+        Self { base, bytes: len, cursor: None, keep: Some(Keep::from(bytes)) }
     }
 
     #[inline]
@@ -118,14 +126,16 @@ impl SendBuffer {
         self.is_contiguous().then_some(self.base as u64)
     }
 
-    /// The memory's owner lets go of it: the buffer frees it.
+    /// The memory's owner lets go of it: the buffer frees it, at once if it has a copy already.
     pub(crate) fn keep(&mut self, keep: Keep) {
-        self.keep = Some(keep);
+        self.keep.get_or_insert(keep);
     }
 
-    /// A buffer of its own with the same bytes.
-    pub(crate) fn to_owned(&mut self) -> Self {
-        Self::owned(self.to_vec())
+    /// Copies the bytes aside, unless the memory is the buffer's own: its owner may reuse it.
+    pub(crate) fn own(&mut self) {
+        if self.keep.is_none() {
+            *self = Self::owned(self.to_vec());
+        }
     }
 
     /// The bytes, packed.

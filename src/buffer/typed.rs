@@ -189,6 +189,29 @@ pub(crate) fn of_aside<T: Plain>(bits: &mut [T::Bits]) -> ReceiveBuffer {
     ReceiveBuffer::contiguous(bits.as_mut_ptr().cast(), size_of_val(bits) as u64).in_units_of(size_of::<T>())
 }
 
+/// The bytes of a slice in 64-bit words, the last one filled up with zeros.
+#[inline]
+pub(crate) fn words<T: Plain>(data: &[T]) -> impl ExactSizeIterator<Item = u64> {
+    bytemuck::cast_slice::<T, u8>(data).chunks(8).map(|chunk| {
+        let mut bytes = [0; 8];
+        bytes[..chunk.len()].copy_from_slice(chunk);
+        u64::from_ne_bytes(bytes)
+    })
+}
+
+/// Fills bit patterns from such words.
+#[inline]
+pub(crate) fn fill_from_words<T: Plain>(bits: &mut [T::Bits], words: impl Iterator<Item = u64>) {
+    let (start, len) = (bits.as_mut_ptr().cast::<u8>(), size_of_val(bits));
+    for (offset, word) in (0..len).step_by(8).zip(words) {
+        let bytes = word.to_ne_bytes();
+        // SAFETY: offset is below `len`.
+        let to = unsafe { start.add(offset) };
+        // SAFETY: no more than is left of `bits`, which accept any bit pattern.
+        unsafe { to.copy_from_nonoverlapping(bytes.as_ptr(), (len - offset).min(8)) };
+    }
+}
+
 /// The elements, if all are values of their type; else the index of the first that is not.
 pub(crate) fn check<T: Plain>(bits: &[T::Bits]) -> Result<&[T], usize> {
     match bits.iter().position(|bits| !T::is_valid_bit_pattern(bits)) {

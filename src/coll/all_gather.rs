@@ -12,8 +12,8 @@ impl Communicator<'_> {
     /// # Standard
     /// MPI 5.0, 6.7: `MPI_Allgather`.
     pub fn all_gather<T: Plain>(&self, mine: &[T]) -> Result<Vec<T>> {
-        let collective = self.enter_collective()?;
-        ring(&Round::new(self, collective.sequence), mine, self.rank(), self.size())
+        let mut collective = self.enter_collective()?;
+        ring(&collective.next_round(self), mine, self.rank(), self.size())
     }
 }
 

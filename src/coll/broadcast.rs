@@ -1,6 +1,11 @@
 //! Broadcast.
 
-use super::{Round, check_root, values};
+use super::{
+    Round, check_root,
+    on_board::{Operation, Waiting},
+    select::{self, Way},
+    values,
+};
 use crate::{
     buffer::{self, Plain},
     communicator::Communicator,
@@ -19,9 +24,32 @@ impl Communicator<'_> {
     /// MPI 5.0, 6.4: `MPI_Bcast`.
     pub fn broadcast_into<T: Plain>(&self, data: &mut [T], root: Rank) -> Result<()> {
         check_root(self, root)?;
-        let collective = self.enter_collective()?;
-        binomial(&Round::new(self, collective.sequence), data, root, self.rank(), self.size())
+        let mut collective = self.enter_collective()?;
+        let way = select::broadcast(size_of_val(data), collective.board.is_some());
+        match (way, &mut collective.board) {
+            (Way::Board, Some(board)) => {
+                window(Operation::new(self, board.get()), data, root, self.rank() == root)
+            }
+            _ => binomial(&collective.next_round(self), data, root, self.rank(), self.size()),
+        }
     }
+}
+
+/// Cost: two copies of the slice; the readers copy at the same time.
+fn window<T: Plain>(
+    mut operation: Operation<'_, '_, '_>,
+    data: &mut [T],
+    root: Rank,
+    is_root: bool,
+) -> Result<()> {
+    if is_root {
+        operation.write_window(data)?;
+        operation.enter(Waiting::All);
+        return Ok(());
+    }
+    operation.enter(Waiting::Nobody);
+    operation.wait_for(root)?;
+    operation.read_window(data, root)
 }
 
 /// Cost: ⌈log₂ n⌉ steps of the whole slice. Ranks are counted from the root; each hears from the one

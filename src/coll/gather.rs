@@ -14,8 +14,8 @@ impl Communicator<'_> {
     /// MPI 5.0, 6.5: `MPI_Gather`.
     pub fn gather<T: Plain>(&self, mine: &[T], root: Rank) -> Result<Option<Vec<T>>> {
         check_root(self, root)?;
-        let collective = self.enter_collective()?;
-        let round = Round::new(self, collective.sequence);
+        let mut collective = self.enter_collective()?;
+        let round = collective.next_round(self);
         if self.rank() != root {
             return round.send(root, mine).map(|()| None);
         }

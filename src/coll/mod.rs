@@ -7,11 +7,13 @@ mod all_gather;
 mod barrier;
 mod broadcast;
 mod gather;
+mod on_board;
 mod reduce;
+mod select;
 
 use crate::{
     buffer::{self, Plain},
-    communicator::{Communicator, bad_rank},
+    communicator::{Collective, Communicator, bad_rank},
     envelope::{Envelope, Pattern},
     error::{Error, ErrorClass, Result},
     p2p::Mode,
@@ -24,12 +26,16 @@ pub(crate) struct Round<'c, 'u> {
     tag: Tag,
 }
 
-impl<'c, 'u> Round<'c, 'u> {
-    pub(crate) fn new(comm: &'c Communicator<'u>, sequence: u64) -> Self {
+impl Collective {
+    /// The next collective on messages.
+    pub(crate) fn next_round<'c, 'u>(&mut self, comm: &'c Communicator<'u>) -> Round<'c, 'u> {
+        self.sequence += 1;
         // The 31 low bits: calls that far apart are never in flight together.
-        Self { comm, tag: (sequence & 0x7fff_ffff) as Tag }
+        Round { comm, tag: (self.sequence & 0x7fff_ffff) as Tag }
     }
+}
 
+impl Round<'_, '_> {
     fn peer(&self, rank: Rank) -> Result<PeerId> {
         self.comm.group().peer(rank).ok_or_else(|| bad_rank(rank, self.comm.size()))
     }

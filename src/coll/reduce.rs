@@ -1,11 +1,17 @@
 //! Reduce and all-reduce.
 
-use super::{Round, check_root, gather};
+use super::{
+    Round, check_root,
+    on_board::{Operation, Waiting},
+    select::{self, Way},
+    values,
+};
 use crate::{
-    buffer::Plain,
+    buffer::{self, Plain},
     communicator::Communicator,
     error::{Error, ErrorClass, Result},
     op::Op,
+    shm::board::Readers,
     types::Rank,
 };
 
@@ -20,13 +26,15 @@ impl Communicator<'_> {
     /// MPI 5.0, 6.9.1: `MPI_Reduce`.
     pub fn reduce<T: Plain>(&self, mine: &[T], op: impl Op<T>, root: Rank) -> Result<Option<Vec<T>>> {
         check_root(self, root)?;
-        let collective = self.enter_collective()?;
-        let round = Round::new(self, collective.sequence);
-        if self.rank() != root {
-            return round.send(root, mine).map(|()| None);
+        let mut collective = self.enter_collective()?;
+        let way = select::reduce(size_of_val(mine), collective.board.is_some());
+        match (way, &mut collective.board) {
+            (Way::Board, Some(board)) => {
+                let operation = Operation::new(self, board.get());
+                slots(operation, mine, &op, root, (self.rank(), self.size()))
+            }
+            _ => linear(&collective.next_round(self), mine, &op, root, (self.rank(), self.size())),
         }
-        let all = gather::linear(&round, mine, root, self.size())?;
-        Ok(Some(combine(&all, mine.len(), &op)))
     }
 
     /// As [`reduce`](Self::reduce), with the result on all ranks.
@@ -37,10 +45,28 @@ impl Communicator<'_> {
     /// # Standard
     /// MPI 5.0, 6.9.6: `MPI_Allreduce`.
     pub fn all_reduce<T: Plain>(&self, mine: &[T], op: impl Op<T>) -> Result<Vec<T>> {
+        if let Some(result) = self.all_combine(mine, &op)? {
+            return Ok(result);
+        }
         let reduced = self.reduce(mine, op, 0)?;
         let mut result = reduced.unwrap_or_else(|| mine.to_vec());
         self.broadcast_into(&mut result, 0)?;
         Ok(result)
+    }
+
+    /// On the board, if it is the better way: every rank combines all contributions.
+    fn all_combine<T: Plain>(&self, mine: &[T], op: &impl Op<T>) -> Result<Option<Vec<T>>> {
+        let mut collective = self.enter_collective()?;
+        let is_chosen = select::all_combine(self, size_of_val(mine), collective.board.is_some());
+        match &mut collective.board {
+            Some(board) if is_chosen => {
+                let mut operation = Operation::new(self, board.get());
+                operation.write_slot(mine, Readers::All)?;
+                operation.enter(Waiting::All);
+                combine_slots(operation, mine, op, (self.rank(), self.size())).map(Some)
+            }
+            _ => Ok(None),
+        }
     }
 
     /// As [`all_reduce`](Self::all_reduce), into a slice.
@@ -72,14 +98,72 @@ impl Communicator<'_> {
     }
 }
 
-/// Combines the contributions of all ranks, `len` elements each, from rank 0 up.
-fn combine<T: Copy>(all: &[T], len: usize, op: &impl Op<T>) -> Vec<T> {
-    let (first, others) = all.split_at(len);
-    let mut result = first.to_vec();
-    for other in others.chunks_exact(len.max(1)) {
-        for (a, b) in result.iter_mut().zip(other) {
-            *a = op.apply(a, b);
+/// Cost: one line from every rank, at the root.
+fn slots<T: Plain>(
+    mut operation: Operation<'_, '_, '_>,
+    mine: &[T],
+    op: &impl Op<T>,
+    root: Rank,
+    (rank, size): (Rank, Rank),
+) -> Result<Option<Vec<T>>> {
+    if rank != root {
+        operation.write_slot(mine, Readers::One(root as usize))?;
+        operation.enter(Waiting::Rank(root));
+        return Ok(None);
+    }
+    operation.enter(Waiting::Nobody);
+    combine_slots(operation, mine, op, (rank, size)).map(Some)
+}
+
+/// Combines what is in the members' slots, in the order of ranks.
+fn combine_slots<T: Plain>(
+    mut operation: Operation<'_, '_, '_>,
+    mine: &[T],
+    op: &impl Op<T>,
+    (rank, size): (Rank, Rank),
+) -> Result<Vec<T>> {
+    let mut bits = buffer::aside::<T>(mine.len());
+    let mut result = Vec::new();
+    for other in 0..size {
+        if other == rank {
+            combine(&mut result, mine, op);
+        } else {
+            operation.wait_for(other)?;
+            operation.read_slot::<T>(other, &mut bits);
+            combine(&mut result, values::<T>(&bits, other)?, op);
         }
     }
-    result
+    Ok(result)
+}
+
+/// Cost: n − 1 messages, all to the root, which combines them in the order of ranks.
+fn linear<T: Plain>(
+    round: &Round<'_, '_>,
+    mine: &[T],
+    op: &impl Op<T>,
+    root: Rank,
+    (rank, size): (Rank, Rank),
+) -> Result<Option<Vec<T>>> {
+    if rank != root {
+        return round.send(root, mine).map(|()| None);
+    }
+    let mut result = Vec::new();
+    for other in 0..size {
+        match other == root {
+            true => combine(&mut result, mine, op),
+            false => combine(&mut result, &round.receive::<T>(other, mine.len())?, op),
+        }
+    }
+    Ok(Some(result))
+}
+
+/// Combines what lower ranks gave with the next rank's elements.
+fn combine<T: Copy>(result: &mut Vec<T>, next: &[T], op: &impl Op<T>) {
+    if result.is_empty() {
+        result.extend_from_slice(next);
+        return;
+    }
+    for (a, b) in result.iter_mut().zip(next) {
+        *a = op.apply(a, b);
+    }
 }

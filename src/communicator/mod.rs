@@ -14,6 +14,10 @@ use crate::{
     error::{Error, ErrorClass, Result},
     group::Group,
     p2p::Engine,
+    shm::{
+        board::Board,
+        segment::{Segment, WORLD_BOARD},
+    },
     status::PROC_NULL,
     types::{ContextId, PeerId, Rank},
 };
@@ -60,10 +64,50 @@ impl Contexts {
 
 /// What blocking collectives of a communicator keep between calls. They are called in the same
 /// order on all members, one at a time.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(crate) struct Collective {
-    /// The number of the last collective.
+    /// The number of the last collective on messages.
     pub(crate) sequence: u64,
+    /// The board, if the members share one. It goes back to the segment when all have left it.
+    pub(crate) board: Option<SharedBoard>,
+}
+
+/// A board, and where it belongs.
+pub(crate) struct SharedBoard {
+    board: Option<Board>,
+    segment: Arc<Segment>,
+    index: usize,
+}
+
+impl SharedBoard {
+    pub(crate) fn new(board: Board, segment: &Arc<Segment>, index: usize) -> Self {
+        Self { board: Some(board), segment: Arc::clone(segment), index }
+    }
+
+    /// The board's number in the segment.
+    pub(crate) fn index(&self) -> usize {
+        self.index
+    }
+
+    #[inline]
+    pub(crate) fn get(&mut self) -> &mut Board {
+        self.board.as_mut().expect("taken by drop only")
+    }
+}
+
+impl Drop for SharedBoard {
+    fn drop(&mut self) {
+        let is_last = self.board.take().is_some_and(Board::leave);
+        if is_last && self.index != WORLD_BOARD {
+            self.segment.free_board(self.index);
+        }
+    }
+}
+
+impl Collective {
+    pub(crate) fn with_board(board: Option<SharedBoard>) -> Self {
+        Self { sequence: 0, board }
+    }
 }
 
 impl<'u> Communicator<'u> {
@@ -167,15 +211,13 @@ impl<'u> Communicator<'u> {
     /// Enters a blocking collective: one at a time.
     pub(crate) fn enter_collective(&self) -> Result<MutexGuard<'_, Collective>> {
         self.check_alive()?;
-        let mut collective = self.collective.try_lock().map_err(|_| {
+        self.collective.try_lock().map_err(|_| {
             Error::new(
                 ErrorClass::COMM,
                 "two threads are in a collective of one communicator at the same time",
             )
             .with_help("give every thread a duplicate of the communicator")
-        })?;
-        collective.sequence += 1;
-        Ok(collective)
+        })
     }
 }
 

@@ -12,11 +12,15 @@ impl<'u> Communicator<'u> {
     /// # Standard
     /// MPI 5.0, 7.4.2: `MPI_Comm_dup`.
     pub fn duplicate(&self) -> Result<Communicator<'u>> {
-        let mut first = [0];
+        let members = self.size() as usize;
+        let (mut foundation, mut board) = ([0; 2], None);
         if self.rank() == 0 {
-            first = [self.draw_contexts()?];
+            (foundation, board) = self.found(members)?;
         }
-        self.broadcast_into(&mut first, 0)?;
-        Ok(self.constructed(first[0], self.group().clone(), self.rank()))
+        self.broadcast_into(&mut foundation, 0)?;
+        if self.rank() != 0 {
+            board = self.attach_board(foundation, members, self.rank() as usize);
+        }
+        Ok(self.constructed(foundation, self.group().clone(), self.rank(), board))
     }
 }

@@ -1,6 +1,13 @@
 //! Split.
 
-use crate::{coll::Round, communicator::Communicator, error::Result, group::Group, types::Rank};
+use super::Foundation;
+use crate::{
+    coll::Round,
+    communicator::{Communicator, SharedBoard},
+    error::Result,
+    group::Group,
+    types::Rank,
+};
 
 /// What a rank says about the group that it wants to be in: colour (−1 for none) and key.
 type Wish = [i64; 2];
@@ -17,29 +24,35 @@ impl<'u> Communicator<'u> {
     pub fn split(&self, colour: Option<u32>, key: i32) -> Result<Option<Communicator<'u>>> {
         let mine: Wish = [colour.map_or(-1, i64::from), key.into()];
         let wishes = self.all_gather(&[mine])?;
-        let collective = self.enter_collective()?;
-        let round = Round::new(self, collective.sequence);
+        let mut collective = self.enter_collective()?;
+        let round = collective.next_round(self);
         if colour.is_none() {
             return Ok(None);
         }
         let members = members(&wishes, mine[0]);
-        let first = self.agree_on_contexts(&round, &members)?;
+        let me = members.iter().take_while(|rank| **rank != self.rank()).count();
+        let (foundation, board) = self.agree(&round, &members, me)?;
         let group = Group::new(members.iter().filter_map(|rank| self.group().peer(*rank)));
-        let rank = members.iter().take_while(|rank| **rank != self.rank()).count();
-        Ok(Some(self.constructed(first, group, rank as Rank)))
+        Ok(Some(self.constructed(foundation, group, me as Rank, board)))
     }
 
-    /// The group's first member draws, and tells the others.
-    fn agree_on_contexts(&self, round: &Round<'_, 'u>, members: &[Rank]) -> Result<u32> {
-        let leader = members[0];
-        if leader != self.rank() {
-            return Ok(round.receive::<u32>(leader, 1)?[0]);
+    /// The group's first member founds the communicator, and tells the others.
+    fn agree(
+        &self,
+        round: &Round<'_, 'u>,
+        members: &[Rank],
+        me: usize,
+    ) -> Result<(Foundation, Option<SharedBoard>)> {
+        if me > 0 {
+            let told = round.receive::<u64>(members[0], 2)?;
+            let foundation = [told[0], told[1]];
+            return Ok((foundation, self.attach_board(foundation, members.len(), me)));
         }
-        let first = self.draw_contexts()?;
+        let (foundation, board) = self.found(members.len())?;
         for member in &members[1..] {
-            round.send(*member, &[first])?;
+            round.send(*member, &foundation)?;
         }
-        Ok(first)
+        Ok((foundation, board))
     }
 }
 

@@ -4,17 +4,21 @@
 //! It is the parent of all ranks and adopts their orphans, so every process of the job is below it.
 //! If the launcher dies, its end of the link closes and the keeper kills them all. If the keeper
 //! dies, the kernel kills the ranks (they die with their parent), and the launcher, which adopts too,
-//! what is left. It blocks all signals: those from the terminal are for the ranks and the launcher.
+//! what is left; a rank behind a shell sees besides that the keeper's lock byte is free. The keeper
+//! blocks all signals: those from the terminal are for the ranks and the launcher.
 
 use super::{
     descendants,
     link::{Closed, Link, Order, Report},
     spawn::{Spawner, Writers},
 };
-use crate::sys::{
-    io::{PollFd, PollFlags, Read, is_ready, pipe, poll, read},
-    process::{Forked, Pid, adopt_orphans, finish_child, fork, set_name, take_ended},
-    signals::Signals,
+use crate::{
+    shm::lock_bytes::LockByte,
+    sys::{
+        io::{PollFd, PollFlags, Read, is_ready, pipe, poll, read},
+        process::{Forked, Pid, adopt_orphans, finish_child, fork, set_name, take_ended},
+        signals::Signals,
+    },
 };
 use std::{
     ffi::CStr,
@@ -45,6 +49,7 @@ pub(super) fn start(
             drop(launcher_end);
             // A rank must learn by SIGPIPE that the launcher reads no more.
             readers.clear();
+            LockByte::Keeper.hold(spawner.memfd());
             let leaves_descendants = keep(keeper_end, &spawner, writers).unwrap_or(false);
             if !leaves_descendants {
                 descendants::kill_all();

@@ -3,7 +3,7 @@
 use super::{
     Core,
     packet::{Packet, Rts, WORDS},
-    request::{Pieces, ReceivePhase, RequestId, SendPhase, unknown_request},
+    request::{Pieces, ReceivePhase, RequestId, Requests, SendPhase, unknown_request},
     send::PIECE_BYTES,
 };
 use crate::{
@@ -59,6 +59,9 @@ pub(super) enum StreamTarget {
 
 /// Bytes of a sender's blocks that may lie in the unexpected queue before newcomers are moved aside.
 const HELD_BYTES: u64 = 256 << 10;
+
+/// Blocks of eager payload that are handed back together.
+pub(super) const RELEASE_BATCH: usize = 8;
 
 /// Packets taken out of one ring before the others have their turn.
 const BATCH: usize = 64;
@@ -221,8 +224,8 @@ impl Core {
         unpack: impl FnOnce(&mut crate::buffer::ReceiveBuffer, &crate::shm::pool::Blocks),
     ) -> Result<()> {
         let is_whole = arrived == envelope.bytes;
-        let blocks = self.peers[from.index()].blocks.clone();
-        let outcome = self.fits(receive, envelope).map(|buffer| unpack(buffer, &blocks));
+        let blocks = &self.peers[from.index()].blocks;
+        let outcome = fits(&mut self.requests, receive, envelope).map(|buffer| unpack(buffer, blocks));
         if is_whole {
             self.end_receive(receive, envelope, outcome);
             return Ok(());
@@ -249,18 +252,7 @@ impl Core {
         receive: RequestId,
         envelope: &Envelope,
     ) -> Result<&mut crate::buffer::ReceiveBuffer> {
-        let Some(operation) = self.requests.receive(receive) else {
-            return Err(unknown_request("a matched message", receive));
-        };
-        let room = operation.buffer.bytes();
-        let Envelope { source, tag, bytes: sent, .. } = *envelope;
-        if sent > room {
-            return Err(Error::truncated(Truncated { source, tag, sent, room }));
-        }
-        if !sent.is_multiple_of(operation.buffer.unit()) {
-            return Err(broken_element(envelope, operation.buffer.unit()));
-        }
-        Ok(&mut operation.buffer)
+        fits(&mut self.requests, receive, envelope)
     }
 
     pub(super) fn end_receive(&mut self, receive: RequestId, envelope: &Envelope, outcome: Result<()>) {
@@ -292,11 +284,14 @@ impl Core {
         }
     }
 
-    /// Hands blocks back; their owner may be waiting for them.
+    /// Hands blocks of eager payload back, in batches: their owner finds others, and every hand-back
+    /// would cost a line transfer that delays the next packet.
     fn release_blocks(&mut self, from: PeerId, pieces: &Pieces) {
-        let peer = &self.peers[from.index()];
-        pieces.iter().for_each(|block| peer.blocks.release(block));
-        peer.bell.ring();
+        let peer = &mut self.peers[from.index()];
+        pieces.iter().for_each(|block| peer.unreleased.push(block));
+        if peer.unreleased.len() >= RELEASE_BATCH {
+            peer.publish_consumed();
+        }
     }
 
     /// The next piece of the eager message that the peer is sending.
@@ -331,8 +326,7 @@ impl Core {
         let is_held = self.holds_block(target, block);
         let peer = &mut self.peers[from.index()];
         if !is_held {
-            peer.blocks.release(block);
-            peer.bell.ring();
+            peer.unreleased.push(block);
         }
         peer.stream = match target {
             _ if left == 0 => None,
@@ -429,6 +423,25 @@ impl Arrived {
             _ => None,
         }
     }
+}
+
+fn fits<'r>(
+    requests: &'r mut Requests,
+    receive: RequestId,
+    envelope: &Envelope,
+) -> Result<&'r mut crate::buffer::ReceiveBuffer> {
+    let Some(operation) = requests.receive(receive) else {
+        return Err(unknown_request("a matched message", receive));
+    };
+    let room = operation.buffer.bytes();
+    let Envelope { source, tag, bytes: sent, .. } = *envelope;
+    if sent > room {
+        return Err(Error::truncated(Truncated { source, tag, sent, room }));
+    }
+    if !sent.is_multiple_of(operation.buffer.unit()) {
+        return Err(broken_element(envelope, operation.buffer.unit()));
+    }
+    Ok(&mut operation.buffer)
 }
 
 /// The sizes of the pieces that hold the first `bytes` bytes of a message.

@@ -151,6 +151,24 @@ impl Credits {
         is_news
     }
 
+    /// Bytes and envelopes that messages to the peer have cost.
+    #[cfg(any(test, feature = "internals"))]
+    pub(super) fn spent(&self) -> (u64, u64) {
+        (self.eager.spent, self.envelopes.spent)
+    }
+
+    /// Bytes and envelopes that the peer has got back, published or not.
+    #[cfg(any(test, feature = "internals"))]
+    pub(super) fn given_back(&self) -> (u64, u64) {
+        (self.eager_back, self.envelopes_back)
+    }
+
+    /// Whether a cycle of blocked ranks has raised the limits.
+    #[cfg(any(test, feature = "internals"))]
+    pub(super) fn is_raised(&self) -> bool {
+        self.envelopes.limit > self.limits.envelopes
+    }
+
     pub(super) fn is_all_published(&self) -> bool {
         self.eager_back == self.eager_published && self.envelopes_back == self.envelopes_published
     }

@@ -19,6 +19,8 @@ mod receive;
 mod rendezvous;
 mod request;
 mod send;
+#[cfg(any(all(test, not(loom)), feature = "internals"))]
+pub(crate) mod sim;
 
 pub(crate) use credit::CreditLimits;
 pub(crate) use probe::MessageId;
@@ -47,7 +49,7 @@ use peers::Peer;
 use probe::Messages;
 use progress::Role;
 use request::{Requests, inactive};
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 /// What an engine is told when it is made.
 #[derive(Clone, Copy, Debug)]
@@ -59,6 +61,9 @@ pub(crate) struct Config {
     pub(crate) credit: CreditLimits,
     /// The largest message that is sent without being asked for.
     pub(crate) eager_bytes: u64,
+    /// Failed tests or probes for this long count as waiting. Simulations, which must not depend on
+    /// time, take zero or for ever.
+    pub(crate) test_patience: Duration,
     /// Generations of blocks start here: 0, or just below the wrap in tests.
     pub(crate) first_generation: u32,
 }
@@ -70,6 +75,7 @@ impl Config {
             may_spin: mode == BarrierMode::Membarrier,
             credit: CreditLimits::default(),
             eager_bytes: send::EAGER_BYTES,
+            test_patience: progress::TEST_PATIENCE,
             first_generation: 0,
         }
     }
@@ -82,6 +88,8 @@ pub(crate) struct Engine {
     ranks: u32,
     may_spin: bool,
     bell: Doorbell,
+    /// Everyone's doorbell.
+    bells: Box<[Doorbell]>,
     published: Published,
     segment: Arc<Segment>,
     /// Tells this process from its forked children: they are no ranks.
@@ -153,6 +161,7 @@ impl Engine {
             ranks,
             may_spin: config.may_spin,
             bell,
+            bells: (0..segment.ranks()).map(|rank| segment.doorbell(rank, config.mode)).collect(),
             published: segment.published(me.index()),
             segment: Arc::clone(segment),
             mark,
@@ -177,9 +186,22 @@ impl Engine {
         &self.segment
     }
 
-    /// Another rank's doorbell, for whoever has made a word true that it may wait for.
+    /// Rings a rank, after making a word true that it may wait for.
+    #[inline]
     pub(crate) fn ring(&self, peer: PeerId) {
-        self.segment.doorbell(peer.index(), self.bell.mode()).ring();
+        if peer != self.me {
+            self.bells[peer.index()].ring();
+        }
+    }
+
+    /// Who pays for the barrier between publishing and looking for sleepers.
+    pub(crate) fn mode(&self) -> BarrierMode {
+        self.bell.mode()
+    }
+
+    /// Whether every rank has a CPU of its own.
+    pub(crate) fn may_spin(&self) -> bool {
+        self.may_spin
     }
 
     /// Whether this process was forked from the rank's, and so is no rank.
@@ -273,10 +295,17 @@ impl Engine {
         self.lock().poll()
     }
 
+    /// What a rank does before it rests: peers learn what has been consumed.
+    #[cfg(any(test, feature = "internals"))]
+    pub(crate) fn rest(&self) {
+        self.lock().publish_all();
+    }
+
     /// Doubles the credit wherever a cycle of blocked ranks goes through its lack.
     #[cfg(any(test, feature = "internals"))]
     pub(crate) fn step_cycle(&self, until: Until<'_>) -> Result<()> {
         let mut core = self.lock();
+        core.publish_all();
         core.publish_blocked(&self.published, &until);
         core.look_for_cycle(&self.published)
     }

@@ -17,7 +17,10 @@ use crate::{
     buffer::{INLINE_BYTES, INLINE_WORDS},
     envelope::Envelope,
     error::{Error, Result},
-    shm::{pool::Block, ring::CELL_WORDS},
+    shm::{
+        pool::Block,
+        ring::{CELL_WORDS, Consumer},
+    },
     types::ContextId,
 };
 
@@ -56,11 +59,35 @@ pub(super) fn eager_head(bytes: u64) -> u32 {
     Kind::Eager as u32 | (bytes as u32) << 8
 }
 
-/// The size of the message if it is a plain eager one, whole and not synchronous.
-#[inline]
-pub(super) fn plain_eager_bytes(head: u32) -> Option<u64> {
-    let bytes = u64::from(head >> 8 & 0xff);
-    (head & 0xff == Kind::Eager as u32 && head & SYNCHRONOUS == 0 && bytes <= INLINE_BYTES).then_some(bytes)
+/// A message that is whole in one packet and whose sender does not wait for its match: what the
+/// receive's fast path takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Plain {
+    Inline(u64),
+    InBlock(Block, u64),
+}
+
+impl Plain {
+    /// What the cell holds, if it is plain.
+    #[inline]
+    pub(super) fn of_cell(head: u32, cell: &Consumer) -> Option<Self> {
+        const EAGER: u32 = Kind::Eager as u32;
+        const IN_BLOCK: u32 = Kind::InBlock as u32;
+        let inline = u64::from(head >> 8 & 0xff);
+        // The head of a synchronous message has another bit set.
+        match head & (0xff | SYNCHRONOUS) {
+            EAGER if inline <= INLINE_BYTES => Some(Self::Inline(inline)),
+            IN_BLOCK => Some(Self::InBlock(Block::from_word(cell.word(3)), cell.word(4))),
+            _ => None,
+        }
+    }
+
+    #[inline]
+    pub(super) fn bytes(self) -> u64 {
+        match self {
+            Self::Inline(bytes) | Self::InBlock(_, bytes) => bytes,
+        }
+    }
 }
 
 #[inline]
@@ -263,11 +290,24 @@ mod tests {
     }
 
     #[test]
-    fn only_a_plain_eager_message_takes_the_fast_path() {
-        assert_eq!(plain_eager_bytes(eager_head(40)), Some(40));
-        assert_eq!(plain_eager_bytes(eager_head(41)), None);
-        assert_eq!(plain_eager_bytes(eager_head(8) | SYNCHRONOUS), None);
-        assert_eq!(plain_eager_bytes(Kind::Rts as u32), None);
+    fn only_whole_messages_that_nobody_waits_for_are_plain() {
+        let envelope = Envelope { context: ContextId(7), source: 3, tag: 1, bytes: 24 };
+        let block = Block { index: 9, generation: 1 };
+        let request = RequestId { index: 5, generation: 1 };
+        let plain = |packet: Packet| {
+            let (mut producer, consumer) = crate::shm::ring::on_heap(0);
+            let Encoded { head, words, used } = packet.encode();
+            producer.push(head, &words[..used]);
+            Plain::of_cell(head, &consumer)
+        };
+        let words = [0; INLINE_WORDS];
+        let inline = |synchronous| plain(Packet::Eager { envelope, synchronous, words });
+        let in_block = |synchronous| plain(Packet::InBlock { envelope, synchronous, block });
+        assert_eq!(inline(None), Some(Plain::Inline(24)));
+        assert_eq!(in_block(None), Some(Plain::InBlock(block, 24)));
+        assert_eq!((inline(Some(request)), in_block(Some(request))), (None, None));
+        assert_eq!(plain(Packet::Stream { envelope, synchronous: None, block }), None);
+        assert_eq!(plain(Packet::Fin { send: request }), None);
     }
 
     #[test]

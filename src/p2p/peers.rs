@@ -13,7 +13,7 @@ use crate::{
     error::{Error, Result},
     shm::{
         doorbell::Doorbell,
-        pool::Blocks,
+        pool::{Block, Blocks},
         ring::{Consumer, Producer},
         segment::Segment,
         slot::Published,
@@ -45,6 +45,8 @@ pub(super) struct Peer {
     pub(super) credits: Credits,
     /// The peer's blocks, which its packets name.
     pub(super) blocks: Blocks,
+    /// Blocks of the peer that have been read, and are handed back at the next publishing.
+    pub(super) unreleased: Vec<Block>,
     pub(super) published: Published,
     /// Polls of the ring since its last packet.
     pub(super) silent_polls: u32,
@@ -77,6 +79,7 @@ impl Peer {
             bell: segment.doorbell(id.index(), config.mode),
             credits: Credits::new(config.credit),
             blocks: segment.blocks(id.index()).0,
+            unreleased: Vec::new(),
             published: segment.published(id.index()),
             silent_polls: 0,
             held_bytes: 0,
@@ -102,11 +105,15 @@ impl Peer {
         self.bell.announce(me.0);
     }
 
-    /// Tells the peer what has been consumed: cells and credit. It may be waiting for either.
+    /// Tells the peer what has been consumed: cells, credit and blocks. It may be waiting for any.
     pub(super) fn publish_consumed(&mut self) {
         let cells = self.consumer.publish();
         let credit = self.credits.publish(self.consumer.line());
-        if cells || credit {
+        let blocks = !self.unreleased.is_empty();
+        for block in self.unreleased.drain(..) {
+            self.blocks.release(block);
+        }
+        if cells || credit || blocks {
             self.bell.ring();
         }
     }

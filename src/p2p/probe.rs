@@ -41,6 +41,12 @@ impl Messages {
         slot.as_mut().filter(|_| *generation == id.generation)
     }
 
+    /// How many there are, for tests that expect none to be lost.
+    #[cfg(any(test, feature = "internals"))]
+    pub(super) fn len(&self) -> usize {
+        self.slots.len() - self.free.len()
+    }
+
     fn take(&mut self, id: MessageId) -> Option<(Envelope, Arrived)> {
         let (generation, slot) = self.slots.get_mut(id.index as usize)?;
         let message = slot.take_if(|_| *generation == id.generation)?;

@@ -54,7 +54,7 @@ const SLEEP_MAX: Duration = Duration::from_secs(1);
 /// How often a rank that waits for credit looks for a cycle.
 const CYCLE_LOOK: Duration = Duration::from_millis(5);
 /// Failed tests or probes for this long count as waiting.
-const FAILED_TESTS: Duration = Duration::from_millis(10);
+pub(super) const TEST_PATIENCE: Duration = Duration::from_millis(10);
 /// A ringer that has published may be preempted before it rings: so long it is given before a
 /// time-out that finds work counts as a lost wake-up.
 const LATE_RING: Duration = Duration::from_millis(200);
@@ -147,7 +147,7 @@ impl Role {
         }
     }
 
-    fn publish_running(&mut self, published: &Published) {
+    pub(super) fn publish_running(&mut self, published: &Published) {
         if self.is_published_blocked {
             self.is_published_blocked = false;
             published.slot.unblock();
@@ -357,6 +357,7 @@ impl Engine {
     /// Nobody has rung: there should be no news. If there is, and the doorbell is not rung within a
     /// generous time, a wake-up was lost.
     fn after_time_out(&self, core: &mut Core, until: &Until<'_>) -> Result<bool> {
+        self.segment.end_without_keeper();
         if core.waits_for_credit() {
             core.look_for_cycle(&self.published)?;
         }
@@ -397,10 +398,11 @@ impl Engine {
         }
         core.publish_all();
         let now = Instant::now();
-        if now - *core.role.failed_since.get_or_insert(now) < FAILED_TESTS {
+        if now - *core.role.failed_since.get_or_insert(now) < core.config.test_patience {
             return Ok(());
         }
         core.role.failed_since = Some(now);
+        self.segment.end_without_keeper();
         self.look_for_lost_peer()?;
         core.publish_blocked(&self.published, until);
         core.look_for_cycle(&self.published)
@@ -412,7 +414,7 @@ impl Core {
         patience.next(&mut self.role.spin, is_shared)
     }
 
-    fn is_satisfied(&mut self, until: &Until<'_>) -> bool {
+    pub(super) fn is_satisfied(&mut self, until: &Until<'_>) -> bool {
         match until {
             Until::Request(id) => self.requests.is_done(*id),
             Until::Any(ids) => ids.iter().any(|id| self.requests.is_done(*id)),
@@ -538,7 +540,7 @@ impl Core {
     }
 
     /// Tells every sender what has been consumed: before a rank rests, it owes nobody room.
-    fn publish_all(&mut self) {
+    pub(super) fn publish_all(&mut self) {
         for id in self.armed.iter().chain(&self.disarmed) {
             self.peers[id.index()].publish_consumed();
         }

@@ -255,7 +255,7 @@ impl Requests {
     pub(super) fn buffer(&mut self, id: RequestId) -> Ended {
         let Some(slot) = self.slot(id) else { return Ended { waiter: None } };
         if let State::Send(send) = &mut slot.state {
-            send.buffer = send.buffer.to_owned();
+            send.buffer.own();
             slot.is_buffered = true;
         }
         Ended { waiter: slot.waiter.take() }
@@ -288,7 +288,7 @@ impl Requests {
     pub(super) fn abandon(&mut self, id: RequestId) {
         let Some(slot) = self.slot(id) else { return };
         match &mut slot.state {
-            State::Send(send) => send.buffer = send.buffer.to_owned(),
+            State::Send(send) => send.buffer.own(),
             State::Receive(receive) => receive.buffer.discard(),
             State::Done(_) | State::Free => {}
         }
@@ -312,6 +312,12 @@ impl Requests {
             State::Send(send) => Some((RequestId { index: index as u32, generation: slot.generation }, send)),
             _ => None,
         })
+    }
+
+    /// Whether a send has been completed for its user by a copy, for tests.
+    #[cfg(any(test, feature = "internals"))]
+    pub(super) fn has_buffered(&self) -> bool {
+        self.slots.iter().any(|slot| slot.is_buffered)
     }
 
     /// How many slots are in use, for tests that expect none to be lost.

@@ -57,14 +57,18 @@ impl Engine {
         let mut core = self.lock();
         if to == self.me && mode == Mode::Standard {
             // Nobody else can receive it while this thread waits.
-            buffer = buffer.to_owned();
+            buffer.own();
             let id = core.post_send(to, envelope, mode, buffer)?;
             core.requests.detach(id, None);
             return Ok(());
         }
-        let id = core.post_send(to, envelope, mode, buffer)?;
-        drop(core);
-        self.wait(id).map(drop)
+        match core.post_send(to, envelope, mode, buffer)? {
+            RequestId::COMPLETE => Ok(()),
+            id => {
+                drop(core);
+                self.wait(id).map(drop)
+            }
+        }
     }
 
     /// Begins a send. The buffer stays in use until the request ends.
@@ -89,8 +93,8 @@ impl Engine {
         if core.send_inline(to, &envelope, &mut buffer) {
             return Ok(());
         }
-        let copy = buffer.to_owned();
-        let id = core.post_send(to, envelope, Mode::Standard, copy)?;
+        buffer.own();
+        let id = core.post_send(to, envelope, Mode::Standard, buffer)?;
         core.requests.detach(id, None);
         Ok(())
     }
@@ -336,16 +340,24 @@ impl Core {
         Ok(Step::Published)
     }
 
-    /// A message to this rank itself goes through matching only.
+    /// A message to this rank itself goes through matching only. What would be sent eagerly to others
+    /// is copied aside if nobody waits for it: a rank may wait for its send before it receives.
     fn send_to_self(&mut self, envelope: Envelope, mode: Mode, mut buffer: SendBuffer) -> Result<RequestId> {
         if let Some(receive) = self.posted.take_match(&envelope) {
             self.copy_to_receive(receive, &envelope, &mut buffer);
             return Ok(RequestId::COMPLETE);
         }
-        let to = self.me;
-        let phase = SendPhase::AtSelf;
+        let is_eager = mode == Mode::Standard && envelope.bytes <= self.config.eager_bytes;
+        if is_eager {
+            buffer.own();
+        }
+        let (to, phase) = (self.me, SendPhase::AtSelf);
         let send = self.requests.insert(State::Send(SendOperation { to, envelope, mode, buffer, phase }));
         self.arrive_unexpected(envelope, Arrived::AtSelf { send });
+        if is_eager {
+            self.requests.detach(send, None);
+            return Ok(RequestId::COMPLETE);
+        }
         Ok(send)
     }
 

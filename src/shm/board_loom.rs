@@ -1,8 +1,8 @@
 //! Models of boards: members that sleep on their doorbells (FENCE mode) whenever they have to wait.
 
 use super::tests::{Rank, Reuse, ranks};
-use crate::shm::doorbell::models::check;
-use loom::thread;
+use crate::sync::model::{CheckedCell, check, thread};
+use std::sync::Arc;
 
 /// Every member runs the script in a thread of its own.
 fn run(members: usize, reuse: Reuse, script: fn(&mut Rank)) {
@@ -97,6 +97,42 @@ fn a_counted_barrier_then_collectives_with_different_roots() {
         reduce(rank, 5, 0);
         broadcast(rank, 6, 1);
     });
+}
+
+/// Every member writes its own cell before the barrier and reads all after it; loom refuses accesses
+/// that the barriers do not order.
+fn check_order(members: usize, barrier: fn(&mut Rank)) {
+    check(move || {
+        let cells: Arc<Vec<_>> = Arc::new((0..members).map(|_| CheckedCell::new(0)).collect());
+        let script = move |mut rank: Rank, cells: Arc<Vec<CheckedCell<u64>>>| {
+            for round in 1..=2 {
+                // SAFETY: loom checks that nobody else accesses the cell.
+                cells[rank.me()].with_mut(|cell| unsafe { *cell = round });
+                barrier(&mut rank);
+                for cell in &*cells {
+                    // SAFETY: loom checks that nobody writes the cell at the same time.
+                    assert_eq!(cell.with(|cell| unsafe { *cell }), round);
+                }
+                barrier(&mut rank);
+            }
+        };
+        let start = |rank| {
+            let cells = Arc::clone(&cells);
+            thread::spawn(move || script(rank, cells))
+        };
+        let threads: Vec<_> = ranks(members, 0).into_iter().map(start).collect();
+        threads.into_iter().for_each(|thread| thread.join().expect("the member does not panic"));
+    });
+}
+
+#[test]
+fn barriers_by_flags_order_what_the_members_do() {
+    check_order(2, Rank::barrier_by_flags);
+}
+
+#[test]
+fn counted_barriers_order_what_the_members_do() {
+    check_order(2, Rank::barrier_by_count);
 }
 
 #[test]

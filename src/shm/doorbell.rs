@@ -6,8 +6,9 @@
 //! | `armed`, bit s | owner | sender s | the owner polls the ring from s |
 //! | `pending`, bit s | senders set, owner clears | owner | an unpolled ring has news |
 //!
-//! `state` and `pending` have several writers: every change of `state` is a swap whose loser does
-//! nothing, and bits of `pending` are set and cleared by read-modify-write operations.
+//! `state` and `pending` have several writers: every change of `state` is a swap, and the ringer whose
+//! swap finds [`ASLEEP`] wakes; bits of `pending` are set and cleared by read-modify-write operations.
+//! (The owner's changes could be stores, but loom does not order those with the swaps of others.)
 //!
 //! The protocol (docs/PROTOCOL.md has the proof). The owner: announce (`state = ASLEEP`), barrier,
 //! look at everything once more, sleep on the word. A ringer: publish, [barrier], read `state`,
@@ -16,7 +17,7 @@
 
 use super::far::Far;
 use crate::{
-    sync::{AtomicU32, AtomicU64, Ordering, compiler_fence, fence},
+    sync::{AtomicU64, Ordering, compiler_fence, fence},
     sys::{
         futex::{FutexWord, Scope, Woken},
         membarrier,
@@ -117,7 +118,7 @@ impl Doorbell {
     /// changes it wakes.
     pub(crate) fn announce_sleep(&self) {
         // Relaxed: BELL_STATE, ordered by the barrier that follows.
-        self.state.word.store(ASLEEP, Ordering::Relaxed);
+        self.state.word.swap(ASLEEP, Ordering::Relaxed);
         self.owner_barrier();
     }
 
@@ -157,7 +158,7 @@ impl Doorbell {
     /// Owner: takes the announcement back.
     pub(crate) fn stay_awake(&self) {
         // Relaxed: BELL_STATE; a ringer that still sees ASLEEP wakes nobody.
-        self.state.word.store(AWAKE, Ordering::Relaxed);
+        self.state.word.swap(AWAKE, Ordering::Relaxed);
     }
 
     /// Owner: from now on the ring from `sender` is polled, or not.
@@ -197,10 +198,11 @@ fn split(sender: u32) -> (usize, u64) {
     ((sender / 64) as usize, 1 << (sender % 64))
 }
 
-/// Sleeps on the doorbell until the condition holds, as an owner does that has nothing else to do.
+/// Sleeps on the doorbell until the condition holds. The first look comes without a barrier, as in
+/// the progress loop: one in every wait would hide in a model that one is missing elsewhere.
 #[cfg(test)]
 pub(super) fn sleep_until(bell: &Doorbell, mut holds: impl FnMut() -> bool) {
-    loop {
+    while !holds() {
         bell.announce_sleep();
         if holds() {
             return bell.stay_awake();
@@ -221,7 +223,7 @@ pub(crate) fn on_heap(ranks: usize, mode: BarrierMode) -> Doorbell {
 
 #[cfg(all(test, loom))]
 #[path = "doorbell_loom.rs"]
-pub(super) mod models;
+mod models;
 
 #[cfg(all(test, not(loom)))]
 mod tests {

@@ -3,18 +3,14 @@
 use super::{ASLEEP, BarrierMode, Doorbell, on_heap, sleep_until};
 use crate::{
     shm::far::Far,
-    sync::{AtomicU64, Ordering},
+    sync::{
+        AtomicU64, Ordering,
+        model::{check, thread},
+    },
 };
-use loom::thread;
 use std::time::Duration;
 
-/// Runs a model with at most LOOM_MAX_PREEMPTIONS preemptions, 2 if that is not set.
-pub(in crate::shm) fn check(model: impl Fn() + Send + Sync + 'static) {
-    let mut builder = loom::model::Builder::new();
-    builder.preemption_bound.get_or_insert(2);
-    builder.max_branches = 10_000;
-    builder.check(model);
-}
+const A_LONG_TIME: Duration = Duration::from_secs(60);
 
 /// Stands in for a ring: how many packets its sender has published.
 type Published = Far<AtomicU64>;
@@ -45,6 +41,14 @@ impl Sender {
     /// As `send`, without the barrier between publishing and looking at the owner's state.
     fn send_without_barrier(&self) {
         self.publish();
+        self.bell.wake_if_asleep();
+    }
+
+    /// As `send` to a disarmed ring, without the barrier between marking it and looking at the state.
+    fn send_marking_without_barrier(&self) {
+        self.publish();
+        self.bell.mode.after_publishing();
+        self.bell.pending[0].fetch_or(1 << self.index, Ordering::Release);
         self.bell.wake_if_asleep();
     }
 }
@@ -91,6 +95,7 @@ impl Owner {
     }
 
     fn look_at(&mut self, index: usize) -> bool {
+        // Acquire: pairs with the Release in `publish`.
         let count = self.rings[index].load(Ordering::Acquire);
         let news = count - std::mem::replace(&mut self.taken[index], count);
         self.received += news;
@@ -111,11 +116,17 @@ impl Owner {
     }
 
     fn sleep_until_received(&mut self, count: u64) {
-        let bell = self.bell.clone();
-        sleep_until(&bell, || {
-            self.recheck();
-            self.received >= count
-        });
+        while self.received < count {
+            if self.poll() {
+                continue;
+            }
+            self.bell.announce_sleep();
+            if self.recheck() {
+                self.bell.stay_awake();
+            } else {
+                self.bell.sleep(A_LONG_TIME);
+            }
+        }
     }
 }
 
@@ -185,6 +196,18 @@ fn a_ringer_without_a_barrier_is_refused() {
 
 #[test]
 #[should_panic(expected = "deadlock")]
+fn a_ringer_without_a_barrier_after_marking_the_ring_is_refused() {
+    check(|| {
+        let (mut owner, mut senders) = Owner::new(1);
+        let sender = senders.remove(0);
+        let thread = thread::spawn(move || sender.send_marking_without_barrier());
+        owner.sleep_until_received(1);
+        thread.join().expect("the sender does not panic");
+    });
+}
+
+#[test]
+#[should_panic(expected = "deadlock")]
 fn a_sleeper_without_a_barrier_is_refused() {
     check(|| {
         let (mut owner, mut senders) = Owner::new(1);
@@ -192,9 +215,9 @@ fn a_sleeper_without_a_barrier_is_refused() {
         let sender = senders.remove(0);
         let thread = thread::spawn(move || sender.send());
         while owner.received < 1 {
-            owner.bell.state.word.store(ASLEEP, Ordering::Relaxed);
+            owner.bell.state.word.swap(ASLEEP, Ordering::Relaxed);
             if !owner.recheck() {
-                owner.bell.sleep(Duration::from_secs(60));
+                owner.bell.sleep(A_LONG_TIME);
             }
         }
         thread.join().expect("the sender does not panic");
@@ -214,7 +237,8 @@ fn the_end_of_the_job_wakes_a_sleeper_also_while_it_is_rung() {
         });
         let bell = owner.bell.clone();
         sleep_until(&bell, || {
-            owner.recheck();
+            owner.poll();
+            // Acquire: pairs with the Release above.
             ended.load(Ordering::Acquire) == 1
         });
         owner.sleep_until_received(1);

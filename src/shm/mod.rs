@@ -4,6 +4,7 @@ pub(crate) mod board;
 pub(crate) mod doorbell;
 pub(crate) mod far;
 pub(crate) mod layout;
+pub(crate) mod lock_bytes;
 #[cfg(feature = "join")]
 mod named;
 pub(crate) mod pool;

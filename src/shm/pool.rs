@@ -31,8 +31,8 @@ pub(crate) struct Class {
 /// The classes, smallest blocks first; the last is for bulk only.
 #[cfg(not(loom))]
 pub(crate) const CLASSES: [Class; 4] = [
-    Class { block_bytes: 256, blocks: 1024, working_set: 16 },
-    Class { block_bytes: 2 << 10, blocks: 512, working_set: 16 },
+    Class { block_bytes: 256, blocks: 1024, working_set: 32 },
+    Class { block_bytes: 2 << 10, blocks: 512, working_set: 32 },
     Class { block_bytes: 16 << 10, blocks: 256, working_set: 16 },
     Class { block_bytes: 128 << 10, blocks: 32, working_set: 16 },
 ];
@@ -122,8 +122,10 @@ pub(crate) struct Pool {
 struct ClassState {
     /// Blocks that have been used at least once.
     used: u32,
-    /// Used blocks, the longest ago first.
+    /// Used blocks that may be out, the longest ago first.
     cycle: VecDeque<u32>,
+    /// Used blocks that are known to be back.
+    back: VecDeque<u32>,
 }
 
 /// Blocks of the cycle that one allocation looks at before it takes a fresh block.
@@ -132,9 +134,10 @@ const LOOKS: usize = 4;
 impl Pool {
     /// `first_generation` lets tests start just below the wrap.
     pub(crate) fn new(released: Far<[AtomicU32]>, first_generation: u32) -> Self {
-        for word in &*released {
-            // Relaxed: before the owner says that it is attached.
-            word.store(first_generation, Ordering::Relaxed);
+        // Untouched memory says 0: pages that no block needs stay untouched.
+        if first_generation != 0 {
+            // Relaxed: before the owner publishes any block.
+            released.iter().for_each(|word| word.store(first_generation, Ordering::Relaxed));
         }
         Self {
             released,
@@ -166,16 +169,33 @@ impl Pool {
         Some(index)
     }
 
-    /// The block that has been out longest and is back, among the first `looks` of the cycle.
+    /// A used block that is back; looks at most at `looks` of those that may be out.
+    ///
+    /// The receiver writes the released words of neighbouring blocks one after the other: one look at
+    /// their cache line finds all that are back, instead of a line transfer for every block.
     fn find_returned(&mut self, class: usize, looks: usize) -> Option<u32> {
+        if let Some(index) = self.classes[class].back.pop_front() {
+            return Some(index);
+        }
         for _ in 0..looks.min(self.classes[class].cycle.len()) {
             let index = self.classes[class].cycle.pop_front()?;
             if self.is_back(index) {
+                self.gather_returned(class);
                 return Some(index);
             }
             self.classes[class].cycle.push_back(index);
         }
         None
+    }
+
+    /// Takes note of the blocks at the front of the cycle that are back too.
+    fn gather_returned(&mut self, class: usize) {
+        while let Some(&index) = self.classes[class].cycle.front()
+            && self.is_back(index)
+        {
+            self.classes[class].cycle.pop_front();
+            self.classes[class].back.push_back(index);
+        }
     }
 
     fn is_back(&self, index: u32) -> bool {

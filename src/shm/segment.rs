@@ -6,6 +6,7 @@ use super::{
     doorbell::{BarrierMode, Doorbell},
     far::{Far, Span, Words},
     layout::{BOARDS, FINGERPRINT, Header, Layout, MAGIC},
+    lock_bytes::LockByte,
     pool::{self, Blocks},
     ring::{Cells, ReceiverLine},
     slot::{Published, RankState, Slot},
@@ -23,7 +24,6 @@ use crate::{
 use core::ptr::NonNull;
 use memmap2::MmapRaw;
 use std::{
-    alloc,
     fs::File,
     os::fd::{AsFd, AsRawFd, IntoRawFd, RawFd},
     sync::Arc,
@@ -32,6 +32,9 @@ use std::{
 
 /// Below are the context ids of the world and of the ranks' communicators with themselves alone.
 pub(crate) const FIRST_FREE_CONTEXT: u32 = 16;
+
+/// The world's board: in use from the start, and set up by being zero.
+pub(crate) const WORLD_BOARD: usize = 0;
 
 /// A mapped segment.
 pub(crate) struct Segment {
@@ -44,11 +47,9 @@ enum Memory {
     Mapped {
         map: MmapRaw,
         fd: RawFd,
+        had_keeper: bool,
     },
-    Heap {
-        start: NonNull<u8>,
-        layout: alloc::Layout,
-    },
+    Private(MmapRaw),
     #[cfg(feature = "join")]
     Named(Named),
 }
@@ -92,10 +93,12 @@ impl Segment {
     fn map_file(file: File, layout: Layout) -> Result<Arc<Self>> {
         let map =
             memory::map_shared(file.as_fd(), layout.size).map_err(|errno| Error::system("mmap", errno))?;
-        Ok(Arc::new(Self { memory: Memory::Mapped { map, fd: file.into_raw_fd() }, layout }))
+        let fd = file.into_raw_fd();
+        let had_keeper = LockByte::Keeper.is_held(fd);
+        Ok(Arc::new(Self { memory: Memory::Mapped { map, fd, had_keeper }, layout }))
     }
 
-    /// A segment on the heap, for ranks that are threads, and for simulation.
+    /// A segment in this process's own memory, for ranks that are threads, and for simulation.
     pub(crate) fn on_heap(ranks: usize) -> Result<Arc<Self>> {
         Self::on_heap_from(ranks, 0)
     }
@@ -103,13 +106,8 @@ impl Segment {
     /// As [`Self::on_heap`], with all counters starting at `counters_start`.
     pub(crate) fn on_heap_from(ranks: usize, counters_start: u64) -> Result<Arc<Self>> {
         let layout = checked_layout(ranks)?;
-        let heap = alloc::Layout::from_size_align(layout.size, 4096).expect("a page-aligned size");
-        // SAFETY: the size is not zero.
-        let start = NonNull::new(unsafe { alloc::alloc_zeroed(heap) });
-        let start = start.ok_or_else(|| {
-            Error::new(ErrorClass::NO_MEM, format!("no memory for a segment of {} bytes", layout.size))
-        })?;
-        let segment = Arc::new(Self { memory: Memory::Heap { start, layout: heap }, layout });
+        let map = memory::map_private(layout.size).map_err(|errno| Error::system("mmap", errno))?;
+        let segment = Arc::new(Self { memory: Memory::Private(map), layout });
         // Relaxed: before anyone shares the segment.
         segment.header().counters_start.store(counters_start, Ordering::Relaxed);
         segment.initialise();
@@ -153,6 +151,8 @@ impl Segment {
         }
         // Relaxed: SEGMENT_READY publishes it.
         header.next_context.store(FIRST_FREE_CONTEXT, Ordering::Relaxed);
+        // Relaxed: SEGMENT_READY publishes it.
+        header.boards[WORLD_BOARD / 64].store(1 << (WORLD_BOARD % 64), Ordering::Relaxed);
         self.set_cpus(cpus::allowed());
         // Release: SEGMENT_READY, pairs with the Acquire in `check_header`.
         header.magic.store(MAGIC, Ordering::Release);
@@ -204,6 +204,7 @@ impl Segment {
                 return Err(self.missing(limit));
             }
             attached.wait(count, Some(Duration::from_millis(50)), Scope::Shared);
+            self.end_without_keeper();
             // Acquire: INIT_ALL.
             count = attached.word.load(Ordering::Acquire);
         }
@@ -272,6 +273,11 @@ impl Segment {
         }
     }
 
+    /// Whether a keeper held its lock byte when this process made or attached the segment.
+    pub(super) fn had_keeper(&self) -> bool {
+        matches!(self.memory, Memory::Mapped { had_keeper: true, .. })
+    }
+
     /// How many ranks the job has.
     pub(crate) fn ranks(&self) -> usize {
         self.layout.ranks
@@ -281,7 +287,7 @@ impl Segment {
     pub(crate) fn hide_from_children(&self) {
         match &self.memory {
             Memory::Mapped { map, .. } => memory::hide_from_children(map),
-            Memory::Heap { .. } => {}
+            Memory::Private(_) => {}
             #[cfg(feature = "join")]
             Memory::Named(named) => named.hide_from_children(),
         }
@@ -289,8 +295,9 @@ impl Segment {
 
     fn start(&self) -> NonNull<u8> {
         match &self.memory {
-            Memory::Mapped { map, .. } => NonNull::new(map.as_mut_ptr()).expect("a mapping is not null"),
-            Memory::Heap { start, .. } => *start,
+            Memory::Mapped { map, .. } | Memory::Private(map) => {
+                NonNull::new(map.as_mut_ptr()).expect("a mapping is not null")
+            }
             #[cfg(feature = "join")]
             Memory::Named(named) => named.start(),
         }
@@ -395,6 +402,13 @@ impl Segment {
         }
     }
 
+    /// Ends the job if its keeper has died: nobody else may be left to tell ranks behind shells.
+    pub(crate) fn end_without_keeper(self: &Arc<Self>) {
+        if self.has_lost_keeper() {
+            self.end();
+        }
+    }
+
     /// Takes a free board, if there is one.
     pub(crate) fn take_board(&self) -> Option<usize> {
         (0..BOARDS).find(|board| {
@@ -419,15 +433,6 @@ impl Segment {
     /// The table of measured copy speeds that the ranks share.
     pub(crate) fn tuning(self: &Arc<Self>) -> Far<[AtomicU64]> {
         self.far_slice(self.layout.tuning, super::layout::TUNING_BYTES / 8)
-    }
-}
-
-impl Drop for Segment {
-    fn drop(&mut self) {
-        if let Memory::Heap { start, layout } = &self.memory {
-            // SAFETY: allocated with this layout in `on_heap`, and every `Far` keeps the segment alive.
-            unsafe { alloc::dealloc(start.as_ptr(), *layout) };
-        }
     }
 }
 
@@ -534,7 +539,7 @@ mod tests {
     fn boards_are_given_once_until_freed() {
         let made = Segment::on_heap(1).unwrap();
         let all: Vec<usize> = std::iter::from_fn(|| made.take_board()).collect();
-        assert_eq!(all, (0..BOARDS).collect::<Vec<_>>());
+        assert_eq!(all, (WORLD_BOARD + 1..BOARDS).collect::<Vec<_>>());
         made.free_board(70);
         assert_eq!(made.take_board(), Some(70));
     }

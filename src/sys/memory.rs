@@ -27,6 +27,12 @@ pub(crate) fn map_shared(fd: BorrowedFd<'_>, size: usize) -> io::Result<MmapRaw>
     Ok(map)
 }
 
+/// Maps `size` bytes of zeroes that only this process sees, with the pages as above: an allocator may
+/// hand out old pages and clear every byte.
+pub(crate) fn map_private(size: usize) -> io::Result<MmapRaw> {
+    MmapOptions::new().len(size).map_anon().map(MmapRaw::from)
+}
+
 /// Keeps a mapping out of children made by fork: they are no ranks, and must not act as one.
 pub(crate) fn hide_from_children(map: &MmapRaw) {
     advise(map, libc::MADV_DONTFORK);

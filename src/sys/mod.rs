@@ -9,5 +9,6 @@ pub(crate) mod io;
 pub(crate) mod membarrier;
 pub(crate) mod memory;
 pub(crate) mod process;
+pub(crate) mod record_lock;
 pub(crate) mod signals;
 pub(crate) mod thread;

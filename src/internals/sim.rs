@@ -1,0 +1,32 @@
+//! Simulated jobs, by seed.
+
+use crate::p2p::sim;
+
+/// What a simulated job that went well was like.
+pub struct Summary {
+    /// Ranks of the job.
+    pub ranks: usize,
+    /// Messages between them.
+    pub messages: usize,
+    /// Bytes of these.
+    pub bytes: u64,
+    /// Attempts at anything.
+    pub attempts: u64,
+    /// Rarer states of an engine that were seen.
+    pub reached: Vec<&'static str>,
+}
+
+/// Runs the job of a seed.
+///
+/// # Errors
+/// What went wrong, in words.
+pub fn run(seed: u64) -> Result<Summary, String> {
+    let sim::Summary { ranks, messages, bytes, attempts, reached } = sim::run(seed)?;
+    Ok(Summary { ranks, messages, bytes, attempts, reached: reached.0.into_iter().collect() })
+}
+
+/// All states that some thousand seeds together are expected to see.
+#[must_use]
+pub fn expected() -> &'static [&'static str] {
+    &sim::Reached::ALL
+}

@@ -1,0 +1,96 @@
+//! What a simulation asks an engine that nobody else may: single steps, and a look inside.
+
+use crate::{
+    buffer::ReceiveBuffer,
+    envelope::Pattern,
+    p2p::{Core, Engine, Until, receive::Look},
+    status::Status,
+    types::PeerId,
+};
+
+impl Engine {
+    /// Receives a message if the fast path finds it at its first look.
+    pub(super) fn step_receive(
+        &self,
+        pattern: &Pattern,
+        from: PeerId,
+        buffer: &mut ReceiveBuffer,
+    ) -> Option<Status> {
+        match self.lock().look(pattern, from, buffer) {
+            Look::Received(status) => Some(status),
+            Look::Nothing | Look::Other => None,
+        }
+    }
+
+    /// Whether the condition holds, without making progress.
+    pub(super) fn step_is(&self, until: &Until<'_>) -> bool {
+        self.lock().is_satisfied(until)
+    }
+
+    /// A task goes on: the rank is not blocked.
+    pub(super) fn step_awake(&self) {
+        self.lock().role.publish_running(&self.published);
+    }
+
+    /// Bytes and envelopes that messages to a peer have cost.
+    pub(super) fn credit_spent(&self, peer: usize) -> (u64, u64) {
+        self.lock().peers[peer].credits.spent()
+    }
+
+    /// Bytes and envelopes whose credit a peer has got back, published or not.
+    pub(super) fn credit_given_back(&self, peer: usize) -> (u64, u64) {
+        self.lock().peers[peer].credits.given_back()
+    }
+
+    /// What is left in the engine although all its operations have ended.
+    pub(super) fn check_idle(&self) -> Result<(), String> {
+        let core = self.lock();
+        let queues = (core.posted.len(), core.messages.len(), core.backlog.len());
+        if queues != (0, 0, 0) {
+            return Err(format!("left are (posted receives, matched messages, backlogs) {queues:?}"));
+        }
+        for (other, peer) in core.peers.iter().enumerate() {
+            if peer.held_bytes != 0 || peer.stream.is_some() || peer.has_backlog() {
+                return Err(format!(
+                    "of rank {other} {} bytes count as held, a message is left half: {}, something is queued: {}",
+                    peer.held_bytes,
+                    peer.stream.is_some(),
+                    peer.has_backlog()
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn describe(&self) -> String {
+        self.lock().describe(self)
+    }
+
+    /// Calls `with` with the engine's state.
+    pub(super) fn inspect<T>(&self, with: impl FnOnce(&mut Core) -> T) -> T {
+        with(&mut self.lock())
+    }
+}
+
+impl Core {
+    fn describe(&mut self, engine: &Engine) -> String {
+        let waits_for: Vec<u32> =
+            (0..engine.ranks).filter(|&other| engine.published.waits_for(other)).collect();
+        let epoch = engine.published.slot.epoch();
+        let mut text = format!(
+            "epoch {epoch}, waits for ranks {waits_for:?}, {} posted, {} unexpected, {} blocks out",
+            self.posted.len(),
+            self.unexpected.len(),
+            self.pool.blocks_out()
+        );
+        for (id, send) in self.requests.sends() {
+            let (to, bytes) = (send.to.0, send.envelope.bytes);
+            text += &format!("\n    send {} to {to}: {bytes} bytes, {:?}", id.index, send.phase);
+        }
+        for (other, peer) in self.peers.iter().enumerate().filter(|(_, peer)| peer.has_backlog()) {
+            let (control, sends) = (peer.control.len(), peer.sends.len());
+            text += &format!("\n    to {other}: {control} control packets, {sends} sends queued");
+        }
+        text
+    }
+}

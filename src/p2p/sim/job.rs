@@ -1,0 +1,186 @@
+//! [`Job`]: engines over one segment, and who of them does something next.
+
+use super::{
+    oracle::Oracle,
+    plan::Plan,
+    random::Random,
+    reached::Reached,
+    task::{Attempt, Context, Task},
+};
+use crate::{
+    p2p::{Engine, Until},
+    shm::{segment::Segment, slot::RankState},
+    types::PeerId,
+};
+use std::sync::Arc;
+
+/// Attempts without any progress, with looks for cycles among them, that mean that the job hangs.
+const STUCK: u32 = 20_000;
+/// Attempts without any progress after which looks for cycles become frequent.
+const QUIET: u32 = 60;
+
+pub(super) struct Job<'a> {
+    plan: &'a Plan,
+    segment: Arc<Segment>,
+    ranks: Vec<SimulatedRank>,
+    oracle: Oracle,
+    random: Random,
+    clock: u64,
+    pub(super) reached: Reached,
+}
+
+struct SimulatedRank {
+    engine: Engine,
+    tasks: Vec<Task>,
+    /// How often it has its turn, beside the others.
+    weight: usize,
+    has_left: bool,
+}
+
+impl<'a> Job<'a> {
+    pub(super) fn new(plan: &'a Plan, random: Random) -> Attempt<Self> {
+        let segment = Segment::on_heap_from(plan.programs.len(), plan.counters_start)
+            .map_err(|error| error.to_string())?;
+        let rank = |(me, programs): (usize, &Vec<Vec<_>>)| SimulatedRank {
+            engine: Engine::new(&segment, PeerId(me as u32), plan.config)
+                .expect("a page of memory for the fork mark"),
+            tasks: programs.iter().map(|steps| Task::new(steps.clone())).collect(),
+            weight: 1,
+            has_left: false,
+        };
+        let ranks = plan.programs.iter().enumerate().map(rank).collect();
+        let (oracle, reached) = (Oracle::default(), Reached::default());
+        Ok(Self { plan, segment, ranks, oracle, random, clock: 0, reached })
+    }
+
+    pub(super) fn clock(&self) -> u64 {
+        self.clock
+    }
+
+    /// To the end of all ranks, and then everything must be as it was.
+    pub(super) fn run(&mut self) -> Attempt<()> {
+        let mut idle = 0;
+        while self.ranks.iter().any(|rank| !rank.has_left) {
+            self.clock += 1;
+            let turn = self.choose();
+            let has_moved = self.turn(turn, idle > QUIET).map_err(|wrong| format!("rank {turn}: {wrong}"))?;
+            idle = if has_moved { 0 } else { idle + 1 };
+            if idle > STUCK {
+                return Err(format!("nothing has moved for {STUCK} attempts\n{}", self.describe()));
+            }
+            if has_moved || self.random.one_in(4) {
+                self.reached.look_at(&self.ranks[turn].engine);
+            }
+        }
+        self.note_outcomes();
+        self.oracle.check(self.plan)?;
+        self.check_drained()
+    }
+
+    /// Whose turn it is. The odds change now and then: a rank may rest for long while others work.
+    fn choose(&mut self) -> usize {
+        if self.random.one_in(100) {
+            let rank = self.random.below(self.ranks.len());
+            self.ranks[rank].weight = self.random.pick(&[1, 1, 5, 30, 300, 3000]);
+        }
+        let total = self.ranks.iter().map(|rank| rank.weight).sum();
+        let mut ticket = self.random.below(total);
+        let found = self.ranks.iter().position(|rank| {
+            let is_hit = ticket < rank.weight;
+            ticket = ticket.saturating_sub(rank.weight);
+            is_hit
+        });
+        found.unwrap_or(0)
+    }
+
+    /// One turn of a rank. True if anything moved.
+    fn turn(&mut self, turn: usize, is_quiet: bool) -> Attempt<bool> {
+        let Self { plan, segment, ranks, oracle, random, clock, .. } = self;
+        let SimulatedRank { engine, tasks, has_left, .. } = &mut ranks[turn];
+        if *has_left {
+            return Ok(false);
+        }
+        let unfinished: Vec<usize> = (0..tasks.len()).filter(|&task| !tasks[task].is_finished()).collect();
+        let action = random.below(if is_quiet { 3 } else { 20 });
+        if action == 0 {
+            return step(engine);
+        }
+        if unfinished.is_empty() {
+            if engine.step_is(&Until::Quiet) {
+                segment.published(turn).slot.set_state(RankState::Finalized);
+                *has_left = true;
+                return Ok(true);
+            }
+            return if action == 1 { rest(engine, Until::Quiet) } else { step(engine) };
+        }
+        let task = random.pick(&unfinished);
+        if action == 1 {
+            let rested = tasks[task].while_waiting(plan, |until| rest(engine, until));
+            return rested.unwrap_or(Ok(false));
+        }
+        let mut context = Context { plan, engine, oracle, clock: *clock };
+        let is_done = tasks[task].attempt(&mut context).map_err(|wrong| format!("task {task}: {wrong}"))?;
+        if is_done {
+            engine.step_awake();
+        }
+        Ok(is_done)
+    }
+
+    fn note_outcomes(&mut self) {
+        if self.oracle.has_truncated() {
+            self.reached.note("a message that was truncated");
+        }
+        for task in self.ranks.iter().flat_map(|rank| &rank.tasks) {
+            self.reached.note_cancelled(task.cancelled);
+        }
+    }
+
+    /// Nothing is left in any queue, slab or pool, and all credit has come back.
+    fn check_drained(&self) -> Attempt<()> {
+        self.ranks.iter().for_each(|rank| rank.engine.rest());
+        for (me, rank) in self.ranks.iter().enumerate() {
+            let held = rank.engine.held();
+            if held != (0, 0, 0) {
+                return Err(format!(
+                    "rank {me} still holds (requests, unexpected messages, blocks out) {held:?}\n{}",
+                    self.describe()
+                ));
+            }
+            for (other, peer) in self.ranks.iter().enumerate() {
+                let (spent, returned) = (rank.engine.credit_spent(other), peer.engine.credit_given_back(me));
+                if spent != returned {
+                    return Err(format!(
+                        "rank {me} spent credit of {spent:?} (bytes, envelopes) at rank {other}, which gave back {returned:?}"
+                    ));
+                }
+            }
+            rank.engine.check_idle().map_err(|left| format!("rank {me}: {left}"))?;
+        }
+        Ok(())
+    }
+
+    fn describe(&self) -> String {
+        let mut text = String::new();
+        for (me, rank) in self.ranks.iter().enumerate() {
+            let state = if rank.has_left { ", has left" } else { "" };
+            text += &format!("rank {me}{state}: {}\n", rank.engine.describe());
+            for (number, task) in rank.tasks.iter().enumerate() {
+                text += &format!("  task {number}: {}\n", task.describe(self.plan));
+            }
+        }
+        text
+    }
+}
+
+fn step(engine: &Engine) -> Attempt<bool> {
+    engine.step().map_err(|error| error.to_string())
+}
+
+/// What a rank does that has nothing to do but to wait: it publishes that, and looks for a cycle.
+fn rest(engine: &Engine, until: Until<'_>) -> Attempt<bool> {
+    if engine.step_is(&until) {
+        return Ok(false);
+    }
+    engine.step_cycle(until).map_err(|error| error.to_string())?;
+    Ok(false)
+}

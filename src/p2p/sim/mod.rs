@@ -1,0 +1,46 @@
+//! Simulated jobs: several engines over one heap segment, in one thread. A seed thinks up the job and
+//! picks who does something next, so that a failure repeats; an [`oracle`] that knows nothing of
+//! queues checks order and contents; and at the end nothing may be left anywhere.
+//!
+//! Reading order: [`plan`] (the job), [`memory`] (what is sent and received), [`task`] (a virtual
+//! thread), [`job`] (who is next), [`oracle`], [`reached`] (what the simulation gets to see).
+
+mod engine;
+mod job;
+mod memory;
+mod oracle;
+mod plan;
+mod random;
+mod reached;
+mod task;
+#[cfg(all(test, not(loom)))]
+mod tests;
+
+use job::Job;
+use plan::Plan;
+use random::Random;
+pub(crate) use reached::Reached;
+
+/// What a job that went well was like.
+pub(crate) struct Summary {
+    pub(crate) ranks: usize,
+    pub(crate) messages: usize,
+    pub(crate) bytes: u64,
+    pub(crate) attempts: u64,
+    pub(crate) reached: Reached,
+}
+
+/// Runs the job of a seed; errs with what went wrong.
+pub(crate) fn run(seed: u64) -> Result<Summary, String> {
+    let mut random = Random::new(seed);
+    let plan = Plan::new(&mut random);
+    let mut job = Job::new(&plan, random)?;
+    job.run()?;
+    Ok(Summary {
+        ranks: plan.programs.len(),
+        messages: plan.messages.len(),
+        bytes: plan.messages.iter().map(|message| message.envelope.bytes).sum(),
+        attempts: job.clock(),
+        reached: job.reached,
+    })
+}

@@ -1,0 +1,395 @@
+//! [`Plan`]: a job that a seed thinks up: who sends what to whom, and what every task of every rank
+//! does, one operation after the other.
+//!
+//! The job finishes if sends are buffered without limit, for two reasons. All operations come out of
+//! one sequence in which a receive is waited for only when enough messages for it have been sent;
+//! each task runs its part of that sequence in order. And receives are divided into *classes*: those
+//! of one class accept the same messages, no message belongs to two, and one task receives them all;
+//! so it does not matter which of its receives a message takes.
+
+use super::random::Random;
+use crate::{
+    envelope::{Envelope, Pattern},
+    p2p::{Config, CreditLimits, send::EAGER_BYTES},
+    shm::{doorbell::BarrierMode, ring::CELLS},
+    types::{ContextId, Rank, Tag},
+};
+use std::{collections::BTreeMap, time::Duration};
+
+pub(super) struct Plan {
+    pub(super) config: Config,
+    /// Where the counters of all rings start.
+    pub(super) counters_start: u64,
+    pub(super) messages: Vec<Message>,
+    pub(super) classes: Vec<Class>,
+    pub(super) receives: Vec<Receive>,
+    /// By rank and task.
+    pub(super) programs: Vec<Vec<Vec<Step>>>,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Message {
+    pub(super) dest: usize,
+    pub(super) envelope: Envelope,
+    pub(super) way: SendWay,
+    pub(super) at_end: AtEnd,
+    /// Decides contents and shape.
+    pub(super) key: u64,
+    class: usize,
+}
+
+/// How a message is sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum SendWay {
+    /// The request is waited for, at once or later.
+    Standard,
+    Synchronous,
+    Buffered,
+    /// Nobody waits; the request keeps the memory.
+    Detached,
+    /// Nobody waits, and the memory goes away at once.
+    Abandoned,
+}
+
+/// What becomes of a send that has not been waited for when its task has nothing else to do.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum AtEnd {
+    Wait,
+    Detach,
+    Abandon,
+}
+
+/// Receives that accept the same messages.
+pub(super) struct Class {
+    pub(super) pattern: Pattern,
+    dest: usize,
+    task: usize,
+    messages: Vec<usize>,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Receive {
+    pub(super) class: usize,
+    pub(super) pattern: Pattern,
+    pub(super) way: ReceiveWay,
+    /// Bytes that fit.
+    pub(super) room: u64,
+    pub(super) key: u64,
+}
+
+/// How a message is received.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum ReceiveWay {
+    Posted,
+    /// Straight from the ring if it is there, else posted.
+    Fast,
+    Probed,
+    MatchedProbed,
+    /// Matched by a probe, then thrown away.
+    Discarded,
+    /// Matched by a probe and begun, then nobody waits.
+    Detached,
+    /// The same, and the memory goes away.
+    Abandoned,
+}
+
+/// What a task does next.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Step {
+    Send {
+        message: usize,
+    },
+    /// Until one send has ended,
+    WaitSend {
+        message: usize,
+    },
+    /// or all of the task's.
+    WaitSends,
+    Post {
+        receive: usize,
+    },
+    WaitReceive {
+        receive: usize,
+    },
+    /// Both, or whatever the receive's way asks for.
+    Receive {
+        receive: usize,
+    },
+    /// Posts a receive and cancels it. If it gets a message, the class's next receive is left out.
+    Cancel {
+        receive: usize,
+    },
+}
+
+/// What kind of job a seed asks for.
+struct Style {
+    ranks: usize,
+    tasks: usize,
+    contexts: usize,
+    messages: usize,
+    sizes: &'static [u64],
+    /// Bytes of all messages together, about.
+    budget: u64,
+    /// Messages in a row between the same tasks, at most.
+    burst: usize,
+    tags: usize,
+    /// How eager receivers are, beside senders.
+    receives_per_send: usize,
+}
+
+const TINY: &[u64] = &[0, 1, 8, 8, 8, 24, 32, 33, 40, 41];
+const SMALL: &[u64] = &[0, 1, 8, 40, 41, 100, 256, 257, 2048, 2049];
+const MIXED: &[u64] = &[
+    0, 1, 8, 32, 33, 40, 41, 256, 257, 2048, 2049, 5000, 16_383, 16_384, 16_385, 40_000, 65_535, 65_536,
+    65_537,
+];
+const LARGE: &[u64] =
+    &[8, 257, 16_383, 16_385, 32_768, 49_152, 65_535, 65_536, 65_537, 100_001, 131_072, 300_000, 700_001];
+
+/// Fills a ring, so that room is short for the pieces of the large ones.
+const STREAMED: &[u64] = &[8, 8, 8, 8, 8, 8, 8, 8, 8, 8, 8, 8, 8, 8, 8, 8, 16_385, 40_000, 65_536];
+
+/// The lap before the sequence of a ring wraps.
+const LAST_LAP: u64 = ((1 << 31) - 1) * CELLS;
+
+impl Style {
+    fn new(random: &mut Random) -> Self {
+        let (messages, sizes, budget, burst) = match random.below(9) {
+            0 | 1 => (random.between(1, 30), MIXED, 600_000, 4),
+            2 => (random.between(30, 120), MIXED, 1_000_000, 12),
+            3 => (random.between(1, 12), LARGE, 1_500_000, 5),
+            4 => (random.between(100, 400), TINY, 100_000, 150),
+            5 => (random.between(50, 250), SMALL, 200_000, 40),
+            6 => (random.between(20, 100), SMALL, 100_000, 3),
+            7 => (random.between(80, 250), STREAMED, 1_500_000, 200),
+            _ => (random.between(2, 40), TINY, 100_000, 10),
+        };
+        Self {
+            ranks: random.pick(&[1, 2, 2, 2, 3, 3, 4, 5, 6]),
+            tasks: random.pick(&[1, 1, 2, 3]),
+            contexts: random.between(1, 3),
+            messages,
+            sizes,
+            budget,
+            burst,
+            tags: random.pick(&[1, 2, 3, 30]),
+            receives_per_send: random.pick(&[0, 1, 1, 3, 10]),
+        }
+    }
+}
+
+impl Style {
+    fn is_streamed(&self) -> bool {
+        self.sizes == STREAMED
+    }
+}
+
+fn config(random: &mut Random, style: &Style) -> Config {
+    let is_streamed = style.is_streamed();
+    let credit = match random.below(4) {
+        _ if is_streamed => CreditLimits::default(),
+        0 => CreditLimits { eager: random.pick(&[64, 200, 3000]), envelopes: random.pick(&[1, 2, 5]) },
+        1 => CreditLimits { eager: random.pick(&[20_000, 200_000]), envelopes: random.pick(&[1, 8, 50]) },
+        _ => CreditLimits::default(),
+    };
+    let first_generation = random.pick(&[0, u32::MAX - 2, u32::MAX - 20]);
+    let eager_bytes = match random.below(2) {
+        0 if !is_streamed => random.pick(&[0, 40, 300, 20_000]),
+        _ => EAGER_BYTES,
+    };
+    let test_patience = random.pick(&[Duration::ZERO, Duration::MAX]);
+    Config { credit, eager_bytes, first_generation, test_patience, ..Config::new(BarrierMode::Fence) }
+}
+
+impl Plan {
+    pub(super) fn new(random: &mut Random) -> Self {
+        let style = Style::new(random);
+        let config = config(random, &style);
+        let counters_start = random.pick(&[0, LAST_LAP, LAST_LAP - 3, LAST_LAP + CELLS - 9]);
+        let mut plan = Self {
+            config,
+            counters_start,
+            messages: Vec::new(),
+            classes: Vec::new(),
+            receives: Vec::new(),
+            programs: vec![vec![Vec::new(); style.tasks]; style.ranks],
+        };
+        let senders = plan.think_up_messages(random, &style);
+        plan.divide_into_classes(random, &style);
+        plan.write_programs(random, &style, &senders);
+        plan
+    }
+
+    /// All messages in the order in which they are sent, and the tasks that send them.
+    fn think_up_messages(&mut self, random: &mut Random, style: &Style) -> Vec<usize> {
+        let (mut senders, mut left) = (Vec::new(), style.budget);
+        while self.messages.len() < style.messages {
+            let (source, dest) = (random.below(style.ranks), random.below(style.ranks));
+            let (task, context) = (random.below(style.tasks), random.below(style.contexts));
+            let ways = random.pick(&[&[SendWay::Standard] as &[SendWay], &SEND_WAYS]);
+            for _ in 0..random.between(1, style.burst) {
+                let bytes = random.pick(style.sizes).min(left);
+                left -= bytes;
+                // Large ones that can be asked for by themselves are received before all of them is here.
+                let tag = if style.is_streamed() { usize::from(bytes > 8) } else { random.below(style.tags) };
+                let envelope = Envelope {
+                    context: ContextId(16 + context as u32),
+                    source: source as Rank,
+                    tag: tag as Tag,
+                    bytes,
+                };
+                let (way, key) = (random.pick(ways), random.word());
+                let at_end = random.pick(&[AtEnd::Wait, AtEnd::Wait, AtEnd::Detach, AtEnd::Abandon]);
+                self.messages.push(Message { dest, envelope, way, at_end, key, class: 0 });
+                senders.push(task);
+            }
+        }
+        senders
+    }
+
+    fn divide_into_classes(&mut self, random: &mut Random, style: &Style) {
+        let mut numbers = BTreeMap::new();
+        let mut open: BTreeMap<(usize, u32), (bool, bool)> = BTreeMap::new();
+        for (index, message) in self.messages.iter_mut().enumerate() {
+            let Envelope { context, source, tag, .. } = message.envelope;
+            let dest = message.dest;
+            let &mut (any_source, any_tag) = open.entry((dest, context.0)).or_insert_with(|| {
+                random.pick(&[(false, false), (false, false), (true, false), (false, true), (true, true)])
+            });
+            let pattern =
+                Pattern { context, source: (!any_source).then_some(source), tag: (!any_tag).then_some(tag) };
+            message.class =
+                *numbers.entry((dest, context.0, pattern.source, pattern.tag)).or_insert_with(|| {
+                    let task = random.below(style.tasks);
+                    self.classes.push(Class { pattern, dest, task, messages: Vec::new() });
+                    self.classes.len() - 1
+                });
+            self.classes[message.class].messages.push(index);
+        }
+    }
+
+    fn write_programs(&mut self, random: &mut Random, style: &Style, senders: &[usize]) {
+        let mut progress = vec![Progress::default(); self.classes.len()];
+        let mut sent = 0;
+        while sent < self.messages.len() || progress.iter().any(Progress::is_behind) {
+            if sent < self.messages.len() && random.below(style.receives_per_send + 2) < 2 {
+                self.write_send(random, sent, senders[sent]);
+                progress[self.messages[sent].class].sent += 1;
+                sent += 1;
+            } else {
+                let class = random.below(self.classes.len());
+                self.write_receive(random, class, &mut progress[class]);
+            }
+        }
+        for steps in self.programs.iter_mut().flatten() {
+            steps.push(Step::WaitSends);
+        }
+    }
+
+    fn write_send(&mut self, random: &mut Random, message: usize, task: usize) {
+        let Message { envelope, way, .. } = self.messages[message];
+        let steps = &mut self.programs[envelope.source as usize][task];
+        steps.push(Step::Send { message });
+        // Nothing promises that a larger one ends before it is received.
+        let is_buffered = envelope.bytes <= self.config.eager_bytes && way == SendWay::Standard;
+        if is_buffered && !random.one_in(3) {
+            steps.push(Step::WaitSend { message });
+        }
+    }
+
+    /// The next step of a class's receives, if it may come now.
+    fn write_receive(&mut self, random: &mut Random, class: usize, progress: &mut Progress) {
+        let Class { dest, task, ref messages, .. } = self.classes[class];
+        let total = messages.len();
+        let arrived = progress.sent;
+        let next = progress.begun;
+        match random.below(8) {
+            0 if next < total => {
+                let receive = self.new_receive(random, class, ReceiveWay::Posted);
+                progress.posted.push((next, receive));
+                progress.begun += 1;
+                self.programs[dest][task].push(Step::Post { receive });
+            }
+            1 if next < total && next < arrived + 2 => {
+                let receive = self.new_receive(random, class, ReceiveWay::Posted);
+                self.programs[dest][task].push(Step::Cancel { receive });
+            }
+            2..=4 if next < arrived => {
+                let way = random.pick(&RECEIVE_WAYS);
+                let receive = self.new_receive(random, class, way);
+                progress.begun += 1;
+                self.programs[dest][task].push(Step::Receive { receive });
+            }
+            _ => {
+                let ready: Vec<usize> =
+                    (0..progress.posted.len()).filter(|&at| progress.posted[at].0 < arrived).collect();
+                if !ready.is_empty() {
+                    let (_, receive) = progress.posted.remove(random.pick(&ready));
+                    self.programs[dest][task].push(Step::WaitReceive { receive });
+                }
+            }
+        }
+    }
+
+    fn new_receive(&mut self, random: &mut Random, class: usize, way: ReceiveWay) -> usize {
+        let Class { mut pattern, ref messages, .. } = self.classes[class];
+        let envelopes = || messages.iter().map(|&index| self.messages[index].envelope);
+        let some = self.messages[random.pick(messages)].envelope;
+        // What all messages of the class have in common may be asked for as well.
+        if random.one_in(2) && envelopes().all(|envelope| envelope.source == some.source) {
+            pattern.source = Some(some.source);
+        }
+        if random.one_in(2) && envelopes().all(|envelope| envelope.tag == some.tag) {
+            pattern.tag = Some(some.tag);
+        }
+        let largest = envelopes().map(|envelope| envelope.bytes).max().unwrap_or(0);
+        let room = match random.below(12) {
+            0 => random.below(largest as usize + 1) as u64,
+            1 => some.bytes,
+            2 => largest + random.below(100) as u64,
+            _ => largest,
+        };
+        self.receives.push(Receive { class, pattern, way, room, key: random.word() });
+        self.receives.len() - 1
+    }
+}
+
+const SEND_WAYS: [SendWay; 6] = [
+    SendWay::Standard,
+    SendWay::Standard,
+    SendWay::Synchronous,
+    SendWay::Buffered,
+    SendWay::Detached,
+    SendWay::Abandoned,
+];
+
+const RECEIVE_WAYS: [ReceiveWay; 12] = [
+    ReceiveWay::Posted,
+    ReceiveWay::Posted,
+    ReceiveWay::Posted,
+    ReceiveWay::Fast,
+    ReceiveWay::Fast,
+    ReceiveWay::Fast,
+    ReceiveWay::Probed,
+    ReceiveWay::MatchedProbed,
+    ReceiveWay::MatchedProbed,
+    ReceiveWay::Discarded,
+    ReceiveWay::Detached,
+    ReceiveWay::Abandoned,
+];
+
+/// How far the receives of a class have been written.
+#[derive(Clone, Default)]
+struct Progress {
+    sent: usize,
+    /// Receives that have been begun,
+    begun: usize,
+    /// and those of them that are not yet waited for: which they are in their class, and their number.
+    posted: Vec<(usize, usize)>,
+}
+
+impl Progress {
+    fn is_behind(&self) -> bool {
+        self.begun < self.sent || !self.posted.is_empty()
+    }
+}
