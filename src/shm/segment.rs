@@ -193,14 +193,17 @@ impl Segment {
         let mut count = attached.word.fetch_add(1, Ordering::AcqRel) + 1;
         let end = Instant::now() + limit;
         while (count as usize) < self.layout.ranks {
+            if self.is_ended() {
+                let what = format!("the job has ended while init waited for rank {}", self.missing());
+                return Err(Error::new(ErrorClass::PROC_ABORTED, what));
+            }
             if let Some(lost) = self.lost_peer() {
                 return Err(self.peer_lost(lost));
             }
-            if self.is_ended() {
-                return Err(Error::new(ErrorClass::PROC_ABORTED, "the job has ended during init"));
-            }
             if Instant::now() > end {
-                return Err(self.missing(limit));
+                let what = format!("init waited {} s for rank {}", limit.as_secs(), self.missing());
+                return Err(Error::new(ErrorClass::OTHER, what)
+                    .with_help("every rank of a job has to call init, or none"));
             }
             attached.wait(count, Some(Duration::from_millis(50)), Scope::Shared);
             self.end_without_keeper();
@@ -211,12 +214,12 @@ impl Segment {
         Ok(())
     }
 
-    fn missing(self: &Arc<Self>, limit: Duration) -> Error {
+    /// The ranks that have not come.
+    fn missing(self: &Arc<Self>) -> String {
         let is_missing = |rank: &usize| self.published(*rank).slot.state() == RankState::Free;
         let missing: Vec<String> =
             (0..self.layout.ranks).filter(is_missing).map(|rank| rank.to_string()).collect();
-        let what = format!("init waited {} s for rank {}", limit.as_secs(), missing.join(", "));
-        Error::new(ErrorClass::OTHER, what).with_help("every rank of a job has to call init, or none")
+        missing.join(", ")
     }
 
     /// Whether init is over, but for what every rank does by itself.
@@ -260,6 +263,14 @@ impl Segment {
     pub(crate) fn fd(&self) -> Option<RawFd> {
         match &self.memory {
             Memory::Mapped { fd, .. } => Some(*fd),
+            _ => None,
+        }
+    }
+
+    #[cfg(feature = "join")]
+    pub(super) fn named(&self) -> Option<&Named> {
+        match &self.memory {
+            Memory::Named(named) => Some(named),
             _ => None,
         }
     }
