@@ -1,5 +1,6 @@
 //! Jobs whose processes meet by a name. The processes are copies of this test binary, which run
 //! [`child`] alone.
+#![allow(clippy::unwrap_used)]
 
 use ringmpi::{Error, Source, Universe, op};
 use std::{

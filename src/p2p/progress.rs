@@ -315,7 +315,6 @@ impl Engine {
     }
 
     /// Sleeps on the doorbell; whether there was news.
-    #[expect(clippy::type_complexity, reason = "the guard comes back in either case")]
     fn sleep<'a>(
         &'a self,
         mut core: Guard<'a, Core>,
@@ -344,7 +343,6 @@ impl Engine {
         self.after_sleep(core, news)
     }
 
-    #[expect(clippy::type_complexity, reason = "the guard comes back in either case")]
     fn after_sleep<'a>(
         &self,
         mut core: Guard<'a, Core>,

@@ -29,6 +29,8 @@ pub(super) struct Plan {
     pub(super) pattern: Pattern,
     pub(super) sizes: Vec<usize>,
     pub(super) touch: bool,
+    /// Whether messages are sent from shared memory.
+    pub(super) shared: bool,
     /// For each side of a figure.
     pub(super) budget: Duration,
     pub(super) json: bool,
@@ -82,7 +84,11 @@ fn lead(side: &Side<'_, '_>, plan: &Plan) -> Result<()> {
     let rows = rows.collect::<Result<Vec<_>>>()?;
     bar.finish_and_clear();
     side.dismiss()?;
-    print(&Settings { pattern: plan.pattern, touch: plan.touch, shares_a_cpu }, &rows, plan.json)
+    print(
+        &Settings { pattern: plan.pattern, touch: plan.touch, shared: plan.shared, shares_a_cpu },
+        &rows,
+        plan.json,
+    )
 }
 
 /// Drawn by this thread, on a terminal's stderr only: a rank that has a second thread is slower.
@@ -115,20 +121,21 @@ impl Comparison<'_, '_, '_> {
     }
 
     fn bare(&mut self, bytes: usize) -> (f64, String) {
+        let buffers = if self.plan.shared { Buffers::Shared } else { Buffers::Private };
         let touch = if self.plan.touch { Touch::Rewritten } else { Touch::Untouched };
         let (stats, scheme) = match self.plan.pattern {
-            Pattern::PingPong => self.machine.latency(bytes, touch, Buffers::Private),
-            Pattern::Stream | Pattern::Rate => self.machine.stream(bytes, touch, Buffers::Private),
+            Pattern::PingPong => self.machine.latency(bytes, touch, buffers),
+            Pattern::Stream | Pattern::Rate => self.machine.stream(bytes, touch, buffers),
         };
         (stats.median, scheme)
     }
 
     /// The batches of one turn.
     fn library(&self, bytes: usize) -> Result<Vec<f64>> {
-        let &Plan { pattern, touch, budget, .. } = self.plan;
+        let &Plan { pattern, touch, shared, budget, .. } = self.plan;
         let messages = pattern.messages(bytes);
         let warm_up = (WARM_BYTES / bytes.max(1)).min(WARM_MESSAGES).div_ceil(messages) as u32;
-        let trial = Task { pattern, bytes, touch, warm_up, batches: 3, rounds: warm_up };
+        let trial = Task { pattern, bytes, touch, shared, warm_up, batches: 3, rounds: warm_up };
         let best = self.side.command(trial)?.into_iter().fold(f64::INFINITY, f64::min);
         let rounds = budget.as_nanos() as f64 / f64::from(TURNS * BATCHES) / best.max(1.0);
         let task = Task { batches: BATCHES, rounds: (rounds as u32).max(1), ..trial };

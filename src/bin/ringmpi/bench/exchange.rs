@@ -36,6 +36,8 @@ pub(super) struct Task {
     pub(super) bytes: usize,
     /// Whether messages are rewritten before they are sent, and read when they have come.
     pub(super) touch: bool,
+    /// Whether they are sent from shared memory.
+    pub(super) shared: bool,
     pub(super) warm_up: u32,
     pub(super) batches: u32,
     /// Rounds of a batch.
@@ -53,20 +55,28 @@ impl Pattern {
 }
 
 impl Task {
-    fn to_words(self) -> [u64; 6] {
-        let Self { pattern, bytes, touch, warm_up, batches, rounds } = self;
+    fn to_words(self) -> [u64; 7] {
+        let Self { pattern, bytes, touch, shared, warm_up, batches, rounds } = self;
         let sizes = [warm_up, batches, rounds].map(u64::from);
-        [pattern as u64, bytes as u64, touch.into(), sizes[0], sizes[1], sizes[2]]
+        [pattern as u64, bytes as u64, touch.into(), shared.into(), sizes[0], sizes[1], sizes[2]]
     }
 
-    fn from_words([pattern, bytes, touch, warm_up, batches, rounds]: [u64; 6]) -> Self {
+    fn from_words([pattern, bytes, touch, shared, warm_up, batches, rounds]: [u64; 7]) -> Self {
         let pattern = match pattern {
             0 => Pattern::PingPong,
             1 => Pattern::Stream,
             _ => Pattern::Rate,
         };
         let [warm_up, batches, rounds] = [warm_up, batches, rounds].map(|number| number as u32);
-        Self { pattern, bytes: bytes as usize, touch: touch != 0, warm_up, batches, rounds }
+        Self {
+            pattern,
+            bytes: bytes as usize,
+            touch: touch != 0,
+            shared: shared != 0,
+            warm_up,
+            batches,
+            rounds,
+        }
     }
 }
 
@@ -96,7 +106,7 @@ impl<'c, 'u> Side<'c, 'u> {
     /// Rank 1: plays what rank 0 commands, asleep in between.
     pub(super) fn follow(&self) -> Result<()> {
         loop {
-            let mut words = [0; 6];
+            let mut words = [0; 7];
             let status = self.peer.tag(COMMAND).receive_into(&mut words)?;
             if status.bytes() == 0 {
                 return Ok(());
@@ -107,8 +117,8 @@ impl<'c, 'u> Side<'c, 'u> {
 
     fn play(&self, task: Task) -> Result<Vec<f64>> {
         match task.pattern {
-            Pattern::PingPong => run(&mut PingPong::new(self, task), task),
-            Pattern::Stream => run(&mut Stream::new(self, task), task),
+            Pattern::PingPong => run(&mut PingPong::new(self, task)?, task),
+            Pattern::Stream => run(&mut Stream::new(self, task)?, task),
             Pattern::Rate => run(&mut Rate::new(self, task), task),
         }
     }
@@ -146,7 +156,8 @@ mod tests {
     #[test]
     fn a_task_arrives_as_it_was_sent() {
         for pattern in [Pattern::PingPong, Pattern::Stream, Pattern::Rate] {
-            let task = Task { pattern, bytes: 5, touch: true, warm_up: 7, batches: 9, rounds: 11 };
+            let task =
+                Task { pattern, bytes: 5, touch: true, shared: true, warm_up: 7, batches: 9, rounds: 11 };
             assert_eq!(Task::from_words(task.to_words()), task);
         }
     }
@@ -157,7 +168,8 @@ mod tests {
         let play = |side: &Side<'_, '_>| -> Result<()> {
             for (pattern, touch) in patterns.into_iter().flat_map(|p| [(p, false), (p, true)]) {
                 for bytes in [0, 5, 8, 1000, 100_000] {
-                    let task = Task { pattern, bytes, touch, warm_up: 1, batches: 2, rounds: 2 };
+                    let task =
+                        Task { pattern, bytes, touch, shared: touch, warm_up: 1, batches: 2, rounds: 2 };
                     assert_eq!(side.command(task)?.len(), 2);
                 }
             }

@@ -32,9 +32,9 @@ pub(crate) struct Arguments {
 #[derive(Subcommand)]
 enum Benchmark {
     /// Half of a ping-pong's round trip.
-    Latency(Messages),
+    Latency(Bulk),
     /// A window of 64 messages, then an acknowledgement: bytes a second.
-    Bandwidth(Messages),
+    Bandwidth(Bulk),
     /// Nonblocking windows of 64 messages (8 B unless --sizes says otherwise) that are written before and read after:
     /// messages a second.
     Rate(Messages),
@@ -63,6 +63,16 @@ struct Messages {
     output: Output,
 }
 
+/// How messages are measured that may lie in shared memory.
+#[derive(Args)]
+struct Bulk {
+    #[command(flatten)]
+    messages: Messages,
+    /// Send from memory that the receiver can read: one copy.
+    #[arg(long)]
+    shared: bool,
+}
+
 /// What is printed.
 #[derive(Args, Clone, Copy)]
 struct Output {
@@ -80,14 +90,21 @@ impl Messages {
             true => sizes::powers_of_two(),
         };
         let budget = Duration::from_millis(self.budget);
-        compare::Plan { pattern, sizes, touch: self.touch || is_rate, budget, json: self.output.json }
+        let touch = self.touch || is_rate;
+        compare::Plan { pattern, sizes, touch, shared: false, budget, json: self.output.json }
+    }
+}
+
+impl Bulk {
+    fn plan(self, pattern: exchange::Pattern) -> compare::Plan {
+        compare::Plan { shared: self.shared, ..self.messages.plan(pattern) }
     }
 }
 
 pub(crate) fn run(arguments: Arguments) -> Result<()> {
     match arguments.benchmark {
-        Benchmark::Latency(messages) => compare::run(&messages.plan(exchange::Pattern::PingPong)),
-        Benchmark::Bandwidth(messages) => compare::run(&messages.plan(exchange::Pattern::Stream)),
+        Benchmark::Latency(bulk) => compare::run(&bulk.plan(exchange::Pattern::PingPong)),
+        Benchmark::Bandwidth(bulk) => compare::run(&bulk.plan(exchange::Pattern::Stream)),
         Benchmark::Rate(messages) => compare::run(&messages.plan(exchange::Pattern::Rate)),
         Benchmark::Wake(output) => wake::run(output.json),
         Benchmark::Start(output) => start::run(output.json),

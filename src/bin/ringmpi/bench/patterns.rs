@@ -24,9 +24,12 @@ pub(super) struct PingPong<'a, 'c, 'u> {
 }
 
 impl<'a, 'c, 'u> PingPong<'a, 'c, 'u> {
-    pub(super) fn new(side: &'a Side<'c, 'u>, task: Task) -> Self {
-        let (outgoing, incoming) = (Outgoing::new(task.bytes), Incoming::new(task.bytes));
-        Self { side, touch: task.touch, outgoing, incoming }
+    pub(super) fn new(side: &'a Side<'c, 'u>, task: Task) -> Result<Self> {
+        let outgoing = match task.shared {
+            true => Outgoing::shared(side.world.alloc(task.bytes)?),
+            false => Outgoing::private(task.bytes),
+        };
+        Ok(Self { side, touch: task.touch, outgoing, incoming: Incoming::new(task.bytes) })
     }
 
     #[inline]
@@ -65,8 +68,8 @@ pub(super) struct Stream<'a, 'c, 'u> {
 }
 
 impl<'a, 'c, 'u> Stream<'a, 'c, 'u> {
-    pub(super) fn new(side: &'a Side<'c, 'u>, task: Task) -> Self {
-        Self { one: PingPong::new(side, task), messages: task.pattern.messages(task.bytes) }
+    pub(super) fn new(side: &'a Side<'c, 'u>, task: Task) -> Result<Self> {
+        Ok(Self { one: PingPong::new(side, task)?, messages: task.pattern.messages(task.bytes) })
     }
 
     fn send_window(&mut self) -> Result<()> {

@@ -1,11 +1,17 @@
 //! What the programs do with the bytes of their messages: the same as the bare machine's do.
 
 use super::Result;
+use ringmpi::SharedBuffer;
 
 /// Bytes that a rank rewrites before it sends them.
 pub(super) struct Outgoing {
-    bytes: Vec<u8>,
+    memory: Memory,
     messages: u64,
+}
+
+enum Memory {
+    Private(Vec<u8>),
+    Shared(SharedBuffer<u8>),
 }
 
 /// Where a rank receives.
@@ -15,11 +21,18 @@ pub(super) struct Incoming {
 }
 
 impl Outgoing {
+    pub(super) fn private(len: usize) -> Self {
+        Self::new(Memory::Private(vec![0; len]))
+    }
+
+    pub(super) fn shared(buffer: SharedBuffer<u8>) -> Self {
+        Self::new(Memory::Shared(buffer))
+    }
+
     /// Written once, so that the buffer has its pages.
-    pub(super) fn new(len: usize) -> Self {
-        let mut bytes = vec![0; len];
-        write(&mut bytes, 0);
-        Self { bytes, messages: 0 }
+    fn new(mut memory: Memory) -> Self {
+        write(memory.bytes_mut(), 0);
+        Self { memory, messages: 0 }
     }
 
     /// The message to send next: rewritten if the programs touch their payload.
@@ -27,13 +40,27 @@ impl Outgoing {
     pub(super) fn next(&mut self, touch: bool) -> &[u8] {
         if touch {
             self.messages += 1;
-            write(&mut self.bytes, self.messages);
+            write(self.memory.bytes_mut(), self.messages);
         }
-        &self.bytes
+        self.as_slice()
     }
 
+    #[inline]
     pub(super) fn as_slice(&self) -> &[u8] {
-        &self.bytes
+        match &self.memory {
+            Memory::Private(bytes) => bytes,
+            Memory::Shared(bytes) => bytes,
+        }
+    }
+}
+
+impl Memory {
+    #[inline]
+    fn bytes_mut(&mut self) -> &mut [u8] {
+        match self {
+            Memory::Private(bytes) => bytes,
+            Memory::Shared(bytes) => bytes,
+        }
     }
 }
 

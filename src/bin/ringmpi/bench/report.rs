@@ -10,6 +10,8 @@ pub(super) struct Settings {
     pub(super) pattern: Pattern,
     /// Whether messages were rewritten and read.
     pub(super) touch: bool,
+    /// Whether messages were sent from shared memory.
+    pub(super) shared: bool,
     /// Figures are the scheduler's: there is only one CPU.
     pub(super) shares_a_cpu: bool,
 }
@@ -79,7 +81,8 @@ impl Heading for Settings {
             Pattern::Rate => "rate: nonblocking windows of 64 messages or 8 MiB",
         };
         let touch = if self.touch { "rewritten and read" } else { "untouched" };
-        let mut text = format!("# {what}, payload {touch}, private buffers\n");
+        let buffers = if self.shared { "shared" } else { "private" };
+        let mut text = format!("# {what}, payload {touch}, {buffers} send buffers\n");
         if self.shares_a_cpu {
             text += "# only one CPU is allowed: these are the scheduler's figures, not the library's\n";
         }
