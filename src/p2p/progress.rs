@@ -66,7 +66,7 @@ const ALWAYS_POLLED: usize = 4;
 const SWEEP_EVERY: u64 = 64;
 
 /// A rank behind a shell that never sleeps learns after so many polls that nobody else will end it.
-const LOOK_FOR_KEEPER_EVERY: u64 = 1 << 14;
+const LOOK_FOR_KEEPER_EVERY: u64 = 1 << 12;
 
 /// Who makes progress, and who waits for its turn.
 #[derive(Default)]

@@ -15,7 +15,7 @@ use std::{
 /// Far longer than any job takes: only a hang gets there.
 const LIMIT: Duration = Duration::from_secs(60);
 /// So long after the job's end its last processes may need.
-const VANISHING: Duration = Duration::from_secs(5);
+const VANISHING: Duration = Duration::from_secs(20);
 
 /// `mpiexec` as it was built with this test.
 pub(crate) const MPIEXEC: &str = env!("CARGO_BIN_EXE_mpiexec");
