@@ -6,7 +6,7 @@ use crate::{
     group::Group,
     join,
     launch::env::Place,
-    p2p::{Config, Engine},
+    p2p::{BulkOption, Config, Engine},
     shm::{
         board::{self, Board},
         doorbell::BarrierMode,
@@ -147,6 +147,18 @@ fn not_first(segment: &Segment, place: &Place, own: i32, holder: i32) -> Result<
         .with_help("start every MPI program of a job by its own mpiexec"))
 }
 
+/// Freezes how large messages travel.
+const BULK: &str = "RINGMPI_BULK";
+
+fn bulk_option() -> Result<BulkOption> {
+    let Some(value) = std::env::var_os(BULK) else { return Ok(BulkOption::Auto) };
+    let value = value.to_string_lossy();
+    value.parse().map_err(|()| {
+        Error::new(ErrorClass::ARG, format!("{BULK} is {value:?}"))
+            .with_help("set it to auto, pipelined, cma or direct, or not at all")
+    })
+}
+
 impl Universe {
     /// Rank 0 of 1.
     fn singleton() -> Result<Self> {
@@ -173,6 +185,7 @@ impl Universe {
 
     /// Becomes the rank whose slot is claimed, when all ranks are there.
     fn attach(segment: &Arc<Segment>, slot: usize, limit: Duration) -> Result<Self> {
+        let bulk = bulk_option()?;
         if membarrier::register_between_processes().is_err() {
             segment.require_fences();
         }
@@ -180,7 +193,7 @@ impl Universe {
         segment.attach_and_wait_for_all(limit)?;
         let mode = if segment.needs_fences() { BarrierMode::Fence } else { BarrierMode::Membarrier };
         let me = PeerId(u32::try_from(slot).expect("at most RANKS_MAX"));
-        let config = Config { may_spin: segment.has_cpus_for_all(), ..Config::new(mode) };
+        let config = Config { may_spin: segment.has_cpus_for_all(), bulk, ..Config::new(mode) };
         let engine = Engine::new(segment, me, config)?;
         engine.slot().set_state(RankState::Running);
         let place = board::Place { board: WORLD_BOARD, members: segment.ranks(), me: slot };

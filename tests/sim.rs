@@ -18,8 +18,6 @@ use std::{
 };
 
 const SEEDS: u64 = 4000;
-/// With fewer seeds it is no wonder if a rare state is not seen.
-const SEEDS_FOR_ALL: u64 = 2000;
 
 /// What went well, in sum, and what did not.
 #[derive(Default)]
@@ -95,5 +93,7 @@ fn simulated_jobs_deliver_every_message_in_order_and_leave_nothing_behind() {
         started.elapsed().as_secs_f64()
     );
     let missed: Vec<_> = sim::expected().iter().filter(|state| !reached.contains(*state)).collect();
-    assert!(missed.is_empty() || seeds < SEEDS_FOR_ALL, "no job has seen {missed:?}");
+    // With fewer seeds it is no wonder if a rare state is not seen.
+    let is_few = first != 0 || seeds < SEEDS;
+    assert!(missed.is_empty() || is_few, "no job has seen {missed:?}");
 }

@@ -6,6 +6,9 @@ use std::time::{Duration, Instant};
 
 use super::play::{Player, Side};
 
+/// How long the waker of [`WakeUp`] gives the sleeper: as long as a rank takes that polls before it sleeps, and more.
+const LONG_ASLEEP: Duration = Duration::from_millis(1);
+
 /// How long the waker of [`WakeCall`] gives the sleeper to fall asleep.
 const ASLEEP: Duration = Duration::from_micros(40);
 
@@ -78,10 +81,7 @@ impl Player for WakeCall<'_> {
         if !self.handover.side.is_first() {
             return self.handover.round();
         }
-        let asleep = Instant::now() + ASLEEP;
-        while Instant::now() < asleep {
-            std::hint::spin_loop();
-        }
+        poll_for(ASLEEP);
         self.handover.turn = self.handover.turn.wrapping_add(1);
         let start = Instant::now();
         self.handover.give();
@@ -95,5 +95,49 @@ impl Player for WakeCall<'_> {
             self.round();
         }
         self.calls.as_nanos() as f64
+    }
+}
+
+/// The first side wakes the second, which has slept for long, and polls for its answer.
+pub(super) struct WakeUp<'a> {
+    handover: Handover<'a>,
+    ways: Duration,
+}
+
+impl<'a> WakeUp<'a> {
+    pub(super) fn new(side: &'a Side<'a>) -> Self {
+        WakeUp { handover: Handover::new(side), ways: Duration::ZERO }
+    }
+}
+
+impl Player for WakeUp<'_> {
+    fn round(&mut self) {
+        let side = self.handover.side;
+        if !side.is_first() {
+            return self.handover.round();
+        }
+        poll_for(LONG_ASLEEP);
+        self.handover.turn = self.handover.turn.wrapping_add(1);
+        let (word, turn) = (&side.back().wake.0, self.handover.turn);
+        let start = Instant::now();
+        self.handover.give();
+        // TURN: pairs with the Release in give.
+        side.spin.until(|| word.load(Acquire) == turn);
+        self.ways += start.elapsed();
+    }
+
+    fn time(&mut self, rounds: u32) -> f64 {
+        self.ways = Duration::ZERO;
+        for _ in 0..rounds {
+            self.round();
+        }
+        self.ways.as_nanos() as f64
+    }
+}
+
+fn poll_for(length: Duration) {
+    let end = Instant::now() + length;
+    while Instant::now() < end {
+        std::hint::spin_loop();
     }
 }

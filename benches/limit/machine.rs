@@ -104,6 +104,12 @@ impl Machine {
         self.measure(Job::Handover, self.budget)
     }
 
+    /// One process wakes the other, which has slept for a millisecond: until that one runs. (A hand-over wakes a process
+    /// that has just fallen asleep, which is faster.)
+    pub(crate) fn futex_wake_up(&mut self) -> Stats {
+        self.measure(Job::WakeUp, self.budget)
+    }
+
     /// The call that wakes a sleeping process, for the process that makes it.
     pub(crate) fn futex_wake_call(&mut self) -> Stats {
         self.measure(Job::WakeCall, self.budget)
@@ -181,7 +187,7 @@ fn least_rounds(job: Job) -> u32 {
         Job::PingPong(message) => (message, 1),
         Job::Stream(message, window) => (message, window as usize),
         Job::Line => return 512,
-        Job::Handover | Job::WakeCall => return 8,
+        Job::Handover | Job::WakeCall | Job::WakeUp => return 8,
         Job::Probe => return 1,
     };
     match message.scheme {
@@ -195,7 +201,7 @@ fn stats(job: Job, mut samples: Samples) -> Stats {
         Job::PingPong(message) => (Per::HalfRoundTrip, 2.0, message.bytes),
         Job::Line | Job::Handover => (Per::HalfRoundTrip, 2.0, 0),
         Job::Stream(message, window) => (Per::Message, f64::from(window), message.bytes),
-        Job::WakeCall | Job::Probe => (Per::Call, 1.0, 0),
+        Job::WakeCall | Job::WakeUp | Job::Probe => (Per::Call, 1.0, 0),
     };
     for sample in &mut samples {
         *sample /= divisor;

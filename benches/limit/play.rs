@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use super::bulk::Bulk;
 use super::exchange::{Channel, PingPong, Stream};
-use super::futex::{Handover, WakeCall};
+use super::futex::{Handover, WakeCall, WakeUp};
 use super::kernel::Probe;
 use super::memory::{Memory, Way};
 use super::payload::{Buffers, Payload, Touch};
@@ -35,6 +35,8 @@ pub(super) enum Job {
     Handover,
     /// The first side wakes the second, which sleeps, and times only the call.
     WakeCall,
+    /// The first side wakes the second, which has slept for long, and times the way there.
+    WakeUp,
     /// Each side tries to read the other's private memory.
     Probe,
 }
@@ -108,6 +110,7 @@ pub(super) fn play(side: &Side<'_>, task: Task) -> Samples {
         Job::Stream(message, window) => with_channel(side, message, Some(window), schedule),
         Job::Handover => run(&mut Handover::new(side), schedule),
         Job::WakeCall => run(&mut WakeCall::new(side), schedule),
+        Job::WakeUp => run(&mut WakeUp::new(side), schedule),
         Job::Probe => run(&mut Probe(side), schedule),
     }
 }

@@ -8,8 +8,10 @@
 //! the buffer has ended*. Blocking calls end their request before they return; owned requests keep the memory
 //! in a [`Keep`]; scopes end their requests before the borrow does.
 
+mod shared;
 mod typed;
 
+pub use shared::SharedBuffer;
 pub(crate) use typed::{
     Held, any_bits, aside, check, fill, fill_from_words, of_aside, of_slice, of_slice_mut, words,
 };

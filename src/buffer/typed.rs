@@ -34,19 +34,19 @@ pub(crate) fn any_bits<T: Plain>() -> bool {
 /// A buffer that the engine may hold while its handle moves, or is forgotten.
 ///
 /// # Safety
-/// The memory that `into_parts` gives (start, elements, capacity in elements) stays valid and
-/// unaliased until `from_parts` takes it back, wherever the value was moved before. `from_parts`
-/// accepts any number of initialised elements up to the capacity.
+/// The memory that `into_parts` gives (start, elements, a word of the type's own, such as a vector's
+/// capacity) stays valid and unaliased until `from_parts` takes it back, wherever the value was moved
+/// before.
 pub unsafe trait Owned: 'static + Sized {
     /// What the buffer holds.
     type Item: Plain;
-    /// Takes the buffer apart: start, elements, capacity.
+    /// Takes the buffer apart: start, elements, and what else it needs to be put together again.
     fn into_parts(self) -> (*mut Self::Item, usize, usize);
     /// Puts a buffer together again.
     ///
     /// # Safety
-    /// The parts are those of `into_parts`, the number of elements possibly changed by the rules
-    /// of the implementing type; once only.
+    /// The parts are those of `into_parts`, once only. Of a vector the number of elements may have
+    /// changed: so many are initialised, and no more than its capacity.
     unsafe fn from_parts(parts: (*mut Self::Item, usize, usize)) -> Self;
 }
 

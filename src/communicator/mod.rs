@@ -1,5 +1,6 @@
 //! Communicators and what they offer.
 
+mod alloc;
 mod message;
 mod process;
 mod request;

@@ -265,7 +265,8 @@ pub trait Source<'c>: Sized + Copy + sealed::Sealed {
     /// Receives a message of exactly one element.
     ///
     /// # Errors
-    /// As [`receive_into`](Self::receive_into); a message of no element.
+    /// As [`receive_into`](Self::receive_into); a message of no element; the null process, which sends
+    /// none.
     ///
     /// # Standard
     /// MPI 5.0, 3.2.4: `MPI_Recv`.
@@ -286,11 +287,11 @@ pub trait Source<'c>: Sized + Copy + sealed::Sealed {
         }
     }
 
-    /// Receives a message of any size.
+    /// Receives a message of any size. From the null process comes an empty vector.
     ///
     /// # Errors
     /// A rank that the communicator does not have; bytes that are no whole number of elements, or no
-    /// values of the type; the end of the job.
+    /// values of the type: the message is lost then; the end of the job.
     ///
     /// # Standard
     /// MPI 5.0, 3.8.2: `MPI_Mprobe` and `MPI_Mrecv`.
@@ -301,12 +302,12 @@ pub trait Source<'c>: Sized + Copy + sealed::Sealed {
     }
 
     /// Receives into a slice, which may be longer than the message. After an error the slice is
-    /// unchanged.
+    /// unchanged, unless the job ended while a large message came in.
     ///
     /// # Errors
     /// A rank that the communicator does not have; a longer message ([`ErrorClass::TRUNCATE`], with
     /// source, tag and both sizes); bytes that are no whole number of elements, or no values of the
-    /// type; the end of the job.
+    /// type: the message is lost then; the end of the job.
     ///
     /// # Standard
     /// MPI 5.0, 3.2.4: `MPI_Recv`.
@@ -330,8 +331,8 @@ pub trait Source<'c>: Sized + Copy + sealed::Sealed {
         Ok((buffer::fill(into, values), status))
     }
 
-    /// Begins to receive at most `len` elements; the vector that comes back holds what arrived.
-    /// Dropping the request cancels the receive.
+    /// Begins to receive at most `len` elements; the vector that comes back holds what arrived, and is
+    /// shorter if that was less. Dropping the request cancels the receive.
     ///
     /// # Errors
     /// A rank that the communicator does not have. What is wrong with the message is reported by the
@@ -343,7 +344,8 @@ pub trait Source<'c>: Sized + Copy + sealed::Sealed {
         Request::begin_receive_vec(self.engine(), self.from()?, len)
     }
 
-    /// Begins to receive into a buffer, which the request holds until [`Request::wait`].
+    /// Begins to receive into the elements of a buffer, which the request holds until [`Request::wait`].
+    /// A shorter message changes the front; [`Request::wait_status`] tells how much.
     ///
     /// # Errors
     /// As [`immediate_receive`](Self::immediate_receive).

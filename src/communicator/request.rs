@@ -13,7 +13,8 @@ type Bits<B> = <<B as Owned>::Item as CheckedBitPattern>::Bits;
 
 /// A send or receive in flight. It holds the buffer until [`wait`](Self::wait) gives it back.
 ///
-/// Dropping it never waits: a send goes on by itself, a receive is cancelled.
+/// Dropping it never waits: a send goes on by itself; a receive is cancelled, and if it has its message
+/// already, that is lost.
 ///
 /// # Standard
 /// MPI 5.0, 3.7.
@@ -90,8 +91,9 @@ impl<'c, B: Owned> Request<'c, B> {
         self.finish(outcome?)
     }
 
-    /// Cancels a receive that has not been matched, and gives the buffer back: `None` if it had been,
-    /// or if this is a send; the operation then goes on as if the request had been dropped.
+    /// Cancels a receive that has no message yet, and gives the buffer back. `None` if it has one, or if
+    /// this is a send: it is too late then, and the request has been dropped, with the message. To keep
+    /// a message, ask [`test`](Self::test) first.
     ///
     /// # Errors
     /// The end of the job.
@@ -195,7 +197,7 @@ impl<B: Owned> std::fmt::Debug for Request<'_, B> {
 /// Waits for all requests; their buffers come back in the same order.
 ///
 /// # Errors
-/// The first request's that failed; the others are dropped.
+/// Of the first request that fails; those behind it are dropped.
 ///
 /// # Standard
 /// MPI 5.0, 3.7.5: `MPI_Waitall`.

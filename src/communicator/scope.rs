@@ -19,7 +19,8 @@ pub struct Scope<'s, 'env: 's> {
     env: PhantomData<&'env mut &'env ()>,
 }
 
-/// A send or receive in flight on a borrowed buffer. Dropped or forgotten, the scope completes it.
+/// A send or receive in flight on a borrowed buffer. If it is dropped or forgotten, the scope completes
+/// it.
 #[must_use = "`wait` gives the buffer back inside the scope"]
 pub struct Scoped<'s, B> {
     engine: &'s Engine,

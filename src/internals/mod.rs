@@ -5,4 +5,6 @@ pub mod litmus;
 pub mod matching;
 pub mod packet;
 pub mod plan;
+pub mod ring;
 pub mod sim;
+pub mod wake;

@@ -23,6 +23,7 @@ const STATUS_GRACE: Duration = Duration::from_millis(50);
 
 /// All ranks of a job.
 pub(super) struct Ranks {
+    segment: Arc<Segment>,
     ranks: Vec<Rank>,
     failure: Option<Failure>,
     first_code: Option<u8>,
@@ -65,7 +66,8 @@ impl Ranks {
             is_judged: false,
             is_cancelled: false,
         };
-        Self { ranks: (0..segment.ranks()).map(rank).collect(), failure: None, first_code: None }
+        let ranks = (0..segment.ranks()).map(rank).collect();
+        Self { segment: Arc::clone(segment), ranks, failure: None, first_code: None }
     }
 
     /// The first failure.
@@ -163,9 +165,18 @@ impl Ranks {
             Judgement::Counts(code) => _ = self.first_code.get_or_insert(code),
             Judgement::Fails(cause) => {
                 rank.is_judged = true;
-                self.failure.get_or_insert(Failure { rank: index, pid, cause });
+                let seen_first = Failure { rank: index, pid, cause };
+                self.failure = self.failure.or_else(|| self.abort()).or(Some(seen_first));
             }
         }
+    }
+
+    /// The abort that ended the job: the ranks that it woke may have left before the one that called
+    /// it.
+    fn abort(&self) -> Option<Failure> {
+        let rank = self.segment.ended_by()?;
+        let slot = &self.ranks[rank].published.slot;
+        Some(Failure { rank, pid: slot.pid(), cause: Cause::Aborted { code: slot.abort_code() } })
     }
 
     /// A rank that failed before init keeps those that are in MPI waiting.
@@ -285,6 +296,7 @@ impl Rank {
 #[cfg(all(test, not(loom)))]
 mod tests {
     use super::*;
+    use crate::types::PeerId;
     use std::os::unix::process::ExitStatusExt;
 
     const FINE: i32 = 0;
@@ -328,6 +340,20 @@ mod tests {
         end(&mut ranks, 100, 1 << 8);
         let failure = ranks.failure().unwrap();
         assert_eq!((failure.rank, failure.pid, ranks.exit_code()), (1, 101, 137));
+    }
+
+    #[test]
+    fn an_abort_comes_before_its_consequences_whoever_leaves_first() {
+        let (segment, mut ranks) = two_ranks();
+        claim(&segment, 0, 100, RankState::Running);
+        claim(&segment, 1, 101, RankState::Running);
+        for (rank, code) in [(1, 42), (0, 101)] {
+            segment.published(rank).slot.abort(code);
+            segment.end_by(PeerId(rank as u32));
+        }
+        end(&mut ranks, 100, 101 << 8);
+        let failure = ranks.failure().unwrap();
+        assert_eq!((failure.rank, failure.pid, ranks.exit_code()), (1, 101, 42));
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use super::{
     Core,
     packet::{Packet, Rts, WORDS},
+    rendezvous::Clearance,
     request::{Pieces, ReceivePhase, RequestId, Requests, SendPhase, unknown_request},
     send::PIECE_BYTES,
 };
@@ -102,7 +103,7 @@ impl Core {
             }
             Packet::Piece { block, bytes } => self.arrive_piece(from, block, bytes),
             Packet::Rts(rts) => self.arrive(rts.envelope, Arrived::Announced { from, rts }),
-            Packet::Cts { send, receive } => self.arrive_clearance(from, send, receive),
+            Packet::Cts(cts) => self.arrive_clearance(from, cts),
             Packet::Data { receive, block, bytes, nanos } => {
                 self.arrive_data(from, receive, block, bytes, nanos)
             }
@@ -351,7 +352,9 @@ impl Core {
     /// All of a matched message has arrived.
     pub(super) fn end_arrived(&mut self, receive: RequestId) {
         let Some(operation) = self.requests.receive(receive) else { return };
-        if let ReceivePhase::Arriving { envelope, .. } = operation.phase {
+        if let ReceivePhase::Arriving { envelope, .. } | ReceivePhase::Cleared(Clearance { envelope, .. }) =
+            operation.phase
+        {
             self.end_receive(receive, &envelope, Ok(()));
         }
     }

@@ -1,13 +1,17 @@
 //! The point-to-point engine of a rank: matching, progress and everything that moves a message.
 //!
 //! Reading order: [`packet`] (what a cell means), [`peers`] (the table of peers), [`matching`],
-//! [`request`], [`send`], [`arrive`] (what packets do), [`rendezvous`], [`receive`], [`probe`],
-//! [`progress`] (the only event loop), [`credit`] and [`cycle`] (flow control).
+//! [`request`], [`send`], [`arrive`] (what packets do), [`rendezvous`], [`pull`] and [`bulk_choice`]
+//! (large messages), [`receive`], [`probe`], [`progress`] (the only event loop), [`credit`] and
+//! [`cycle`] (flow control).
 //!
 //! The engine knows context ids and peer ids, never a communicator. It may be entered by any number
 //! of threads; its state, [`Core`], is behind one biased lock.
 
 mod arrive;
+mod bulk_choice;
+#[cfg(all(test, not(loom)))]
+mod bulk_tests;
 mod credit;
 mod cycle;
 pub(crate) mod matching;
@@ -15,6 +19,7 @@ pub(crate) mod packet;
 mod peers;
 mod probe;
 pub(crate) mod progress;
+mod pull;
 mod receive;
 mod rendezvous;
 mod request;
@@ -22,6 +27,7 @@ mod send;
 #[cfg(any(all(test, not(loom)), feature = "internals"))]
 pub(crate) mod sim;
 
+pub(crate) use bulk_choice::BulkOption;
 pub(crate) use credit::CreditLimits;
 pub(crate) use probe::MessageId;
 pub(crate) use progress::Until;
@@ -30,10 +36,12 @@ pub(crate) use request::{Mode, RequestId};
 use crate::{
     error::{Error, ErrorClass, Result},
     shm::{
+        arena::{Arena, ArenaId},
         doorbell::{BarrierMode, Doorbell},
         pool::{Blocks, Pool},
         segment::Segment,
         slot::{Published, Slot},
+        tuning::Tuning,
     },
     status::Status,
     sync::{AtomicU32, Ordering},
@@ -44,6 +52,7 @@ use crate::{
     types::{PeerId, RANKS_MAX},
 };
 use arrive::Arrived;
+use bulk_choice::Choices;
 use matching::{PostedQueue, UnexpectedQueue};
 use peers::Peer;
 use probe::Messages;
@@ -64,6 +73,8 @@ pub(crate) struct Config {
     /// Failed tests or probes for this long count as waiting. Simulations, which must not depend on
     /// time, take zero or for ever.
     pub(crate) test_patience: Duration,
+    /// How larger ones travel.
+    pub(crate) bulk: BulkOption,
     /// Generations of blocks start here: 0, or just below the wrap in tests.
     pub(crate) first_generation: u32,
 }
@@ -76,6 +87,7 @@ impl Config {
             credit: CreditLimits::default(),
             eager_bytes: send::EAGER_BYTES,
             test_patience: progress::TEST_PATIENCE,
+            bulk: BulkOption::Auto,
             first_generation: 0,
         }
     }
@@ -121,6 +133,11 @@ pub(crate) struct Core {
     backlog: Vec<PeerId>,
     /// Receives that read the data where it lies.
     pulls: Vec<RequestId>,
+    choices: Choices,
+    /// The segment's nonce, at an address that peers may read to see that they can.
+    nonce: Box<u64>,
+    /// This rank's memory that peers read in place, once something has been allocated there.
+    arena: Option<Arc<Arena>>,
     role: Role,
     ticks: u32,
     polls: u64,
@@ -134,6 +151,10 @@ impl Engine {
         let bell = segment.doorbell(me.index(), config.mode);
         let peers = (0..ranks).map(|id| Peer::new(segment, me, PeerId(id), &config)).collect();
         let (blocks, released) = segment.blocks(me.index());
+        // Relaxed: constant once the segment is ready.
+        let nonce = Box::new(segment.header().nonce.load(Ordering::Relaxed));
+        let published = segment.published(me.index());
+        published.slot.set_nonce_address(&raw const *nonce as u64);
         let core = Core {
             me,
             config,
@@ -150,6 +171,9 @@ impl Engine {
             disarmed: Vec::new(),
             backlog: Vec::new(),
             pulls: Vec::new(),
+            choices: Choices::new(config.bulk, Tuning::new(segment)),
+            nonce,
+            arena: None,
             role: Role::default(),
             ticks: 0,
             polls: 0,
@@ -162,7 +186,7 @@ impl Engine {
             may_spin: config.may_spin,
             bell,
             bells: (0..segment.ranks()).map(|rank| segment.doorbell(rank, config.mode)).collect(),
-            published: segment.published(me.index()),
+            published,
             segment: Arc::clone(segment),
             mark,
             rescues: AtomicU32::new(0),
@@ -215,10 +239,22 @@ impl Engine {
         &self.published.slot
     }
 
+    /// The memory of this rank that its peers read in place; made at first use.
+    pub(crate) fn arena(&self) -> Result<Arc<Arena>> {
+        let mut core = self.lock();
+        if let Some(arena) = &core.arena {
+            return Ok(Arc::clone(arena));
+        }
+        let id = ArenaId { nonce: *core.nonce, rank: self.me.0 };
+        let made = Arena::new(id).map_err(|errno| Error::system("making a rank's shared memory", errno))?;
+        self.slot().set_arena(made.fd());
+        Ok(Arc::clone(core.arena.insert(Arc::new(made))))
+    }
+
     /// Ends the job with an exit code. Does not wait.
     pub(crate) fn abort(&self, code: i32) {
         self.slot().abort(code);
-        self.segment.end();
+        self.segment.end_by(self.me);
     }
 
     /// How often a sleep ended by its time-out although there was work: lost wake-ups.
@@ -266,7 +302,11 @@ impl Engine {
     pub(crate) fn abandon(&self, id: RequestId) {
         let mut core = self.lock();
         core.cancel_receive(id);
+        let is_send = core.requests.send(id).is_some();
         core.requests.abandon(id);
+        if is_send {
+            core.revoke_places();
+        }
     }
 
     /// Nobody will ask for the outcome: a send goes on by itself, and a receive is withdrawn if it

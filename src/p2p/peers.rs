@@ -7,6 +7,7 @@ use super::{
     arrive::StreamTarget,
     credit::Credits,
     packet::{Encoded, Packet},
+    pull::Reach,
     request::RequestId,
 };
 use crate::{
@@ -48,6 +49,10 @@ pub(super) struct Peer {
     /// Blocks of the peer that have been read, and are handed back at the next publishing.
     pub(super) unreleased: Vec<Block>,
     pub(super) published: Published,
+    /// How this rank reads the peer's memory.
+    pub(super) reach: Reach,
+    /// This rank and others have waited for each other in sends to the peer.
+    pub(super) had_cycle: bool,
     /// Polls of the ring since its last packet.
     pub(super) silent_polls: u32,
     /// Bytes of the peer's blocks that lie in the unexpected queue.
@@ -81,6 +86,8 @@ impl Peer {
             blocks: segment.blocks(id.index()).0,
             unreleased: Vec::new(),
             published: segment.published(id.index()),
+            reach: Reach::default(),
+            had_cycle: false,
             silent_polls: 0,
             held_bytes: 0,
             stream: None,

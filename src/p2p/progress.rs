@@ -65,6 +65,9 @@ const ALWAYS_POLLED: usize = 4;
 /// Of the rings that are not polled, one is looked at every so many polls.
 const SWEEP_EVERY: u64 = 64;
 
+/// A rank behind a shell that never sleeps learns after so many polls that nobody else will end it.
+const LOOK_FOR_KEEPER_EVERY: u64 = 1 << 14;
+
 /// Who makes progress, and who waits for its turn.
 #[derive(Default)]
 pub(super) struct Role {
@@ -358,16 +361,17 @@ impl Engine {
     /// generous time, a wake-up was lost.
     fn after_time_out(&self, core: &mut Core, until: &Until<'_>) -> Result<bool> {
         self.segment.end_without_keeper();
-        if core.waits_for_credit() {
-            core.look_for_cycle(&self.published)?;
-        }
         let has_news = core.poll_all()?;
-        if !has_news {
+        if has_news || core.is_satisfied(until) {
+            if !self.bell.is_rung_within(LATE_RING) {
+                // Relaxed: a statistic.
+                self.rescues.fetch_add(1, Ordering::Relaxed);
+            }
+        } else if core.waits_for_credit() {
+            // What this sets free is no wake-up that somebody owed.
+            core.look_for_cycle(&self.published)?;
+        } else {
             self.look_for_lost_peer()?;
-        }
-        if (has_news || core.is_satisfied(until)) && !self.bell.is_rung_within(LATE_RING) {
-            // Relaxed: a statistic.
-            self.rescues.fetch_add(1, Ordering::Relaxed);
         }
         Ok(has_news)
     }
@@ -442,6 +446,9 @@ impl Core {
         let mut moved = false;
         for index in 0..self.armed.len() {
             moved |= self.poll_ring(self.armed[index])?;
+        }
+        if self.polls.is_multiple_of(LOOK_FOR_KEEPER_EVERY) {
+            self.segment.end_without_keeper();
         }
         if self.polls.is_multiple_of(SWEEP_EVERY) {
             self.disarm_silent();

@@ -419,5 +419,9 @@ fn on_heap(members: usize, mode: BarrierMode, start: u64) -> Vec<Board> {
 mod models;
 
 #[cfg(test)]
+#[path = "board_ranks.rs"]
+mod ranks;
+
+#[cfg(all(test, not(loom)))]
 #[path = "board_tests.rs"]
 mod tests;

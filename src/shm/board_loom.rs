@@ -1,6 +1,6 @@
 //! Models of boards: members that sleep on their doorbells (FENCE mode) whenever they have to wait.
 
-use super::tests::{Rank, Reuse, ranks};
+use super::ranks::{Rank, Reuse, ranks};
 use crate::sync::model::{CheckedCell, check, thread};
 use std::sync::Arc;
 

@@ -1,5 +1,6 @@
 //! Memory that ranks share: its layout, the rings, blocks, doorbells and boards in it.
 
+pub(crate) mod arena;
 pub(crate) mod board;
 pub(crate) mod doorbell;
 pub(crate) mod far;
@@ -11,3 +12,4 @@ pub(crate) mod pool;
 pub(crate) mod ring;
 pub(crate) mod segment;
 pub(crate) mod slot;
+pub(crate) mod tuning;

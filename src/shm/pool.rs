@@ -23,32 +23,37 @@ use std::{collections::VecDeque, sync::Arc};
 pub(crate) struct Class {
     pub(crate) block_bytes: usize,
     pub(crate) blocks: u32,
-    /// Until so many have been used, a fresh block is preferred to one that has come back: the
-    /// caches like a working set of 1 to 2 MiB for bulk, and a small one for the rest.
+    /// Until so many have been used, a fresh block is preferred to one that has come back; a bulk
+    /// transfer uses no more at the same time.
     pub(crate) working_set: u32,
 }
 
-/// The classes, smallest blocks first; the last is for bulk only.
+/// The classes, smallest blocks first. The last two are for bulk only: which of their working sets,
+/// 256 KiB or 2 MiB, the caches like better depends on the machine.
 #[cfg(not(loom))]
-pub(crate) const CLASSES: [Class; 4] = [
+pub(crate) const CLASSES: [Class; 5] = [
     Class { block_bytes: 256, blocks: 1024, working_set: 32 },
     Class { block_bytes: 2 << 10, blocks: 512, working_set: 32 },
-    Class { block_bytes: 16 << 10, blocks: 256, working_set: 16 },
+    Class { block_bytes: 8 << 10, blocks: 512, working_set: 16 },
+    Class { block_bytes: 32 << 10, blocks: 64, working_set: 8 },
     Class { block_bytes: 128 << 10, blocks: 32, working_set: 16 },
 ];
 
 #[cfg(loom)]
-pub(crate) const CLASSES: [Class; 4] = [
+pub(crate) const CLASSES: [Class; 5] = [
     Class { block_bytes: 8, blocks: 2, working_set: 1 },
     Class { block_bytes: 16, blocks: 2, working_set: 1 },
     Class { block_bytes: 32, blocks: 2, working_set: 1 },
     Class { block_bytes: 64, blocks: 2, working_set: 1 },
+    Class { block_bytes: 128, blocks: 2, working_set: 1 },
 ];
 
-/// The class of bulk pieces.
-pub(crate) const BULK: usize = CLASSES.len() - 1;
 /// The class of the pieces of an eager message that fits no smaller block.
-pub(crate) const EAGER_PIECE: usize = BULK - 1;
+pub(crate) const EAGER_PIECE: usize = 2;
+/// The class of small bulk pieces.
+pub(crate) const BULK_SMALL: usize = 3;
+/// The class of large bulk pieces.
+pub(crate) const BULK_LARGE: usize = 4;
 
 /// Blocks of one rank.
 pub(crate) const BLOCKS: u32 = {
@@ -82,7 +87,7 @@ const fn first_block(class: usize) -> u32 {
 
 /// The class whose blocks hold `bytes` best; `None` above the largest eager block.
 pub(crate) fn eager_class(bytes: u64) -> Option<usize> {
-    (0..BULK).find(|&class| bytes <= CLASSES[class].block_bytes as u64)
+    (0..=EAGER_PIECE).find(|&class| bytes <= CLASSES[class].block_bytes as u64)
 }
 
 /// Where block `index` lies in the pool: (offset, bytes).
@@ -204,9 +209,20 @@ impl Pool {
         self.released[index as usize].load(Ordering::Acquire) == self.generations[index as usize]
     }
 
+    /// Whether this use of the block is over.
+    pub(crate) fn is_over(&self, block: Block) -> bool {
+        self.generations[block.index as usize] != block.generation || self.is_back(block.index)
+    }
+
     /// Gives back a block that was never published.
     pub(crate) fn put_back(&mut self, block: Block) {
         release(&self.released, block);
+    }
+
+    /// How many blocks of a class were ever used.
+    #[cfg(all(test, not(loom)))]
+    pub(crate) fn used(&self, class: usize) -> u32 {
+        self.classes[class].used
     }
 
     /// How many blocks are out, for tests that expect none to be lost.
@@ -281,13 +297,24 @@ mod tests {
     }
 
     #[test]
+    fn a_use_is_over_once_the_block_is_back_also_when_it_is_out_again() {
+        let (mut pool, released) = pool(u32::MAX);
+        let first = pool.take(BULK_LARGE).unwrap();
+        assert!(!pool.is_over(first));
+        release(&released, first);
+        assert!(pool.is_over(first));
+        let uses: Vec<Block> = std::iter::from_fn(|| pool.take(BULK_LARGE)).collect();
+        assert!(pool.is_over(first) && !uses.iter().any(|block| pool.is_over(*block)));
+    }
+
+    #[test]
     fn a_stale_hand_back_frees_nothing() {
         let (mut pool, released) = pool(7);
-        let first = pool.take(BULK).unwrap();
+        let first = pool.take(BULK_LARGE).unwrap();
         pool.put_back(first);
-        while pool.take(BULK).is_some() {}
+        while pool.take(BULK_LARGE).is_some() {}
         release(&released, first);
-        assert_eq!(pool.take(BULK), None);
+        assert_eq!(pool.take(BULK_LARGE), None);
     }
 
     #[test]

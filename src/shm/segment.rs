@@ -19,7 +19,7 @@ use crate::{
         futex::{FutexWord, Scope},
         memory,
     },
-    types::RANKS_MAX,
+    types::{PeerId, RANKS_MAX},
 };
 use core::ptr::NonNull;
 use memmap2::MmapRaw;
@@ -35,6 +35,9 @@ pub(crate) const FIRST_FREE_CONTEXT: u32 = 16;
 
 /// The world's board: in use from the start, and set up by being zero.
 pub(crate) const WORLD_BOARD: usize = 0;
+
+/// What the word that ends the job says if no rank did it.
+const ENDED_BY_NO_RANK: u32 = u32::MAX;
 
 /// A mapped segment.
 pub(crate) struct Segment {
@@ -268,17 +271,17 @@ impl Segment {
         }
     }
 
+    /// Whether a keeper held its lock byte when this process made or attached the segment.
+    pub(super) fn had_keeper(&self) -> bool {
+        matches!(self.memory, Memory::Mapped { had_keeper: true, .. })
+    }
+
     #[cfg(feature = "join")]
     pub(super) fn named(&self) -> Option<&Named> {
         match &self.memory {
             Memory::Named(named) => Some(named),
             _ => None,
         }
-    }
-
-    /// Whether a keeper held its lock byte when this process made or attached the segment.
-    pub(super) fn had_keeper(&self) -> bool {
-        matches!(self.memory, Memory::Mapped { had_keeper: true, .. })
     }
 
     /// How many ranks the job has.
@@ -391,14 +394,32 @@ impl Segment {
 
     /// Whether the job has ended: whoever is blocked leaves.
     pub(crate) fn is_ended(&self) -> bool {
-        // Acquire: JOB_ENDED, pairs with the Release in `end`.
+        // Acquire: JOB_ENDED, pairs with the Release in `end_once`.
         self.header().ended.load(Ordering::Acquire) != 0
+    }
+
+    /// The rank that has ended the job by itself, before anyone else did.
+    pub(crate) fn ended_by(&self) -> Option<usize> {
+        // Acquire: JOB_ENDED, pairs with the Release in `end_once`.
+        let ended = self.header().ended.load(Ordering::Acquire);
+        ended.checked_sub(1).map(|rank| rank as usize).filter(|rank| *rank < self.layout.ranks)
     }
 
     /// Ends the job: wakes every rank that sleeps.
     pub(crate) fn end(self: &Arc<Self>) {
-        // Release: JOB_ENDED, pairs with the Acquire in `is_ended`.
-        self.header().ended.store(1, Ordering::Release);
+        self.end_once(ENDED_BY_NO_RANK);
+    }
+
+    /// As [`Self::end`], by a rank whose slot says why.
+    pub(crate) fn end_by(self: &Arc<Self>, rank: PeerId) {
+        self.end_once(rank.0 + 1);
+    }
+
+    /// The first one counts: ranks that end because the job has ended abort it again.
+    fn end_once(self: &Arc<Self>, by: u32) {
+        // Release: JOB_ENDED, pairs with the Acquires in `is_ended` and `ended_by`. Relaxed: the word
+        // that stays says what it said.
+        let _ = self.header().ended.compare_exchange(0, by, Ordering::Release, Ordering::Relaxed);
         self.header().attached.wake(i32::MAX, Scope::Shared);
         for rank in 0..self.layout.ranks {
             self.doorbell(rank, BarrierMode::Fence).ring();

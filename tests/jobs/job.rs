@@ -162,7 +162,8 @@ impl Running {
             }
             std::thread::sleep(Duration::from_millis(3));
         }
-        assert_eq!(self.directory.temporary_files(), [String::new(); 0], "files were left");
+        let files = self.directory.temporary_files();
+        assert!(files.is_empty(), "files were left: {files:?}");
         while !shared_memory().is_subset(&self.shared_memory) {
             assert!(Instant::now() < end, "shared memory was left: {:?}", shared_memory());
             std::thread::sleep(Duration::from_millis(50));

@@ -25,6 +25,8 @@ pub(super) struct Job<'a> {
     ranks: Vec<SimulatedRank>,
     oracle: Oracle,
     random: Random,
+    /// When others rest.
+    rest_ends: u64,
     clock: u64,
     pub(super) reached: Reached,
 }
@@ -32,8 +34,8 @@ pub(super) struct Job<'a> {
 struct SimulatedRank {
     engine: Engine,
     tasks: Vec<Task>,
-    /// How often it has its turn, beside the others.
-    weight: usize,
+    /// It has no turn.
+    rests: bool,
     has_left: bool,
 }
 
@@ -45,12 +47,12 @@ impl<'a> Job<'a> {
             engine: Engine::new(&segment, PeerId(me as u32), plan.config)
                 .expect("a page of memory for the fork mark"),
             tasks: programs.iter().map(|steps| Task::new(steps.clone())).collect(),
-            weight: 1,
+            rests: me % 2 == 1,
             has_left: false,
         };
         let ranks = plan.programs.iter().enumerate().map(rank).collect();
         let (oracle, reached) = (Oracle::default(), Reached::default());
-        Ok(Self { plan, segment, ranks, oracle, random, clock: 0, reached })
+        Ok(Self { plan, segment, ranks, oracle, random, rest_ends: 0, clock: 0, reached })
     }
 
     pub(super) fn clock(&self) -> u64 {
@@ -62,7 +64,7 @@ impl<'a> Job<'a> {
         let mut idle = 0;
         while self.ranks.iter().any(|rank| !rank.has_left) {
             self.clock += 1;
-            let turn = self.choose();
+            let turn = self.choose(idle % QUIET == QUIET - 1);
             let has_moved = self.turn(turn, idle > QUIET).map_err(|wrong| format!("rank {turn}: {wrong}"))?;
             idle = if has_moved { 0 } else { idle + 1 };
             if idle > STUCK {
@@ -77,20 +79,26 @@ impl<'a> Job<'a> {
         self.check_drained()
     }
 
-    /// Whose turn it is. The odds change now and then: a rank may rest for long while others work.
-    fn choose(&mut self) -> usize {
-        if self.random.one_in(100) {
-            let rank = self.random.below(self.ranks.len());
-            self.ranks[rank].weight = self.random.pick(&[1, 1, 5, 30, 300, 3000]);
+    /// Whose turn it is. Some ranks rest for a while: rings get full, and what has been sent waits.
+    fn choose(&mut self, change: bool) -> usize {
+        if change || self.clock >= self.rest_ends {
+            self.rest_ends = self.clock + self.random.pick(&[5, 30, 300, 1500]);
+            let mood = self.random.below(4);
+            for rank in &mut self.ranks {
+                rank.rests = match mood {
+                    0 => false,
+                    1 => self.random.one_in(2),
+                    _ => !rank.rests,
+                };
+            }
         }
-        let total = self.ranks.iter().map(|rank| rank.weight).sum();
-        let mut ticket = self.random.below(total);
-        let found = self.ranks.iter().position(|rank| {
-            let is_hit = ticket < rank.weight;
-            ticket = ticket.saturating_sub(rank.weight);
-            is_hit
-        });
-        found.unwrap_or(0)
+        let is_awake = |rank: &SimulatedRank| !(rank.rests || rank.has_left);
+        let awake: Vec<usize> = (0..self.ranks.len()).filter(|&rank| is_awake(&self.ranks[rank])).collect();
+        if awake.is_empty() {
+            self.rest_ends = self.clock;
+            return self.random.below(self.ranks.len());
+        }
+        self.random.pick(&awake)
     }
 
     /// One turn of a rank. True if anything moved.

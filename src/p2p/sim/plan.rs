@@ -147,21 +147,24 @@ const LARGE: &[u64] =
     &[8, 257, 16_383, 16_385, 32_768, 49_152, 65_535, 65_536, 65_537, 100_001, 131_072, 300_000, 700_001];
 
 /// Fills a ring, so that room is short for the pieces of the large ones.
-const STREAMED: &[u64] = &[8, 8, 8, 8, 8, 8, 8, 8, 8, 8, 8, 8, 8, 8, 8, 8, 16_385, 40_000, 65_536];
+const STREAMED: &[u64] = &[8, 8, 8, 8, 8, 8, 16_385, 16_385, 16_385, 33_000];
 
 /// The lap before the sequence of a ring wraps.
 const LAST_LAP: u64 = ((1 << 31) - 1) * CELLS;
 
 impl Style {
     fn new(random: &mut Random) -> Self {
-        let (messages, sizes, budget, burst) = match random.below(9) {
+        if random.one_in(4) { Self::streamed(random) } else { Self::mixed(random) }
+    }
+
+    fn mixed(random: &mut Random) -> Self {
+        let (messages, sizes, budget, burst) = match random.below(8) {
             0 | 1 => (random.between(1, 30), MIXED, 600_000, 4),
             2 => (random.between(30, 120), MIXED, 1_000_000, 12),
             3 => (random.between(1, 12), LARGE, 1_500_000, 5),
             4 => (random.between(100, 400), TINY, 100_000, 150),
             5 => (random.between(50, 250), SMALL, 200_000, 40),
             6 => (random.between(20, 100), SMALL, 100_000, 3),
-            7 => (random.between(80, 250), STREAMED, 1_500_000, 200),
             _ => (random.between(2, 40), TINY, 100_000, 10),
         };
         Self {
@@ -176,18 +179,46 @@ impl Style {
             receives_per_send: random.pick(&[0, 1, 1, 3, 10]),
         }
     }
-}
 
-impl Style {
+    /// Long rows of messages between two ranks, all of them eager: rings get full.
+    fn streamed(random: &mut Random) -> Self {
+        Self {
+            ranks: 2,
+            tasks: random.pick(&[1, 1, 2]),
+            contexts: 1,
+            messages: random.between(60, 180),
+            sizes: STREAMED,
+            budget: 1_500_000,
+            burst: 300,
+            tags: 2,
+            receives_per_send: random.pick(&[0, 0, 0, 1]),
+        }
+    }
+
     fn is_streamed(&self) -> bool {
         self.sizes == STREAMED
+    }
+
+    /// Who sends to whom.
+    fn pair(&self, random: &mut Random) -> (usize, usize) {
+        match self.is_streamed() {
+            true if random.one_in(8) => (1, 0),
+            true => (0, 1),
+            false => (random.below(self.ranks), random.below(self.ranks)),
+        }
+    }
+
+    /// Large messages of a row have a tag of their own: they can be received while small ones that
+    /// came before wait, and before all of them is here.
+    fn tag(&self, random: &mut Random, bytes: u64) -> Tag {
+        if self.is_streamed() { Tag::from(bytes > 8) } else { random.below(self.tags) as Tag }
     }
 }
 
 fn config(random: &mut Random, style: &Style) -> Config {
     let is_streamed = style.is_streamed();
     let credit = match random.below(4) {
-        _ if is_streamed => CreditLimits::default(),
+        _ if is_streamed => CreditLimits { eager: 64 << 20, envelopes: 1024 },
         0 => CreditLimits { eager: random.pick(&[64, 200, 3000]), envelopes: random.pick(&[1, 2, 5]) },
         1 => CreditLimits { eager: random.pick(&[20_000, 200_000]), envelopes: random.pick(&[1, 8, 50]) },
         _ => CreditLimits::default(),
@@ -224,18 +255,16 @@ impl Plan {
     fn think_up_messages(&mut self, random: &mut Random, style: &Style) -> Vec<usize> {
         let (mut senders, mut left) = (Vec::new(), style.budget);
         while self.messages.len() < style.messages {
-            let (source, dest) = (random.below(style.ranks), random.below(style.ranks));
+            let (source, dest) = style.pair(random);
             let (task, context) = (random.below(style.tasks), random.below(style.contexts));
             let ways = random.pick(&[&[SendWay::Standard] as &[SendWay], &SEND_WAYS]);
             for _ in 0..random.between(1, style.burst) {
                 let bytes = random.pick(style.sizes).min(left);
                 left -= bytes;
-                // Large ones that can be asked for by themselves are received before all of them is here.
-                let tag = if style.is_streamed() { usize::from(bytes > 8) } else { random.below(style.tags) };
                 let envelope = Envelope {
                     context: ContextId(16 + context as u32),
                     source: source as Rank,
-                    tag: tag as Tag,
+                    tag: style.tag(random, bytes),
                     bytes,
                 };
                 let (way, key) = (random.pick(ways), random.word());
@@ -343,7 +372,7 @@ impl Plan {
             pattern.tag = Some(some.tag);
         }
         let largest = envelopes().map(|envelope| envelope.bytes).max().unwrap_or(0);
-        let room = match random.below(12) {
+        let room = match random.below(9) {
             0 => random.below(largest as usize + 1) as u64,
             1 => some.bytes,
             2 => largest + random.below(100) as u64,

@@ -2,6 +2,7 @@
 
 use super::{next, previous};
 use crate::{job, rank};
+use nix::sys::signal::{Signal, raise};
 use ringmpi::{Communicator, PROC_NULL, Result, Source};
 use std::{
     io::{Read, Write},
@@ -63,11 +64,12 @@ pub(crate) fn exits_with_7_without_finalize(world: &Communicator<'_>) -> Result<
 }
 
 pub(crate) fn segfaults(world: &Communicator<'_>) -> Result<()> {
-    only_the_last(world, || nix::sys::signal::raise(nix::sys::signal::Signal::SIGSEGV).unwrap())
+    // The first one only takes away the handler of Rust's runtime, which looks for stack overflows.
+    only_the_last(world, || (0..2).for_each(|_| raise(Signal::SIGSEGV).unwrap()))
 }
 
 pub(crate) fn killed(world: &Communicator<'_>) -> Result<()> {
-    only_the_last(world, || nix::sys::signal::raise(nix::sys::signal::Signal::SIGKILL).unwrap())
+    only_the_last(world, || raise(Signal::SIGKILL).unwrap())
 }
 
 /// Says that it runs, and waits for a message that never comes.
