@@ -16,7 +16,7 @@
 //!
 //! Every page is allocated before it is used, because in a full `/dev/shm` a first touch would raise
 //! SIGBUS: whoever initialises allocates what all share (about 3 MiB), every rank its own
-//! rings and blocks (about 10 MiB). A segment in a memfd stays sparse; this one does not.
+//! rings and blocks (about 12 MiB). A segment in a memfd stays sparse; this one does not.
 
 use super::{
     layout::{Header, Layout},
