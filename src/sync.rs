@@ -6,11 +6,13 @@
 #[cfg(not(loom))]
 pub(crate) use core::{
     cell::UnsafeCell,
-    sync::atomic::{AtomicBool, AtomicI32, AtomicU32, AtomicU64, Ordering, compiler_fence, fence},
+    sync::atomic::{AtomicI32, AtomicU32, AtomicU64, Ordering, compiler_fence, fence},
 };
 
 #[cfg(loom)]
-pub(crate) use loom::sync::atomic::{AtomicBool, AtomicI32, AtomicU32, AtomicU64, Ordering, fence};
+pub(crate) use loom;
+#[cfg(loom)]
+pub(crate) use loom::sync::atomic::{AtomicI32, AtomicU32, AtomicU64, Ordering, fence};
 
 /// Loom has no compiler fence: a full one is at least as strong in a model of the FENCE mode.
 #[cfg(loom)]
@@ -20,6 +22,24 @@ pub(crate) fn compiler_fence(order: Ordering) {
 
 #[cfg(loom)]
 pub(crate) use core::cell::UnsafeCell;
+
+/// What models, and stand-ins for the kernel in them, need of loom.
+#[cfg(loom)]
+pub(crate) mod model {
+    pub(crate) use loom::{
+        cell::UnsafeCell as CheckedCell,
+        sync::{Condvar, Mutex},
+        thread,
+    };
+
+    /// Runs a model with at most LOOM_MAX_PREEMPTIONS preemptions, 2 if that is not set.
+    pub(crate) fn check(model: impl Fn() + Send + Sync + 'static) {
+        let mut builder = loom::model::Builder::new();
+        builder.preemption_bound.get_or_insert(2);
+        builder.max_branches = 10_000;
+        builder.check(model);
+    }
+}
 
 /// Yields inside a model, spins outside.
 #[inline]

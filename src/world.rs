@@ -1,1 +1,269 @@
-//! Init and finalize.
+//! Init and finalize: a process becomes a rank, and leaves.
+
+use crate::{
+    communicator::{Collective, Communicator, Contexts, SharedBoard},
+    error::{Error, ErrorClass, Result},
+    group::Group,
+    join,
+    launch::env::Place,
+    p2p::{BulkOption, Config, Engine},
+    shm::{
+        board::{self, Board},
+        doorbell::BarrierMode,
+        lock_bytes::LockByte,
+        segment::{Segment, WORLD_BOARD},
+        slot::RankState,
+    },
+    status::PROC_NULL,
+    sys::{cma, membarrier, process},
+    types::{PeerId, Rank},
+};
+use std::{
+    fs::File,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+/// This process's part in a job, from init to finalize. Dropping it finalizes; while a panic unwinds
+/// it does not wait, but ends the job.
+///
+/// Communicators can't outlive it:
+///
+/// ```compile_fail,E0597
+/// let world = { let universe = ringmpi::init().unwrap(); universe.world() };
+/// world.rank();
+/// ```
+///
+/// ```compile_fail,E0505
+/// let universe = ringmpi::init().unwrap();
+/// let world = universe.world();
+/// std::mem::forget(universe);
+/// world.rank();
+/// ```
+///
+/// # Standard
+/// MPI 5.0, 11.2: `MPI_Init` and `MPI_Finalize`.
+pub struct Universe {
+    engine: Engine,
+    world: Arc<Mutex<Collective>>,
+    alone: Arc<Mutex<Collective>>,
+    is_finalized: bool,
+}
+
+/// How long init waits for the other ranks, unless [`INIT_TIMEOUT`] says otherwise.
+const INIT_LIMIT: Duration = Duration::from_secs(300);
+/// Seconds that init waits for the other ranks.
+const INIT_TIMEOUT: &str = "RINGMPI_INIT_TIMEOUT";
+/// A day.
+const INIT_TIMEOUT_MAX: u64 = 24 * 60 * 60;
+
+/// Makes this process a rank: of the job that `RINGMPI_JOIN=JOB:RANK:SIZE` names (feature `join`), else
+/// of the job whose launcher started it, else rank 0 of 1.
+///
+/// ```
+/// let universe = ringmpi::init()?;
+/// let world = universe.world();
+/// assert_eq!((world.rank(), world.size()), (0, 1)); // not started by mpiexec
+/// # Ok::<(), ringmpi::Error>(())
+/// ```
+///
+/// # Errors
+/// A launcher of another build; a slot that another process holds; ranks that do not come.
+///
+/// # Standard
+/// MPI 5.0, 11.2.1: `MPI_Init_thread` with `MPI_THREAD_MULTIPLE`.
+pub fn init() -> Result<Universe> {
+    if let Some(universe) = join::from_environment()? {
+        return Ok(universe);
+    }
+    match Place::from_environment()? {
+        Some(place) => join_launched(&place),
+        None => Universe::singleton(),
+    }
+}
+
+fn join_launched(place: &Place) -> Result<Universe> {
+    let segment = open_segment(place)?;
+    if segment.ranks() != place.size || place.slot >= place.size {
+        let (slot, size, ranks) = (place.slot, place.size, segment.ranks());
+        return Err(Error::corrupt(format!("slot {slot} of {size} in a segment of {ranks} ranks")));
+    }
+    let own = process::own_pid();
+    if let Err(holder) = segment.published(place.slot).slot.claim(own) {
+        return not_first(&segment, place, own, holder);
+    }
+    segment.hold(LockByte::Rank(place.slot));
+    if process::parent_pid() == place.keeper && !process::die_with_parent(place.keeper) {
+        return Err(Error::new(ErrorClass::PROC_ABORTED, "the launcher has gone"));
+    }
+    let universe = Universe::attach(&segment, place.slot, init_limit(INIT_LIMIT)?)?;
+    segment.hide_from_children();
+    Ok(universe)
+}
+
+/// How long init waits for the other ranks.
+pub(crate) fn init_limit(default: Duration) -> Result<Duration> {
+    let Some(value) = std::env::var_os(INIT_TIMEOUT) else { return Ok(default) };
+    match value.to_str().and_then(|seconds| seconds.parse().ok()) {
+        Some(seconds @ 1..=INIT_TIMEOUT_MAX) => Ok(Duration::from_secs(seconds)),
+        _ => {
+            let what = format!("{INIT_TIMEOUT}='{}' is no number of seconds", value.display());
+            Err(Error::new(ErrorClass::ARG, what)
+                .with_help(format!("give 1 to {INIT_TIMEOUT_MAX}, or unset it")))
+        }
+    }
+}
+
+/// By the inherited descriptor; or, where something between closed or reused it, by the keeper's.
+fn open_segment(place: &Place) -> Result<Arc<Segment>> {
+    let paths =
+        [format!("/proc/self/fd/{}", place.memfd), format!("/proc/{}/fd/{}", place.keeper, place.memfd)];
+    let mut last = None;
+    for path in &paths {
+        let opened = File::options().read(true).write(true).open(path);
+        match opened
+            .map_err(|errno| Error::system(&format!("opening {path}"), errno))
+            .and_then(Segment::attach)
+        {
+            Ok(segment) => return Ok(segment),
+            Err(error) => last = Some(error),
+        }
+    }
+    let error = last.expect("two paths were tried");
+    Err(Error::new(error.class(), format!("cannot reach the job's shared memory: {error}")))
+}
+
+/// Another process is the rank already: this one is its child, and so none; or something is wrong.
+fn not_first(segment: &Segment, place: &Place, own: i32, holder: i32) -> Result<Universe> {
+    if holder == own {
+        return Err(Error::new(ErrorClass::OTHER, "this process is a rank already: init was called twice"));
+    }
+    if process::is_ancestor(holder) {
+        return Universe::singleton();
+    }
+    let slot = place.slot;
+    let is = if segment.is_held(LockByte::Rank(slot)) { "is" } else { "was" };
+    Err(Error::new(ErrorClass::OTHER, format!("process {own} cannot be rank {slot}: process {holder} {is}"))
+        .with_help("start every MPI program of a job by its own mpiexec"))
+}
+
+/// Freezes how large messages travel.
+const BULK: &str = "RINGMPI_BULK";
+
+fn bulk_option() -> Result<BulkOption> {
+    let Some(value) = std::env::var_os(BULK) else { return Ok(BulkOption::Auto) };
+    let value = value.to_string_lossy();
+    value.parse().map_err(|()| {
+        Error::new(ErrorClass::ARG, format!("{BULK} is {value:?}"))
+            .with_help("set it to auto, pipelined, cma or direct, or not at all")
+    })
+}
+
+impl Universe {
+    /// Rank 0 of 1.
+    fn singleton() -> Result<Self> {
+        let segment = Segment::on_heap(1)?;
+        Self::claim_and_attach(&segment, 0)
+    }
+
+    pub(crate) fn claim_and_attach(segment: &Arc<Segment>, slot: usize) -> Result<Self> {
+        Self::claim_and_attach_within(segment, slot, INIT_LIMIT)
+    }
+
+    /// As [`Self::claim_and_attach`], waiting for the other ranks no longer than `limit`.
+    pub(crate) fn claim_and_attach_within(
+        segment: &Arc<Segment>,
+        slot: usize,
+        limit: Duration,
+    ) -> Result<Self> {
+        let own = process::own_pid();
+        segment.published(slot).slot.claim(own).map_err(|holder| {
+            Error::new(ErrorClass::OTHER, format!("process {own} cannot be rank {slot}: process {holder} is"))
+        })?;
+        Self::attach(segment, slot, limit)
+    }
+
+    /// Becomes the rank whose slot is claimed, when all ranks are there.
+    fn attach(segment: &Arc<Segment>, slot: usize, limit: Duration) -> Result<Self> {
+        let bulk = bulk_option()?;
+        if membarrier::register_between_processes().is_err() {
+            segment.require_fences();
+        }
+        cma::permit_readers();
+        segment.attach_and_wait_for_all(limit)?;
+        let mode = if segment.needs_fences() { BarrierMode::Fence } else { BarrierMode::Membarrier };
+        let me = PeerId(u32::try_from(slot).expect("at most RANKS_MAX"));
+        let config = Config { may_spin: segment.has_cpus_for_all(), bulk, ..Config::new(mode) };
+        let engine = Engine::new(segment, me, config)?;
+        engine.slot().set_state(RankState::Running);
+        let place = board::Place { board: WORLD_BOARD, members: segment.ranks(), me: slot };
+        let board = Board::attach(segment, place, mode, 0);
+        let world = Collective::with_board(Some(SharedBoard::new(board, segment, WORLD_BOARD)));
+        Ok(Self { engine, world: Arc::new(Mutex::new(world)), alone: Arc::default(), is_finalized: false })
+    }
+
+    /// The communicator of all ranks.
+    ///
+    /// # Standard
+    /// MPI 5.0, 7.2.4: `MPI_COMM_WORLD`.
+    #[must_use]
+    pub fn world(&self) -> Communicator<'_> {
+        let group = Group::new((0..self.engine.ranks()).map(PeerId));
+        let rank = Rank::try_from(self.engine.me().0).unwrap_or(PROC_NULL);
+        Communicator::new(&self.engine, Contexts::WORLD, group, rank, Arc::clone(&self.world))
+    }
+
+    /// The communicator of this process alone.
+    ///
+    /// # Standard
+    /// MPI 5.0, 7.2.4: `MPI_COMM_SELF`.
+    #[must_use]
+    pub fn self_comm(&self) -> Communicator<'_> {
+        let group = Group::new([self.engine.me()]);
+        Communicator::new(&self.engine, Contexts::SELF, group, 0, Arc::clone(&self.alone))
+    }
+
+    /// Completes this rank's own sends and leaves the job. Does not wait for other ranks beyond that.
+    ///
+    /// # Errors
+    /// The end of the job.
+    ///
+    /// # Standard
+    /// MPI 5.0, 11.2.2: `MPI_Finalize`.
+    pub fn finalize(mut self) -> Result<()> {
+        self.leave()
+    }
+
+    fn leave(&mut self) -> Result<()> {
+        if std::mem::replace(&mut self.is_finalized, true) || self.engine.is_inert() {
+            return Ok(());
+        }
+        self.engine.finish_sends()?;
+        self.engine.slot().set_state(RankState::Finalized);
+        Ok(())
+    }
+
+    /// Lost wake-ups of this rank, which tests expect to be none.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn rescues(&self) -> u32 {
+        self.engine.rescues()
+    }
+}
+
+/// The exit code of a rank that panics.
+const PANICKED: i32 = 101;
+
+impl Drop for Universe {
+    fn drop(&mut self) {
+        if self.is_finalized || self.engine.is_inert() {
+            return;
+        }
+        if std::thread::panicking() {
+            self.engine.abort(PANICKED);
+            return;
+        }
+        // An error here is the job's end, which the launcher reports.
+        let _ = self.leave();
+    }
+}

@@ -1,2 +1,7 @@
 //! `mpirun`: runs a program as the ranks of a job.
-fn main() {}
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    ringmpi::launch::main("mpirun")
+}

@@ -1,1 +1,117 @@
 //! Collective operations.
+//!
+//! All members of a communicator call the same ones in the same order, with the same root and the
+//! same sizes where the standard says so.
+
+mod all_gather;
+mod barrier;
+mod broadcast;
+mod gather;
+mod on_board;
+mod reduce;
+mod select;
+
+use crate::{
+    buffer::{self, Plain},
+    communicator::{Collective, Communicator, bad_rank},
+    envelope::{Envelope, Pattern},
+    error::{Error, ErrorClass, Result},
+    p2p::Mode,
+    types::{PeerId, Rank, Tag},
+};
+
+/// Messages of one call of a collective: in the collective context, by its sequence number.
+pub(crate) struct Round<'c, 'u> {
+    comm: &'c Communicator<'u>,
+    tag: Tag,
+}
+
+impl Collective {
+    /// The next collective on messages.
+    pub(crate) fn next_round<'c, 'u>(&mut self, comm: &'c Communicator<'u>) -> Round<'c, 'u> {
+        self.sequence += 1;
+        // The 31 low bits: calls that far apart are never in flight together.
+        Round { comm, tag: (self.sequence & 0x7fff_ffff) as Tag }
+    }
+}
+
+impl Round<'_, '_> {
+    fn peer(&self, rank: Rank) -> Result<PeerId> {
+        self.comm.group().peer(rank).ok_or_else(|| bad_rank(rank, self.comm.size()))
+    }
+
+    pub(crate) fn send<T: Plain>(&self, to: Rank, data: &[T]) -> Result<()> {
+        let buffer = buffer::of_slice(data);
+        let envelope = Envelope {
+            context: self.comm.contexts().collective(),
+            source: self.comm.rank(),
+            tag: self.tag,
+            bytes: buffer.bytes(),
+        };
+        self.comm.engine().send(self.peer(to)?, envelope, Mode::Standard, buffer)
+    }
+
+    fn pattern(&self, from: Rank) -> Pattern {
+        Pattern { context: self.comm.contexts().collective(), source: Some(from), tag: Some(self.tag) }
+    }
+
+    /// Receives exactly as many elements as the vector of bit patterns has.
+    pub(crate) fn receive_bits<T: Plain>(&self, from: Rank, bits: &mut [T::Bits]) -> Result<()> {
+        let into = buffer::of_aside::<T>(bits);
+        let expected = into.bytes();
+        let status = self.comm.engine().receive(self.pattern(from), Some(self.peer(from)?), into)?;
+        self.check_size(from, status.bytes(), expected)
+    }
+
+    fn check_size(&self, from: Rank, got: u64, expected: u64) -> Result<()> {
+        if got == expected {
+            return Ok(());
+        }
+        Err(Error::new(
+            ErrorClass::COUNT,
+            format!("rank {from} took part with {got} bytes, this rank with {expected}"),
+        )
+        .with_help("all ranks have to call the collective with the same number of elements"))
+    }
+
+    /// Sends to one rank and receives exactly `len` elements from another, at the same time.
+    pub(crate) fn exchange<T: Plain>(&self, to: Rank, data: &[T], from: Rank, len: usize) -> Result<Vec<T>> {
+        let mut bits = buffer::aside::<T>(len);
+        let engine = self.comm.engine();
+        let into = buffer::of_aside::<T>(&mut bits);
+        let receiving = engine.ireceive(self.pattern(from), Some(self.peer(from)?), into)?;
+        if let Err(error) = self.send(to, data) {
+            engine.abandon(receiving);
+            return Err(error);
+        }
+        let status = engine.wait(receiving)?;
+        self.check_size(from, status.bytes(), size_of_val(&*bits) as u64)?;
+        values::<T>(&bits, from).map(<[T]>::to_vec)
+    }
+
+    /// Receives exactly `len` elements.
+    pub(crate) fn receive<T: Plain>(&self, from: Rank, len: usize) -> Result<Vec<T>> {
+        let mut bits = buffer::aside::<T>(len);
+        self.receive_bits::<T>(from, &mut bits)?;
+        values::<T>(&bits, from).map(<[T]>::to_vec)
+    }
+}
+
+fn values<T: Plain>(bits: &[T::Bits], from: Rank) -> Result<&[T]> {
+    buffer::check::<T>(bits).map_err(|index| {
+        let name = std::any::type_name::<T>();
+        Error::new(ErrorClass::TYPE, format!("element {index} from rank {from} is no value of {name}"))
+    })
+}
+
+/// The root of a collective has to be a rank.
+fn check_root(comm: &Communicator<'_>, root: Rank) -> Result<()> {
+    if (0..comm.size()).contains(&root) {
+        return Ok(());
+    }
+    let last = comm.size() - 1;
+    Err(Error::new(
+        ErrorClass::ROOT,
+        format!("root {root} does not exist: the communicator has ranks 0 to {last}"),
+    ))
+}

@@ -1,1 +1,244 @@
 //! Communicators and what they offer.
+
+mod alloc;
+mod message;
+mod process;
+mod request;
+mod scope;
+
+pub use message::Message;
+pub use process::{AnyProcess, Process, Source};
+pub use request::{Persistent, Request, wait_all, wait_any, wait_some};
+pub use scope::{Scope, Scoped};
+
+use crate::{
+    error::{Error, ErrorClass, Result},
+    group::Group,
+    p2p::Engine,
+    shm::{
+        board::Board,
+        segment::{Segment, WORLD_BOARD},
+    },
+    status::PROC_NULL,
+    types::{ContextId, PeerId, Rank},
+};
+use std::sync::{Arc, Mutex, MutexGuard};
+
+/// A group of processes and a context in which they exchange messages: what is sent in one
+/// communicator is never received in another.
+///
+/// Dropping a communicator is local: it sends no message and waits for nobody.
+///
+/// # Standard
+/// MPI 5.0, chapter 7.
+pub struct Communicator<'u> {
+    engine: &'u Engine,
+    contexts: Contexts,
+    group: Group,
+    rank: Rank,
+    collective: Arc<Mutex<Collective>>,
+}
+
+/// The context ids of a communicator: one draw gives all four.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Contexts(u32);
+
+/// Ids that one communicator takes.
+pub(crate) const CONTEXTS_EACH: u32 = 4;
+
+impl Contexts {
+    pub(crate) const WORLD: Self = Self(0);
+    pub(crate) const SELF: Self = Self(CONTEXTS_EACH);
+
+    pub(crate) fn from_first(first: u32) -> Self {
+        Self(first)
+    }
+
+    pub(crate) fn point_to_point(self) -> ContextId {
+        ContextId(self.0)
+    }
+
+    pub(crate) fn collective(self) -> ContextId {
+        ContextId(self.0 + 1)
+    }
+}
+
+/// What blocking collectives of a communicator keep between calls. They are called in the same
+/// order on all members, one at a time.
+#[derive(Default)]
+pub(crate) struct Collective {
+    /// The number of the last collective on messages.
+    pub(crate) sequence: u64,
+    /// The board, if the members share one. It goes back to the segment when all have left it.
+    pub(crate) board: Option<SharedBoard>,
+}
+
+/// A board, and where it belongs.
+pub(crate) struct SharedBoard {
+    board: Option<Board>,
+    segment: Arc<Segment>,
+    index: usize,
+}
+
+impl SharedBoard {
+    pub(crate) fn new(board: Board, segment: &Arc<Segment>, index: usize) -> Self {
+        Self { board: Some(board), segment: Arc::clone(segment), index }
+    }
+
+    /// The board's number in the segment.
+    pub(crate) fn index(&self) -> usize {
+        self.index
+    }
+
+    #[inline]
+    pub(crate) fn get(&mut self) -> &mut Board {
+        self.board.as_mut().expect("taken by drop only")
+    }
+}
+
+impl Drop for SharedBoard {
+    fn drop(&mut self) {
+        let is_last = self.board.take().is_some_and(Board::leave);
+        if is_last && self.index != WORLD_BOARD {
+            self.segment.free_board(self.index);
+        }
+    }
+}
+
+impl Collective {
+    pub(crate) fn with_board(board: Option<SharedBoard>) -> Self {
+        Self { sequence: 0, board }
+    }
+}
+
+impl<'u> Communicator<'u> {
+    pub(crate) fn new(
+        engine: &'u Engine,
+        contexts: Contexts,
+        group: Group,
+        rank: Rank,
+        collective: Arc<Mutex<Collective>>,
+    ) -> Self {
+        Self { engine, contexts, group, rank, collective }
+    }
+
+    /// This process's rank, from 0.
+    ///
+    /// # Standard
+    /// MPI 5.0, 7.4.1: `MPI_Comm_rank`.
+    #[must_use]
+    #[inline]
+    pub fn rank(&self) -> Rank {
+        self.rank
+    }
+
+    /// How many processes the communicator has.
+    ///
+    /// # Standard
+    /// MPI 5.0, 7.4.1: `MPI_Comm_size`.
+    #[must_use]
+    #[inline]
+    pub fn size(&self) -> Rank {
+        self.group.size()
+    }
+
+    /// The process with a rank, to send to or receive from. A rank that does not exist is reported
+    /// by the operation; [`PROC_NULL`] is the null process.
+    #[must_use]
+    #[inline]
+    pub fn process_at_rank(&self, rank: Rank) -> Process<'_, 'u> {
+        Process::new(self, rank)
+    }
+
+    /// The process `offset` ranks away; beyond either end the null process, whose sends and receives
+    /// finish at once and move nothing.
+    #[must_use]
+    pub fn neighbour(&self, offset: Rank) -> Process<'_, 'u> {
+        let rank = self.rank.checked_add(offset).filter(|rank| (0..self.size()).contains(rank));
+        self.process_at_rank(rank.unwrap_or(PROC_NULL))
+    }
+
+    /// Any process, to receive from.
+    #[must_use]
+    pub fn any_process(&self) -> AnyProcess<'_, 'u> {
+        AnyProcess::new(self)
+    }
+
+    /// Ends the job: all ranks are stopped, and the launcher exits with `code`.
+    ///
+    /// # Standard
+    /// MPI 5.0, 9.6: `MPI_Abort`.
+    pub fn abort(&self, code: i32) -> ! {
+        self.engine.abort(code);
+        std::process::exit(code)
+    }
+
+    pub(crate) fn engine(&self) -> &'u Engine {
+        self.engine
+    }
+
+    pub(crate) fn contexts(&self) -> Contexts {
+        self.contexts
+    }
+
+    pub(crate) fn group(&self) -> &Group {
+        &self.group
+    }
+
+    /// The peer behind a rank; None for the null process.
+    #[inline]
+    pub(crate) fn peer(&self, rank: Rank) -> Result<Option<PeerId>> {
+        match self.group.peer(rank) {
+            Some(peer) if !self.engine.is_inert() => Ok(Some(peer)),
+            _ => self.no_peer(rank),
+        }
+    }
+
+    #[cold]
+    fn no_peer(&self, rank: Rank) -> Result<Option<PeerId>> {
+        self.check_alive()?;
+        match rank {
+            PROC_NULL => Ok(None),
+            _ => Err(bad_rank(rank, self.size())),
+        }
+    }
+
+    /// Errs in a child made by fork.
+    #[inline]
+    pub(crate) fn check_alive(&self) -> Result<()> {
+        if self.engine.is_inert() { Err(inert()) } else { Ok(()) }
+    }
+
+    /// Enters a blocking collective: one at a time.
+    pub(crate) fn enter_collective(&self) -> Result<MutexGuard<'_, Collective>> {
+        self.check_alive()?;
+        self.collective.try_lock().map_err(|_| {
+            Error::new(
+                ErrorClass::COMM,
+                "two threads are in a collective of one communicator at the same time",
+            )
+            .with_help("give every thread a duplicate of the communicator")
+        })
+    }
+}
+
+#[cold]
+pub(crate) fn bad_rank(rank: Rank, size: Rank) -> Error {
+    let last = size - 1;
+    Error::new(
+        ErrorClass::RANK,
+        format!("rank {rank} does not exist: the communicator has ranks 0 to {last}"),
+    )
+}
+
+#[cold]
+fn inert() -> Error {
+    Error::new(ErrorClass::OTHER, "this process was made by fork from a rank: it is no rank itself")
+        .with_help("communicate in the parent, or start the child with exec or under mpiexec")
+}
+
+impl std::fmt::Debug for Communicator<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Communicator {{ rank {} of {} }}", self.rank, self.size())
+    }
+}

@@ -1,3 +1,5 @@
+//! Properties of type maps and cursors, against an independent definition.
+
 use super::{Cursor, Strided, TypeMap, fuzz::fuzz};
 use crate::error::{ErrorClass, Result};
 

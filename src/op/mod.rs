@@ -1,1 +1,92 @@
 //! Reduction operations.
+
+/// Combines two values into one, for reductions.
+///
+/// Implemented by [`Sum`], [`Product`], [`Min`] and [`Max`], and for closures by [`commutative`] and
+/// [`ordered`].
+///
+/// # Standard
+/// MPI 5.0, 6.9.2 and 6.9.5.
+pub trait Op<T> {
+    /// Whether the order of the two does not matter.
+    fn commutes(&self) -> bool;
+    /// The combination of `a`, from lower ranks, with `b`.
+    fn apply(&self, a: &T, b: &T) -> T;
+}
+
+macro_rules! operations {
+    ($($(#[$doc:meta])* $name:ident, $bound:path, |$a:ident, $b:ident| $value:expr;)*) => {$(
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, Default)]
+        pub struct $name;
+
+        impl<T: Copy + $bound> Op<T> for $name {
+            fn commutes(&self) -> bool {
+                true
+            }
+            #[inline]
+            fn apply(&self, $a: &T, $b: &T) -> T {
+                $value
+            }
+        }
+    )*};
+}
+
+operations! {
+    /// The sum.
+    ///
+    /// # Standard
+    /// MPI 5.0, 6.9.2: `MPI_SUM`.
+    Sum, std::ops::Add<Output = T>, |a, b| *a + *b;
+    /// The product.
+    ///
+    /// # Standard
+    /// MPI 5.0, 6.9.2: `MPI_PROD`.
+    Product, std::ops::Mul<Output = T>, |a, b| *a * *b;
+    /// The smaller; of two that do not compare (NaN) the one of the lower rank.
+    ///
+    /// # Standard
+    /// MPI 5.0, 6.9.2: `MPI_MIN`.
+    Min, PartialOrd, |a, b| if *b < *a { *b } else { *a };
+    /// The larger; of two that do not compare (NaN) the one of the lower rank.
+    ///
+    /// # Standard
+    /// MPI 5.0, 6.9.2: `MPI_MAX`.
+    Max, PartialOrd, |a, b| if *b > *a { *b } else { *a };
+}
+
+/// An operation by a closure; see [`commutative`].
+#[derive(Clone, Copy, Debug)]
+pub struct Commutative<F>(F);
+
+/// An operation by a closure; see [`ordered`].
+#[derive(Clone, Copy, Debug)]
+pub struct Ordered<F>(F);
+
+/// An associative and commutative operation by a closure.
+pub fn commutative<T, F: Fn(&T, &T) -> T>(f: F) -> Commutative<F> {
+    Commutative(f)
+}
+
+/// An associative operation by a closure, applied in the order of ranks.
+pub fn ordered<T, F: Fn(&T, &T) -> T>(f: F) -> Ordered<F> {
+    Ordered(f)
+}
+
+impl<T, F: Fn(&T, &T) -> T> Op<T> for Commutative<F> {
+    fn commutes(&self) -> bool {
+        true
+    }
+    fn apply(&self, a: &T, b: &T) -> T {
+        (self.0)(a, b)
+    }
+}
+
+impl<T, F: Fn(&T, &T) -> T> Op<T> for Ordered<F> {
+    fn commutes(&self) -> bool {
+        false
+    }
+    fn apply(&self, a: &T, b: &T) -> T {
+        (self.0)(a, b)
+    }
+}

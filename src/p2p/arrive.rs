@@ -3,13 +3,14 @@
 use super::{
     Core,
     packet::{Packet, Rts, WORDS},
-    request::{Pieces, ReceivePhase, RequestId, SendPhase, unknown_request},
+    rendezvous::Clearance,
+    request::{Pieces, ReceivePhase, RequestId, Requests, SendPhase, unknown_request},
     send::PIECE_BYTES,
 };
 use crate::{
     buffer::{INLINE_WORDS, SendBuffer},
     envelope::Envelope,
-    error::{Error, Result, Truncated},
+    error::{Error, ErrorClass, Result, Truncated},
     shm::pool::Block,
     status::Status,
     types::PeerId,
@@ -60,6 +61,9 @@ pub(super) enum StreamTarget {
 /// Bytes of a sender's blocks that may lie in the unexpected queue before newcomers are moved aside.
 const HELD_BYTES: u64 = 256 << 10;
 
+/// Blocks of eager payload that are handed back together.
+pub(super) const RELEASE_BATCH: usize = 8;
+
 /// Packets taken out of one ring before the others have their turn.
 const BATCH: usize = 64;
 
@@ -99,7 +103,7 @@ impl Core {
             }
             Packet::Piece { block, bytes } => self.arrive_piece(from, block, bytes),
             Packet::Rts(rts) => self.arrive(rts.envelope, Arrived::Announced { from, rts }),
-            Packet::Cts { send, receive } => self.arrive_clearance(from, send, receive),
+            Packet::Cts(cts) => self.arrive_clearance(from, cts),
             Packet::Data { receive, block, bytes, nanos } => {
                 self.arrive_data(from, receive, block, bytes, nanos)
             }
@@ -221,8 +225,8 @@ impl Core {
         unpack: impl FnOnce(&mut crate::buffer::ReceiveBuffer, &crate::shm::pool::Blocks),
     ) -> Result<()> {
         let is_whole = arrived == envelope.bytes;
-        let blocks = self.peers[from.index()].blocks.clone();
-        let outcome = self.fits(receive, envelope).map(|buffer| unpack(buffer, &blocks));
+        let blocks = &self.peers[from.index()].blocks;
+        let outcome = fits(&mut self.requests, receive, envelope).map(|buffer| unpack(buffer, blocks));
         if is_whole {
             self.end_receive(receive, envelope, outcome);
             return Ok(());
@@ -249,15 +253,7 @@ impl Core {
         receive: RequestId,
         envelope: &Envelope,
     ) -> Result<&mut crate::buffer::ReceiveBuffer> {
-        let Some(operation) = self.requests.receive(receive) else {
-            return Err(unknown_request("a matched message", receive));
-        };
-        let room = operation.buffer.bytes();
-        if envelope.bytes <= room {
-            return Ok(&mut operation.buffer);
-        }
-        let Envelope { source, tag, bytes: sent, .. } = *envelope;
-        Err(Error::truncated(Truncated { source, tag, sent, room }))
+        fits(&mut self.requests, receive, envelope)
     }
 
     pub(super) fn end_receive(&mut self, receive: RequestId, envelope: &Envelope, outcome: Result<()>) {
@@ -289,11 +285,14 @@ impl Core {
         }
     }
 
-    /// Hands blocks back; their owner may be waiting for them.
+    /// Hands blocks of eager payload back, in batches: their owner finds others, and every hand-back
+    /// would cost a line transfer that delays the next packet.
     fn release_blocks(&mut self, from: PeerId, pieces: &Pieces) {
-        let peer = &self.peers[from.index()];
-        pieces.iter().for_each(|block| peer.blocks.release(block));
-        peer.bell.ring();
+        let peer = &mut self.peers[from.index()];
+        pieces.iter().for_each(|block| peer.unreleased.push(block));
+        if peer.unreleased.len() >= RELEASE_BATCH {
+            peer.publish_consumed();
+        }
     }
 
     /// The next piece of the eager message that the peer is sending.
@@ -328,8 +327,7 @@ impl Core {
         let is_held = self.holds_block(target, block);
         let peer = &mut self.peers[from.index()];
         if !is_held {
-            peer.blocks.release(block);
-            peer.bell.ring();
+            peer.unreleased.push(block);
         }
         peer.stream = match target {
             _ if left == 0 => None,
@@ -354,7 +352,9 @@ impl Core {
     /// All of a matched message has arrived.
     pub(super) fn end_arrived(&mut self, receive: RequestId) {
         let Some(operation) = self.requests.receive(receive) else { return };
-        if let ReceivePhase::Arriving { envelope, .. } = operation.phase {
+        if let ReceivePhase::Arriving { envelope, .. } | ReceivePhase::Cleared(Clearance { envelope, .. }) =
+            operation.phase
+        {
             self.end_receive(receive, &envelope, Ok(()));
         }
     }
@@ -428,9 +428,40 @@ impl Arrived {
     }
 }
 
+fn fits<'r>(
+    requests: &'r mut Requests,
+    receive: RequestId,
+    envelope: &Envelope,
+) -> Result<&'r mut crate::buffer::ReceiveBuffer> {
+    let Some(operation) = requests.receive(receive) else {
+        return Err(unknown_request("a matched message", receive));
+    };
+    let room = operation.buffer.bytes();
+    let Envelope { source, tag, bytes: sent, .. } = *envelope;
+    if sent > room {
+        return Err(Error::truncated(Truncated { source, tag, sent, room }));
+    }
+    if !sent.is_multiple_of(operation.buffer.unit()) {
+        return Err(broken_element(envelope, operation.buffer.unit()));
+    }
+    Ok(&mut operation.buffer)
+}
+
 /// The sizes of the pieces that hold the first `bytes` bytes of a message.
 fn piece_sizes(bytes: u64) -> impl Iterator<Item = u64> {
     (0..bytes.div_ceil(PIECE_BYTES)).map(move |index| (bytes - index * PIECE_BYTES).min(PIECE_BYTES))
+}
+
+#[cold]
+fn broken_element(envelope: &Envelope, unit: u64) -> Error {
+    let Envelope { source, tag, bytes, .. } = envelope;
+    Error::new(
+        ErrorClass::TYPE,
+        format!(
+            "rank {source} sent {bytes} bytes with tag {tag}: no whole number of elements of {unit} bytes"
+        ),
+    )
+    .with_help("send and receive the same type")
 }
 
 #[cold]

@@ -34,7 +34,9 @@ impl Core {
         }
         match self.requests.receive(id).map(|receive| receive.phase) {
             Some(ReceivePhase::Posted { from: Some(from), .. }) => vec![from.0],
-            Some(ReceivePhase::Arriving { from, .. } | ReceivePhase::Pulling { from, .. }) => vec![from.0],
+            Some(ReceivePhase::Arriving { from, .. }) => vec![from.0],
+            Some(ReceivePhase::Cleared(clearance)) => vec![clearance.from.0],
+            Some(ReceivePhase::Pulling(pull)) => vec![pull.from.0],
             Some(ReceivePhase::Posted { from: None, .. }) => self.everyone_else(),
             Some(ReceivePhase::Matched) | None => vec![],
         }
@@ -73,6 +75,7 @@ impl Core {
 
     fn grant(&mut self, peer: PeerId, eager_bytes: u64) -> Result<()> {
         self.peers[peer.index()].credits.double();
+        self.peers[peer.index()].had_cycle = true;
         let announced: Vec<RequestId> = self
             .requests
             .sends()
@@ -80,6 +83,10 @@ impl Core {
             .filter(|(_, send)| send.mode == Mode::Standard && send.envelope.bytes <= eager_bytes)
             .map(|(id, _)| id)
             .collect();
+        if !announced.is_empty() {
+            // Their users go on and change the memory that was announced.
+            self.revoke_places();
+        }
         for id in announced {
             if let Some(waiter) = self.requests.buffer(id).waiter {
                 self.role.wake(waiter, &self.bell);

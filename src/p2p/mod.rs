@@ -1,20 +1,25 @@
 //! The point-to-point engine of a rank: matching, progress and everything that moves a message.
 //!
 //! Reading order: [`packet`] (what a cell means), [`peers`] (the table of peers), [`matching`],
-//! [`request`], [`send`], [`arrive`] (what packets do), [`rendezvous`], [`receive`], [`probe`],
-//! [`progress`] (the only event loop), [`credit`] and [`cycle`] (flow control).
+//! [`request`], [`send`], [`arrive`] (what packets do), [`rendezvous`], [`pull`] and [`bulk_choice`]
+//! (large messages), [`receive`], [`probe`], [`progress`] (the only event loop), [`credit`] and
+//! [`cycle`] (flow control).
 //!
 //! The engine knows context ids and peer ids, never a communicator. It may be entered by any number
 //! of threads; its state, [`Core`], is behind one biased lock.
 
 mod arrive;
+mod bulk_choice;
+#[cfg(all(test, not(loom)))]
+mod bulk_tests;
 mod credit;
 mod cycle;
 pub(crate) mod matching;
-mod packet;
+pub(crate) mod packet;
 mod peers;
 mod probe;
 pub(crate) mod progress;
+mod pull;
 mod receive;
 mod rendezvous;
 mod request;
@@ -22,6 +27,7 @@ mod send;
 #[cfg(any(all(test, not(loom)), feature = "internals"))]
 pub(crate) mod sim;
 
+pub(crate) use bulk_choice::BulkOption;
 pub(crate) use credit::CreditLimits;
 pub(crate) use probe::MessageId;
 pub(crate) use progress::Until;
@@ -30,17 +36,23 @@ pub(crate) use request::{Mode, RequestId};
 use crate::{
     error::{Error, ErrorClass, Result},
     shm::{
+        arena::{Arena, ArenaId},
         doorbell::{BarrierMode, Doorbell},
         pool::{Blocks, Pool},
         segment::Segment,
-        slot::Published,
+        slot::{Published, Slot},
+        tuning::Tuning,
     },
     status::Status,
-    sync::{AtomicBool, AtomicU32, Ordering},
-    sys::biased_lock::{BiasedLock, Guard},
+    sync::{AtomicU32, Ordering},
+    sys::{
+        biased_lock::{BiasedLock, Guard},
+        fork::ForkMark,
+    },
     types::{PeerId, RANKS_MAX},
 };
 use arrive::Arrived;
+use bulk_choice::Choices;
 use matching::{PostedQueue, UnexpectedQueue};
 use peers::Peer;
 use probe::Messages;
@@ -61,6 +73,8 @@ pub(crate) struct Config {
     /// Failed tests or probes for this long count as waiting. Simulations, which must not depend on
     /// time, take zero or for ever.
     pub(crate) test_patience: Duration,
+    /// How larger ones travel.
+    pub(crate) bulk: BulkOption,
     /// Generations of blocks start here: 0, or just below the wrap in tests.
     pub(crate) first_generation: u32,
 }
@@ -73,6 +87,7 @@ impl Config {
             credit: CreditLimits::default(),
             eager_bytes: send::EAGER_BYTES,
             test_patience: progress::TEST_PATIENCE,
+            bulk: BulkOption::Auto,
             first_generation: 0,
         }
     }
@@ -85,10 +100,12 @@ pub(crate) struct Engine {
     ranks: u32,
     may_spin: bool,
     bell: Doorbell,
+    /// Everyone's doorbell.
+    bells: Box<[Doorbell]>,
     published: Published,
     segment: Arc<Segment>,
-    /// Set in a child made by fork: it is no rank.
-    is_inert: Arc<AtomicBool>,
+    /// Tells this process from its forked children: they are no ranks.
+    mark: ForkMark,
     /// Time-outs of sleeps that found work: a lost wake-up. Tests expect none.
     rescues: AtomicU32,
 }
@@ -116,6 +133,11 @@ pub(crate) struct Core {
     backlog: Vec<PeerId>,
     /// Receives that read the data where it lies.
     pulls: Vec<RequestId>,
+    choices: Choices,
+    /// The segment's nonce, at an address that peers may read to see that they can.
+    nonce: Box<u64>,
+    /// This rank's memory that peers read in place, once something has been allocated there.
+    arena: Option<Arc<Arena>>,
     role: Role,
     ticks: u32,
     polls: u64,
@@ -123,12 +145,16 @@ pub(crate) struct Core {
 
 impl Engine {
     /// The engine of rank `me` over a segment that all ranks have attached to.
-    pub(crate) fn new(segment: &Arc<Segment>, me: PeerId, config: Config) -> Self {
+    pub(crate) fn new(segment: &Arc<Segment>, me: PeerId, config: Config) -> Result<Self> {
         let ranks = u32::try_from(segment.ranks()).expect("at most RANKS_MAX");
         debug_assert!(segment.ranks() <= RANKS_MAX);
         let bell = segment.doorbell(me.index(), config.mode);
         let peers = (0..ranks).map(|id| Peer::new(segment, me, PeerId(id), &config)).collect();
         let (blocks, released) = segment.blocks(me.index());
+        // Relaxed: constant once the segment is ready.
+        let nonce = Box::new(segment.header().nonce.load(Ordering::Relaxed));
+        let published = segment.published(me.index());
+        published.slot.set_nonce_address(&raw const *nonce as u64);
         let core = Core {
             me,
             config,
@@ -145,21 +171,26 @@ impl Engine {
             disarmed: Vec::new(),
             backlog: Vec::new(),
             pulls: Vec::new(),
+            choices: Choices::new(config.bulk, Tuning::new(segment)),
+            nonce,
+            arena: None,
             role: Role::default(),
             ticks: 0,
             polls: 0,
         };
-        Self {
+        let mark = ForkMark::new().map_err(|errno| Error::system("madvise(MADV_WIPEONFORK)", errno))?;
+        Ok(Self {
             core: BiasedLock::new(core),
             me,
             ranks,
             may_spin: config.may_spin,
             bell,
-            published: segment.published(me.index()),
+            bells: (0..segment.ranks()).map(|rank| segment.doorbell(rank, config.mode)).collect(),
+            published,
             segment: Arc::clone(segment),
-            is_inert: Arc::new(AtomicBool::new(false)),
+            mark,
             rescues: AtomicU32::new(0),
-        }
+        })
     }
 
     #[inline]
@@ -179,21 +210,51 @@ impl Engine {
         &self.segment
     }
 
-    /// Another rank's doorbell, for whoever has made a word true that it may wait for.
+    /// Rings a rank, after making a word true that it may wait for.
+    #[inline]
     pub(crate) fn ring(&self, peer: PeerId) {
-        self.segment.doorbell(peer.index(), self.bell.mode()).ring();
+        if peer != self.me {
+            self.bells[peer.index()].ring();
+        }
     }
 
-    /// The flag that a fork handler sets in the child.
-    pub(crate) fn inert_flag(&self) -> Arc<AtomicBool> {
-        Arc::clone(&self.is_inert)
+    /// Who pays for the barrier between publishing and looking for sleepers.
+    pub(crate) fn mode(&self) -> BarrierMode {
+        self.bell.mode()
     }
 
-    /// Whether this process is a child made by fork, and so no rank.
+    /// Whether every rank has a CPU of its own.
+    pub(crate) fn may_spin(&self) -> bool {
+        self.may_spin
+    }
+
+    /// Whether this process was forked from the rank's, and so is no rank.
     #[inline]
     pub(crate) fn is_inert(&self) -> bool {
-        // Relaxed: set before fork returns in the child, by the only thread that it has.
-        self.is_inert.load(Ordering::Relaxed)
+        self.mark.is_in_child()
+    }
+
+    /// What this rank says about itself.
+    pub(crate) fn slot(&self) -> &Slot {
+        &self.published.slot
+    }
+
+    /// The memory of this rank that its peers read in place; made at first use.
+    pub(crate) fn arena(&self) -> Result<Arc<Arena>> {
+        let mut core = self.lock();
+        if let Some(arena) = &core.arena {
+            return Ok(Arc::clone(arena));
+        }
+        let id = ArenaId { nonce: *core.nonce, rank: self.me.0 };
+        let made = Arena::new(id).map_err(|errno| Error::system("making a rank's shared memory", errno))?;
+        self.slot().set_arena(made.fd());
+        Ok(Arc::clone(core.arena.insert(Arc::new(made))))
+    }
+
+    /// Ends the job with an exit code. Does not wait.
+    pub(crate) fn abort(&self, code: i32) {
+        self.slot().abort(code);
+        self.segment.end_by(self.me);
     }
 
     /// How often a sleep ended by its time-out although there was work: lost wake-ups.
@@ -241,7 +302,11 @@ impl Engine {
     pub(crate) fn abandon(&self, id: RequestId) {
         let mut core = self.lock();
         core.cancel_receive(id);
+        let is_send = core.requests.send(id).is_some();
         core.requests.abandon(id);
+        if is_send {
+            core.revoke_places();
+        }
     }
 
     /// Nobody will ask for the outcome: a send goes on by itself, and a receive is withdrawn if it
@@ -270,10 +335,17 @@ impl Engine {
         self.lock().poll()
     }
 
+    /// What a rank does before it rests: peers learn what has been consumed.
+    #[cfg(any(test, feature = "internals"))]
+    pub(crate) fn rest(&self) {
+        self.lock().publish_all();
+    }
+
     /// Doubles the credit wherever a cycle of blocked ranks goes through its lack.
     #[cfg(any(test, feature = "internals"))]
     pub(crate) fn step_cycle(&self, until: Until<'_>) -> Result<()> {
         let mut core = self.lock();
+        core.publish_all();
         core.publish_blocked(&self.published, &until);
         core.look_for_cycle(&self.published)
     }

@@ -7,6 +7,7 @@
 //! | 0 | 48 | the sender waits until the message is matched |
 //! | 1 | | context id, tag — or the request of the other side |
 //! | 2 | 0–31 | the sender's rank in the communicator |
+//! | 2 | 32–63 | of an RTS: how often its sender had revoked places |
 //! | 3–7 | | payload, or what the kind needs |
 //!
 //! A packet is read word by word, once, and then checked: a peer that scribbles over the ring can
@@ -17,7 +18,10 @@ use crate::{
     buffer::{INLINE_BYTES, INLINE_WORDS},
     envelope::Envelope,
     error::{Error, Result},
-    shm::{pool::Block, ring::CELL_WORDS},
+    shm::{
+        pool::Block,
+        ring::{CELL_WORDS, Consumer},
+    },
     types::ContextId,
 };
 
@@ -56,11 +60,35 @@ pub(super) fn eager_head(bytes: u64) -> u32 {
     Kind::Eager as u32 | (bytes as u32) << 8
 }
 
-/// The size of the message if it is a plain eager one, whole and not synchronous.
-#[inline]
-pub(super) fn plain_eager_bytes(head: u32) -> Option<u64> {
-    let bytes = u64::from(head >> 8 & 0xff);
-    (head & 0xff == Kind::Eager as u32 && head & SYNCHRONOUS == 0 && bytes <= INLINE_BYTES).then_some(bytes)
+/// A message that is whole in one packet and whose sender does not wait for its match: what the
+/// receive's fast path takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Plain {
+    Inline(u64),
+    InBlock(Block, u64),
+}
+
+impl Plain {
+    /// What the cell holds, if it is plain.
+    #[inline]
+    pub(super) fn of_cell(head: u32, cell: &Consumer) -> Option<Self> {
+        const EAGER: u32 = Kind::Eager as u32;
+        const IN_BLOCK: u32 = Kind::InBlock as u32;
+        let inline = u64::from(head >> 8 & 0xff);
+        // The head of a synchronous message has another bit set.
+        match head & (0xff | SYNCHRONOUS) {
+            EAGER if inline <= INLINE_BYTES => Some(Self::Inline(inline)),
+            IN_BLOCK => Some(Self::InBlock(Block::from_word(cell.word(3)), cell.word(4))),
+            _ => None,
+        }
+    }
+
+    #[inline]
+    pub(super) fn bytes(self) -> u64 {
+        match self {
+            Self::Inline(bytes) | Self::InBlock(_, bytes) => bytes,
+        }
+    }
 }
 
 #[inline]
@@ -85,7 +113,7 @@ pub(super) enum Packet {
     Stream { envelope: Envelope, synchronous: Option<RequestId>, block: Block },
     Piece { block: Block, bytes: u64 },
     Rts(Rts),
-    Cts { send: RequestId, receive: RequestId },
+    Cts(Cts),
     Data { receive: RequestId, block: Block, bytes: u64, nanos: u64 },
     Fin { send: RequestId },
 }
@@ -96,6 +124,21 @@ pub(super) struct Rts {
     pub(super) envelope: Envelope,
     pub(super) send: RequestId,
     pub(super) place: Place,
+    /// What the sender's count of revocations was: if it is more after the data has been read in
+    /// place, that was too late.
+    pub(super) revocations: u32,
+}
+
+/// What the receiver of an announced message asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Cts {
+    pub(super) send: RequestId,
+    pub(super) receive: RequestId,
+    /// What lies before has been read in place.
+    pub(super) offset: u64,
+    pub(super) is_large: bool,
+    /// The sender says how long it has copied.
+    pub(super) is_timed: bool,
 }
 
 /// How a receiver may reach the data by itself.
@@ -105,8 +148,8 @@ pub(super) enum Place {
     Unreachable,
     /// In the sender's private memory, at this address.
     Private(u64),
-    /// In the sender's arena, at this offset.
-    Arena(u64),
+    /// In the sender's arena, at this offset; and at this address in its memory.
+    Arena { offset: u64, address: u64 },
 }
 
 /// Payload bytes of a synchronous eager message that fit into a cell beside the request.
@@ -129,17 +172,21 @@ impl Packet {
                 with_block(Kind::Stream, &envelope, synchronous, block)
             }
             Self::Piece { block, bytes } => plain(Kind::Piece, [0, 0, block.to_word(), bytes, 0]),
-            Self::Rts(Rts { envelope, send, place }) => {
+            Self::Rts(Rts { envelope, send, place, revocations }) => {
                 let mut encoded = with_envelope(Kind::Rts, &envelope, Some(send));
-                let (kind, at) = match place {
-                    Place::Unreachable => (0, 0),
-                    Place::Private(address) => (1, address),
-                    Place::Arena(offset) => (2, offset),
+                let (kind, address, offset) = match place {
+                    Place::Unreachable => (0, 0, 0),
+                    Place::Private(address) => (1, address, 0),
+                    Place::Arena { offset, address } => (2, address, offset),
                 };
-                encoded.words[2..5].copy_from_slice(&[envelope.bytes, kind, at]);
+                encoded.words[1] |= u64::from(revocations) << 32;
+                encoded.words[2..6].copy_from_slice(&[envelope.bytes, kind, address, offset]);
                 encoded
             }
-            Self::Cts { send, receive } => plain(Kind::Cts, [send.to_word(), 0, receive.to_word(), 0, 0]),
+            Self::Cts(Cts { send, receive, offset, is_large, is_timed }) => {
+                let flags = u64::from(is_large) | u64::from(is_timed) << 1;
+                plain(Kind::Cts, [send.to_word(), 0, receive.to_word(), offset, flags])
+            }
             Self::Data { receive, block, bytes, nanos } => {
                 plain(Kind::Data, [receive.to_word(), 0, block.to_word(), bytes, nanos])
             }
@@ -171,12 +218,19 @@ impl Packet {
                 let place = match words[3] {
                     0 => Place::Unreachable,
                     1 => Place::Private(words[4]),
-                    2 => Place::Arena(words[4]),
+                    2 => Place::Arena { address: words[4], offset: words[5] },
                     other => return Err(Error::corrupt(format!("an RTS with data at place {other}"))),
                 };
-                Self::Rts(Rts { envelope: envelope(words[2]), send: RequestId::from_word(words[6]), place })
+                let (send, revocations) = (RequestId::from_word(words[6]), (words[1] >> 32) as u32);
+                Self::Rts(Rts { envelope: envelope(words[2]), send, place, revocations })
             }
-            6 => Self::Cts { send: RequestId::from_word(words[0]), receive: RequestId::from_word(words[2]) },
+            6 => Self::Cts(Cts {
+                send: RequestId::from_word(words[0]),
+                receive: RequestId::from_word(words[2]),
+                offset: words[3],
+                is_large: words[4] & 1 != 0,
+                is_timed: words[4] & 2 != 0,
+            }),
             7 => Self::Data {
                 receive: RequestId::from_word(words[0]),
                 block,
@@ -243,16 +297,19 @@ mod tests {
         let envelope = Envelope { context: ContextId(7), source: 3, tag: i32::MAX, bytes: 24 };
         let request = RequestId { index: 5, generation: u32::MAX };
         let block = Block { index: 9, generation: 1 << 31 };
+        let rts = |place| Packet::Rts(Rts { envelope, send: request, place, revocations: u32::MAX });
+        let cts = Cts { send: request, receive: request, offset: 0, is_large: false, is_timed: false };
         let packets = [
             Packet::Eager { envelope, synchronous: None, words: [1, 2, 3, 0, 0] },
             Packet::Eager { envelope, synchronous: Some(request), words: [1, 2, 3, 0, request.to_word()] },
             Packet::InBlock { envelope, synchronous: Some(request), block },
             Packet::Stream { envelope, synchronous: None, block },
             Packet::Piece { block, bytes: 17 },
-            Packet::Rts(Rts { envelope, send: request, place: Place::Private(u64::MAX) }),
-            Packet::Rts(Rts { envelope, send: request, place: Place::Arena(4096) }),
-            Packet::Rts(Rts { envelope, send: request, place: Place::Unreachable }),
-            Packet::Cts { send: request, receive: request },
+            rts(Place::Private(u64::MAX)),
+            rts(Place::Arena { offset: 4096, address: 1 << 47 }),
+            rts(Place::Unreachable),
+            Packet::Cts(Cts { offset: 1 << 40, is_large: true, ..cts }),
+            Packet::Cts(Cts { is_timed: true, ..cts }),
             Packet::Data { receive: request, block, bytes: 1 << 17, nanos: 5 },
             Packet::Fin { send: request },
         ];
@@ -263,11 +320,24 @@ mod tests {
     }
 
     #[test]
-    fn only_a_plain_eager_message_takes_the_fast_path() {
-        assert_eq!(plain_eager_bytes(eager_head(40)), Some(40));
-        assert_eq!(plain_eager_bytes(eager_head(41)), None);
-        assert_eq!(plain_eager_bytes(eager_head(8) | SYNCHRONOUS), None);
-        assert_eq!(plain_eager_bytes(Kind::Rts as u32), None);
+    fn only_whole_messages_that_nobody_waits_for_are_plain() {
+        let envelope = Envelope { context: ContextId(7), source: 3, tag: 1, bytes: 24 };
+        let block = Block { index: 9, generation: 1 };
+        let request = RequestId { index: 5, generation: 1 };
+        let plain = |packet: Packet| {
+            let (mut producer, consumer) = crate::shm::ring::on_heap(0);
+            let Encoded { head, words, used } = packet.encode();
+            producer.push(head, &words[..used]);
+            Plain::of_cell(head, &consumer)
+        };
+        let words = [0; INLINE_WORDS];
+        let inline = |synchronous| plain(Packet::Eager { envelope, synchronous, words });
+        let in_block = |synchronous| plain(Packet::InBlock { envelope, synchronous, block });
+        assert_eq!(inline(None), Some(Plain::Inline(24)));
+        assert_eq!(in_block(None), Some(Plain::InBlock(block, 24)));
+        assert_eq!((inline(Some(request)), in_block(Some(request))), (None, None));
+        assert_eq!(plain(Packet::Stream { envelope, synchronous: None, block }), None);
+        assert_eq!(plain(Packet::Fin { send: request }), None);
     }
 
     #[test]

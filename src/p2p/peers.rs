@@ -7,13 +7,14 @@ use super::{
     arrive::StreamTarget,
     credit::Credits,
     packet::{Encoded, Packet},
+    pull::Reach,
     request::RequestId,
 };
 use crate::{
     error::{Error, Result},
     shm::{
         doorbell::Doorbell,
-        pool::Blocks,
+        pool::{Block, Blocks},
         ring::{Consumer, Producer},
         segment::Segment,
         slot::Published,
@@ -45,7 +46,13 @@ pub(super) struct Peer {
     pub(super) credits: Credits,
     /// The peer's blocks, which its packets name.
     pub(super) blocks: Blocks,
+    /// Blocks of the peer that have been read, and are handed back at the next publishing.
+    pub(super) unreleased: Vec<Block>,
     pub(super) published: Published,
+    /// How this rank reads the peer's memory.
+    pub(super) reach: Reach,
+    /// This rank and others have waited for each other in sends to the peer.
+    pub(super) had_cycle: bool,
     /// Polls of the ring since its last packet.
     pub(super) silent_polls: u32,
     /// Bytes of the peer's blocks that lie in the unexpected queue.
@@ -77,7 +84,10 @@ impl Peer {
             bell: segment.doorbell(id.index(), config.mode),
             credits: Credits::new(config.credit),
             blocks: segment.blocks(id.index()).0,
+            unreleased: Vec::new(),
             published: segment.published(id.index()),
+            reach: Reach::default(),
+            had_cycle: false,
             silent_polls: 0,
             held_bytes: 0,
             stream: None,
@@ -102,11 +112,15 @@ impl Peer {
         self.bell.announce(me.0);
     }
 
-    /// Tells the peer what has been consumed: cells and credit. It may be waiting for either.
+    /// Tells the peer what has been consumed: cells, credit and blocks. It may be waiting for any.
     pub(super) fn publish_consumed(&mut self) {
         let cells = self.consumer.publish();
         let credit = self.credits.publish(self.consumer.line());
-        if cells || credit {
+        let blocks = !self.unreleased.is_empty();
+        for block in self.unreleased.drain(..) {
+            self.blocks.release(block);
+        }
+        if cells || credit || blocks {
             self.bell.ring();
         }
     }

@@ -65,6 +65,9 @@ const ALWAYS_POLLED: usize = 4;
 /// Of the rings that are not polled, one is looked at every so many polls.
 const SWEEP_EVERY: u64 = 64;
 
+/// A rank behind a shell that never sleeps learns after so many polls that nobody else will end it.
+const LOOK_FOR_KEEPER_EVERY: u64 = 1 << 14;
+
 /// Who makes progress, and who waits for its turn.
 #[derive(Default)]
 pub(super) struct Role {
@@ -312,7 +315,6 @@ impl Engine {
     }
 
     /// Sleeps on the doorbell; whether there was news.
-    #[expect(clippy::type_complexity, reason = "the guard comes back in either case")]
     fn sleep<'a>(
         &'a self,
         mut core: Guard<'a, Core>,
@@ -341,7 +343,6 @@ impl Engine {
         self.after_sleep(core, news)
     }
 
-    #[expect(clippy::type_complexity, reason = "the guard comes back in either case")]
     fn after_sleep<'a>(
         &self,
         mut core: Guard<'a, Core>,
@@ -357,15 +358,27 @@ impl Engine {
     /// Nobody has rung: there should be no news. If there is, and the doorbell is not rung within a
     /// generous time, a wake-up was lost.
     fn after_time_out(&self, core: &mut Core, until: &Until<'_>) -> Result<bool> {
-        if core.waits_for_credit() {
-            core.look_for_cycle(&self.published)?;
-        }
+        self.segment.end_without_keeper();
         let has_news = core.poll_all()?;
-        if (has_news || core.is_satisfied(until)) && !self.bell.is_rung_within(LATE_RING) {
-            // Relaxed: a statistic.
-            self.rescues.fetch_add(1, Ordering::Relaxed);
+        if has_news || core.is_satisfied(until) {
+            if !self.bell.is_rung_within(LATE_RING) {
+                // Relaxed: a statistic.
+                self.rescues.fetch_add(1, Ordering::Relaxed);
+            }
+        } else if core.waits_for_credit() {
+            // What this sets free is no wake-up that somebody owed.
+            core.look_for_cycle(&self.published)?;
+        } else {
+            self.look_for_lost_peer()?;
         }
         Ok(has_news)
+    }
+
+    /// In a job without a launcher only its ranks can see that one of them has died.
+    fn look_for_lost_peer(&self) -> Result<()> {
+        let Some(lost) = self.segment.lost_peer() else { return Ok(()) };
+        self.segment.end();
+        Err(self.segment.peer_lost(lost))
     }
 
     /// A test or probe found nothing. When that goes on for long it counts as waiting: others that
@@ -391,6 +404,8 @@ impl Engine {
             return Ok(());
         }
         core.role.failed_since = Some(now);
+        self.segment.end_without_keeper();
+        self.look_for_lost_peer()?;
         core.publish_blocked(&self.published, until);
         core.look_for_cycle(&self.published)
     }
@@ -429,6 +444,9 @@ impl Core {
         let mut moved = false;
         for index in 0..self.armed.len() {
             moved |= self.poll_ring(self.armed[index])?;
+        }
+        if self.polls.is_multiple_of(LOOK_FOR_KEEPER_EVERY) {
+            self.segment.end_without_keeper();
         }
         if self.polls.is_multiple_of(SWEEP_EVERY) {
             self.disarm_silent();
@@ -527,7 +545,7 @@ impl Core {
     }
 
     /// Tells every sender what has been consumed: before a rank rests, it owes nobody room.
-    fn publish_all(&mut self) {
+    pub(super) fn publish_all(&mut self) {
         for id in self.armed.iter().chain(&self.disarmed) {
             self.peers[id.index()].publish_consumed();
         }

@@ -2,7 +2,8 @@
 
 use super::{
     Core, Engine,
-    packet::{envelope_words, plain_eager_bytes},
+    arrive::RELEASE_BATCH,
+    packet::{Plain, envelope_words},
     request::{ReceiveOperation, ReceivePhase, RequestId, State},
 };
 use crate::{
@@ -67,7 +68,8 @@ impl Engine {
 impl Core {
     /// The fast path. Its conditions, all of them: no message waits unexpected, no receive is
     /// posted (so none that is earlier could match), nothing is queued between the two ranks, the
-    /// head of the ring is a whole small message that matches, and it fits a contiguous buffer.
+    /// head of the ring is a whole message, in the cell or in one block, that matches, and it fits a
+    /// contiguous buffer.
     #[inline]
     pub(super) fn look(&mut self, pattern: &Pattern, from: PeerId, buffer: &mut ReceiveBuffer) -> Look {
         let peer = &mut self.peers[from.index()];
@@ -75,28 +77,37 @@ impl Core {
             return Look::Other;
         }
         let Some(head) = peer.consumer.peek() else { return Look::Nothing };
-        let Some(bytes) = plain_eager_bytes(head) else { return Look::Other };
+        let Some(plain) = Plain::of_cell(head, &peer.consumer) else { return Look::Other };
         let (first, second) = (peer.consumer.word(1), peer.consumer.word(2));
         let tag = (first >> 32) as u32 as i32;
         let source = second as u32 as i32;
+        let bytes = plain.bytes();
         let expected = Envelope {
             context: pattern.context,
             source: pattern.source.unwrap_or(source),
             tag: pattern.tag.unwrap_or(tag),
             bytes,
         };
-        let fits = bytes <= buffer.bytes() && buffer.is_contiguous();
+        let fits = bytes <= buffer.bytes() && buffer.is_contiguous() && bytes.is_multiple_of(buffer.unit());
         if !(fits && envelope_words(&expected) == (first, second)) {
             return Look::Other;
         }
-        let words: [u64; INLINE_WORDS] = match bytes {
-            0..=8 => [peer.consumer.word(3), 0, 0, 0, 0],
-            _ => std::array::from_fn(|index| peer.consumer.word(3 + index)),
-        };
-        buffer.store_words(&words, bytes);
+        match plain {
+            Plain::Inline(0..=8) => buffer.store_words(&[peer.consumer.word(3), 0, 0, 0, 0], bytes),
+            Plain::Inline(_) => {
+                let words: [u64; INLINE_WORDS] = std::array::from_fn(|index| peer.consumer.word(3 + index));
+                buffer.store_words(&words, bytes);
+            }
+            Plain::InBlock(block, _) => {
+                // A block that does not exist is reported by the slow path.
+                let Some(span) = peer.blocks.span(block, bytes) else { return Look::Other };
+                buffer.unpack(0, span);
+                peer.unreleased.push(block);
+            }
+        }
         peer.silent_polls = 0;
         let is_quarter = peer.consumer.pop() | peer.credits.give_back_eager(bytes);
-        if is_quarter {
+        if is_quarter || peer.unreleased.len() >= RELEASE_BATCH {
             peer.publish_consumed();
         }
         self.tick();
@@ -143,10 +154,10 @@ impl Core {
     /// Withdraws a receive that has not been matched.
     pub(super) fn cancel_receive(&mut self, id: RequestId) {
         let Some(operation) = self.requests.receive(id) else { return };
-        if let ReceivePhase::Posted { id: posted, .. } = operation.phase {
-            if self.posted.withdraw(posted).is_some() {
-                self.end(id, Ok(Status::CANCELLED));
-            }
+        if let ReceivePhase::Posted { id: posted, .. } = operation.phase
+            && self.posted.withdraw(posted).is_some()
+        {
+            self.end(id, Ok(Status::CANCELLED));
         }
     }
 }

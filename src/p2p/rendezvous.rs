@@ -1,32 +1,116 @@
 //! Rendezvous: large messages, and small ones without credit. The data stays with the sender until
-//! the receiver, who knows both buffers, says how it shall travel.
+//! the receiver, who knows both buffers, says how it shall travel: read in place (`pull`), or in pieces
+//! through blocks of the sender's pool, so that both sides copy at the same time.
 
 use super::{
     Core,
     arrive::bad_block,
-    packet::{Packet, Place, Rts},
+    bulk_choice::Plan,
+    packet::{Cts, Packet, Rts},
     request::{ReceivePhase, RequestId, SendPhase, unknown_request},
     send::own_span,
 };
 use crate::{
-    error::Result,
-    shm::pool::{BULK, Block, CLASSES},
+    envelope::Envelope,
+    error::{Error, Result},
+    shm::{
+        pool::{BULK_LARGE, BULK_SMALL, Block, CLASSES, Pool},
+        tuning::Method,
+    },
     status::Status,
     types::PeerId,
 };
+use std::time::Instant;
 
-/// Bytes of the largest piece of a bulk transfer.
-const BULK_BYTES: u64 = CLASSES[BULK].block_bytes as u64;
+/// Pieces that a message is cut into, if they are not smaller or larger than the setting allows.
+const PIECES_WANTED: u64 = 4;
 
-/// The smallest bulk piece: below, the cost of a packet shows.
-const BULK_PIECE_MIN: u64 = 16 << 10;
+/// Smallest pieces of the two settings: below, the cost of a packet shows.
+const SMALL_PIECE_MIN: u64 = 4 << 10;
+const LARGE_PIECE_MIN: u64 = 16 << 10;
 
-/// Pieces that a message is cut into so that both sides copy at the same time, if they are not
-/// smaller or larger than the above.
-const PIECES_WANTED: u64 = 8;
+/// The most pieces that a transfer has out at the same time.
+const WINDOW_MAX: usize = 16;
 
-fn bulk_piece(total: u64) -> u64 {
-    (total / PIECES_WANTED).next_multiple_of(4096).clamp(BULK_PIECE_MIN, BULK_BYTES)
+const _: () = assert!(
+    CLASSES[BULK_SMALL].working_set as usize <= WINDOW_MAX
+        && CLASSES[BULK_LARGE].working_set as usize <= WINDOW_MAX
+);
+
+/// A send that the receiver has cleared.
+#[derive(Debug)]
+pub(super) struct Bulk {
+    receive: RequestId,
+    sent: u64,
+    class: usize,
+    piece: u64,
+    is_timed: bool,
+    /// The blocks of the last turns, and those that have been taken for the next.
+    window: [Option<Block>; WINDOW_MAX],
+    /// Pieces published, and pieces that have a block.
+    turn: usize,
+    supplied: usize,
+}
+
+impl Bulk {
+    fn new(cts: &Cts, total: u64) -> Self {
+        let (class, least) =
+            if cts.is_large { (BULK_LARGE, LARGE_PIECE_MIN) } else { (BULK_SMALL, SMALL_PIECE_MIN) };
+        let piece =
+            (total / PIECES_WANTED).next_multiple_of(1 << 10).clamp(least, CLASSES[class].block_bytes as u64);
+        let Cts { receive, offset, is_timed, .. } = *cts;
+        let window = [None; WINDOW_MAX];
+        Self { receive, sent: offset, class, piece, is_timed, window, turn: 0, supplied: 0 }
+    }
+
+    /// The block for the next piece. Blocks are taken as many as there are at a time: every look at
+    /// what has come back costs the receiver, who writes there.
+    fn next_block(&mut self, pool: &mut Pool, total: u64) -> Option<Block> {
+        let window = CLASSES[self.class].working_set as usize;
+        if self.turn == self.supplied {
+            let left = usize::try_from((total - self.sent).div_ceil(self.piece)).unwrap_or(usize::MAX);
+            for _ in 0..left.min(window) {
+                let place = &mut self.window[self.supplied % window];
+                if place.is_some_and(|block| !pool.is_over(block)) {
+                    break;
+                }
+                let Some(block) = pool.take(self.class) else { break };
+                *place = Some(block);
+                self.supplied += 1;
+            }
+        }
+        let block = (self.turn < self.supplied).then(|| self.window[self.turn % window]).flatten();
+        self.turn += usize::from(block.is_some());
+        block
+    }
+}
+
+/// A receive whose sender has been cleared.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Clearance {
+    pub(super) from: PeerId,
+    pub(super) envelope: Envelope,
+    pub(super) arrived: u64,
+    plan: Plan,
+    pieces: u64,
+    /// Time that each side has copied.
+    sender_nanos: u64,
+    receiver_nanos: u64,
+}
+
+impl Clearance {
+    fn note_piece(&mut self, sender_nanos: u64, begun: Option<Instant>) {
+        self.pieces += 1;
+        self.sender_nanos = self.sender_nanos.saturating_add(sender_nanos);
+        self.receiver_nanos += begun.map_or(0, |begun| begun.elapsed().as_nanos() as u64);
+    }
+
+    /// What the whole message cost: both sides copy at the same time, except that the first piece has
+    /// to be there before the receiver begins.
+    fn nanos(&self) -> u64 {
+        let slower = self.sender_nanos.max(self.receiver_nanos);
+        slower.saturating_add(self.sender_nanos / self.pieces.max(1))
+    }
 }
 
 impl Core {
@@ -36,60 +120,105 @@ impl Core {
         if peer.credits.give_back_envelope() {
             peer.publish_consumed();
         }
-        let fits = self.fits(receive, &rts.envelope).map(drop);
-        if fits.is_err() || rts.envelope.bytes == 0 {
-            self.end_receive(receive, &rts.envelope, fits);
-            return self.send_control(from, Packet::Fin { send: rts.send });
+        let fits = self.fits(receive, &rts.envelope).map(|buffer| (buffer.is_contiguous(), buffer.is_gone()));
+        let is_contiguous = match fits {
+            Ok((is_contiguous, false)) if rts.envelope.bytes > 0 => is_contiguous,
+            outcome => {
+                self.end_receive(receive, &rts.envelope, outcome.map(drop));
+                return self.send_control(from, Packet::Fin { send: rts.send });
+            }
+        };
+        let possible = self.possible_methods(from, &rts, is_contiguous);
+        let plan = self.choices.plan(rts.envelope.bytes, possible);
+        match plan.method {
+            Method::SmallPieces | Method::LargePieces => self.clear_to_send(receive, from, &rts, plan, 0),
+            Method::Cma | Method::Direct => {
+                self.begin_pull(receive, from, rts, plan);
+                Ok(())
+            }
         }
+    }
+
+    /// Asks for the data from `offset` on, in pieces.
+    pub(super) fn clear_to_send(
+        &mut self,
+        receive: RequestId,
+        from: PeerId,
+        rts: &Rts,
+        plan: Plan,
+        offset: u64,
+    ) -> Result<()> {
         if let Some(operation) = self.requests.receive(receive) {
-            operation.phase = ReceivePhase::Arriving { from, envelope: rts.envelope, arrived: 0 };
+            operation.phase = ReceivePhase::Cleared(Clearance {
+                from,
+                envelope: rts.envelope,
+                arrived: offset,
+                plan,
+                pieces: 0,
+                sender_nanos: 0,
+                receiver_nanos: 0,
+            });
         }
-        self.send_control(from, Packet::Cts { send: rts.send, receive })
+        let is_large = plan.method == Method::LargePieces;
+        let cts = Cts { send: rts.send, receive, offset, is_large, is_timed: plan.is_timed };
+        self.send_control(from, Packet::Cts(cts))
     }
 
     /// The receiver wants the data.
-    pub(super) fn arrive_clearance(
-        &mut self,
-        from: PeerId,
-        send: RequestId,
-        receive: RequestId,
-    ) -> Result<()> {
-        match self.requests.send(send) {
+    pub(super) fn arrive_clearance(&mut self, from: PeerId, cts: Cts) -> Result<()> {
+        match self.requests.send(cts.send) {
             Some(operation) if operation.to == from && matches!(operation.phase, SendPhase::Announced) => {
-                operation.phase = SendPhase::Bulk { receive, sent: 0 };
+                let total = operation.envelope.bytes;
+                if cts.offset >= total {
+                    return Err(Error::corrupt(format!("a CTS for byte {} of {total}", cts.offset)));
+                }
+                operation.phase = SendPhase::Bulk(Box::new(Bulk::new(&cts, total)));
             }
-            _ => return Err(unknown_request("a CTS", send)),
+            _ => return Err(unknown_request("a CTS", cts.send)),
         }
-        self.peers[from.index()].bulk.push_back(send);
+        self.peers[from.index()].bulk.push_back(cts.send);
         self.enlist(from);
         Ok(())
     }
 
-    /// Publishes one piece of the first cleared send; others have their turn at the next call.
+    /// Publishes one piece of the first cleared send that can go on; others have their turn at the
+    /// next call.
     pub(super) fn flush_bulk(&mut self, to: PeerId) -> Result<bool> {
-        let peer = &mut self.peers[to.index()];
-        let Some(&id) = peer.bulk.front() else { return Ok(false) };
-        if !peer.find_room()? {
-            return Ok(false);
+        for _ in 0..self.peers[to.index()].bulk.len() {
+            let peer = &mut self.peers[to.index()];
+            if !peer.find_room()? {
+                return Ok(false);
+            }
+            let Some(id) = peer.bulk.pop_front() else { return Ok(false) };
+            match self.publish_bulk_piece(to, id) {
+                BulkStep::Waits => self.peers[to.index()].bulk.push_back(id),
+                BulkStep::Published => {
+                    self.peers[to.index()].bulk.push_back(id);
+                    return Ok(true);
+                }
+                BulkStep::Complete => {
+                    self.end(id, Ok(Status::EMPTY));
+                    return Ok(true);
+                }
+            }
         }
-        let Some(send) = self.requests.send(id) else {
-            peer.bulk.pop_front();
-            return Ok(true);
-        };
-        let SendPhase::Bulk { receive, sent } = send.phase else { return Err(unknown_request("bulk", id)) };
-        let Some(block) = self.pool.take(BULK) else { return Ok(false) };
+        Ok(false)
+    }
+
+    fn publish_bulk_piece(&mut self, to: PeerId, id: RequestId) -> BulkStep {
+        let Some(send) = self.requests.send(id) else { return BulkStep::Complete };
+        let SendPhase::Bulk(bulk) = &mut send.phase else { return BulkStep::Complete };
         let total = send.envelope.bytes;
-        let bytes = bulk_piece(total).min(total - sent);
-        send.buffer.pack(sent, own_span(&self.blocks, block, bytes));
-        send.phase = SendPhase::Bulk { receive, sent: sent + bytes };
-        peer.push(self.me, &Packet::Data { receive, block, bytes, nanos: 0 });
-        peer.bulk.pop_front();
-        if sent + bytes < total {
-            peer.bulk.push_back(id);
-        } else {
-            self.end(id, Ok(Status::EMPTY));
-        }
-        Ok(true)
+        let Some(block) = bulk.next_block(&mut self.pool, total) else { return BulkStep::Waits };
+        let bytes = bulk.piece.min(total - bulk.sent);
+        let begun = bulk.is_timed.then(Instant::now);
+        send.buffer.pack(bulk.sent, own_span(&self.blocks, block, bytes));
+        let nanos = begun.map_or(0, |begun| begun.elapsed().as_nanos() as u64);
+        bulk.sent += bytes;
+        let data = Packet::Data { receive: bulk.receive, block, bytes, nanos };
+        let is_last = bulk.sent == total;
+        self.peers[to.index()].push(self.me, &data);
+        if is_last { BulkStep::Complete } else { BulkStep::Published }
     }
 
     /// A piece of a cleared message.
@@ -99,27 +228,51 @@ impl Core {
         receive: RequestId,
         block: Block,
         bytes: u64,
-        _nanos: u64,
+        nanos: u64,
     ) -> Result<()> {
         let peer = &self.peers[from.index()];
         let Some(span) = peer.blocks.span(block, bytes) else { return Err(bad_block(block, bytes)) };
         let operation = self.requests.receive(receive).filter(|operation| {
-            matches!(operation.phase, ReceivePhase::Arriving { from: sender, .. } if sender == from)
+            matches!(&operation.phase, ReceivePhase::Cleared(clearance) if clearance.from == from)
         });
-        let left = operation
-            .and_then(|operation| operation.take_piece(bytes, |buffer, offset| buffer.unpack(offset, span)));
+        let left = operation.and_then(|operation| {
+            let begun = (nanos > 0).then(Instant::now);
+            let left = operation.take_piece(bytes, |buffer, offset| buffer.unpack(offset, span))?;
+            if let ReceivePhase::Cleared(clearance) = &mut operation.phase {
+                clearance.note_piece(nanos, begun);
+            }
+            Some(left)
+        });
         peer.blocks.release(block);
         peer.bell.ring();
         match left {
-            Some(0) => self.end_arrived(receive),
+            Some(0) => {
+                self.note_cost(receive);
+                self.end_arrived(receive);
+            }
             Some(_) => {}
             None => return Err(unknown_request("data", receive)),
         }
         Ok(())
     }
 
-    /// Goes on with receives that read the data where it lies.
-    pub(super) fn advance_pulls(&mut self) -> Result<bool> {
-        Ok(false)
+    /// All of a cleared message is here.
+    fn note_cost(&mut self, receive: RequestId) {
+        let Some(operation) = self.requests.receive(receive) else { return };
+        if let ReceivePhase::Cleared(clearance) = &operation.phase {
+            let Clearance { plan, envelope, .. } = *clearance;
+            if plan.is_timed && !operation.buffer.is_gone() {
+                self.choices.note(plan.method, envelope.bytes, clearance.nanos());
+            }
+        }
     }
+}
+
+/// What has become of a turn of a cleared send.
+enum BulkStep {
+    /// It needs a block.
+    Waits,
+    Published,
+    /// The last piece is published.
+    Complete,
 }

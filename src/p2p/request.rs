@@ -2,7 +2,8 @@
 
 use super::{
     matching::PostedId,
-    packet::{Place, Rts},
+    pull::Pull,
+    rendezvous::{Bulk, Clearance},
 };
 use crate::{
     buffer::{Keep, ReceiveBuffer, SendBuffer},
@@ -82,7 +83,7 @@ pub(super) struct SendOperation {
     pub(super) phase: SendPhase,
 }
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Debug)]
 pub(super) enum SendPhase {
     /// In the peer's backlog: nothing has been published.
     Queued,
@@ -90,8 +91,8 @@ pub(super) enum SendPhase {
     Streaming { pieces: Pieces, next: usize },
     /// The envelope is published, the data is here: the receiver says how to go on.
     Announced,
-    /// Cleared to send, `sent` bytes of it are published.
-    Bulk { receive: RequestId, sent: u64 },
+    /// Cleared to send.
+    Bulk(Box<Bulk>),
     /// All is published; the receiver will say that it has matched.
     AwaitMatch,
     /// To this rank itself, in the unexpected queue.
@@ -111,7 +112,11 @@ impl ReceiveOperation {
         bytes: u64,
         unpack: impl FnOnce(&mut ReceiveBuffer, u64),
     ) -> Option<u64> {
-        let ReceivePhase::Arriving { envelope, arrived, .. } = &mut self.phase else { return None };
+        let (ReceivePhase::Arriving { envelope, arrived, .. }
+        | ReceivePhase::Cleared(Clearance { envelope, arrived, .. })) = &mut self.phase
+        else {
+            return None;
+        };
         let left = (envelope.bytes - *arrived).checked_sub(bytes)?;
         unpack(&mut self.buffer, *arrived);
         *arrived += bytes;
@@ -125,10 +130,12 @@ pub(super) enum ReceivePhase {
     Posted { id: PostedId, from: Option<PeerId> },
     /// Matched; what has arrived is about to be moved.
     Matched,
-    /// Matched; pieces come in, by stream or after a CTS.
+    /// Matched; pieces come in by stream.
     Arriving { from: PeerId, envelope: Envelope, arrived: u64 },
+    /// Matched; pieces come in after a CTS.
+    Cleared(Clearance),
     /// Matched; this rank reads the data where it lies.
-    Pulling { from: PeerId, rts: Rts, place: Place, arrived: u64 },
+    Pulling(Pull),
 }
 
 pub(super) enum State {
@@ -321,6 +328,7 @@ impl Requests {
     }
 
     /// How many slots are in use, for tests that expect none to be lost.
+    #[cfg(any(test, feature = "internals"))]
     pub(super) fn in_use(&self) -> usize {
         self.slots.len() - self.free.len()
     }

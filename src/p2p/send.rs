@@ -3,7 +3,7 @@
 use super::{
     Core, Engine,
     arrive::Arrived,
-    packet::{Packet, Place, Rts, SYNCHRONOUS_INLINE_BYTES, eager_head, envelope_words},
+    packet::{Packet, Rts, SYNCHRONOUS_INLINE_BYTES, eager_head, envelope_words},
     peers::Link,
     request::{Mode, Pieces, RequestId, SendOperation, SendPhase, State},
 };
@@ -62,9 +62,13 @@ impl Engine {
             core.requests.detach(id, None);
             return Ok(());
         }
-        let id = core.post_send(to, envelope, mode, buffer)?;
-        drop(core);
-        self.wait(id).map(drop)
+        match core.post_send(to, envelope, mode, buffer)? {
+            RequestId::COMPLETE => Ok(()),
+            id => {
+                drop(core);
+                self.wait(id).map(drop)
+            }
+        }
     }
 
     /// Begins a send. The buffer stays in use until the request ends.
@@ -176,7 +180,7 @@ impl Core {
     ) -> Result<Eager> {
         let bytes = envelope.bytes;
         let inline = if synchronous.is_some() { SYNCHRONOUS_INLINE_BYTES } else { INLINE_BYTES };
-        if bytes > self.config.eager_bytes {
+        if bytes > self.config.eager_bytes || self.goes_direct(to, buffer) {
             return Ok(Eager::MustAnnounce);
         }
         let peer = &mut self.peers[to.index()];
@@ -326,12 +330,12 @@ impl Core {
 
     /// Publishes the envelope alone.
     fn announce(&mut self, to: PeerId, id: RequestId, send: &mut SendOperation) -> Result<Step> {
+        let (place, revocations) = (self.place_of(&send.buffer), self.revocations());
         let peer = &mut self.peers[to.index()];
         if !peer.find_room()? || !peer.credits.take_envelope(peer.producer.line()) {
             return Ok(Step::Waits);
         }
-        let place = send.buffer.address().map_or(Place::Unreachable, Place::Private);
-        peer.push(self.me, &Packet::Rts(Rts { envelope: send.envelope, send: id, place }));
+        peer.push(self.me, &Packet::Rts(Rts { envelope: send.envelope, send: id, place, revocations }));
         send.phase = SendPhase::Announced;
         Ok(Step::Published)
     }

@@ -45,6 +45,11 @@ impl<T: Words + ?Sized> Far<T> {
     pub(crate) fn on_heap(words: Box<T>) -> Self {
         Self { words: NonNull::from(Box::leak(words)), segment: None }
     }
+
+    /// Some of the words.
+    pub(crate) fn part<U: Words + ?Sized>(&self, pick: impl FnOnce(&T) -> &U) -> Far<U> {
+        Far { words: NonNull::from(pick(self)), segment: self.segment.clone() }
+    }
 }
 
 impl<T: Words + ?Sized> Clone for Far<T> {
@@ -84,10 +89,5 @@ impl<'a> Span<'a> {
 
     pub(crate) fn len(&self) -> usize {
         self.len
-    }
-
-    /// The first `len` bytes, or all if there are fewer.
-    pub(crate) fn first(self, len: usize) -> Span<'a> {
-        Self { len: self.len.min(len), ..self }
     }
 }

@@ -15,7 +15,7 @@ use crate::{
 pub(crate) const MAGIC: u64 = u64::from_le_bytes(*b"ringmpi\0");
 
 /// Counts changes of what packets mean; sizes and offsets are in the fingerprint by themselves.
-const PROTOCOL: u64 = 1;
+const PROTOCOL: u64 = 2;
 
 /// Entries of the directory of regions.
 pub(crate) const REGIONS: usize = 16;
@@ -48,8 +48,10 @@ pub(crate) struct Header {
     pub(crate) needs_fences: AtomicU32,
     /// How many ranks have attached; slept on by those that wait for all.
     pub(crate) attached: FutexWord,
-    /// 0 running; 1 ended: blocked ranks leave.
+    /// 0 while the job runs. Then 1 + the rank that ended it, or all ones: blocked ranks leave.
     pub(crate) ended: AtomicU32,
+    /// 1: the job's keeper holds its lock byte as long as it lives.
+    pub(crate) has_keeper: AtomicU32,
     /// The next free context id.
     pub(crate) next_context: AtomicU32,
     /// Bit b of word w: board 64 w + b is in use.

@@ -23,23 +23,37 @@ use std::{collections::VecDeque, sync::Arc};
 pub(crate) struct Class {
     pub(crate) block_bytes: usize,
     pub(crate) blocks: u32,
-    /// Until so many have been used, a fresh block is preferred to one that has come back: the
-    /// caches like a working set of 1 to 2 MiB for bulk, and a small one for the rest.
+    /// Until so many have been used, a fresh block is preferred to one that has come back; a bulk
+    /// transfer uses no more at the same time.
     pub(crate) working_set: u32,
 }
 
-/// The classes, smallest blocks first; the last is for bulk only.
-pub(crate) const CLASSES: [Class; 4] = [
-    Class { block_bytes: 256, blocks: 1024, working_set: 16 },
-    Class { block_bytes: 2 << 10, blocks: 512, working_set: 16 },
-    Class { block_bytes: 16 << 10, blocks: 256, working_set: 16 },
+/// The classes, smallest blocks first. The last two are for bulk only: which of their working sets,
+/// 256 KiB or 2 MiB, the caches like better depends on the machine.
+#[cfg(not(loom))]
+pub(crate) const CLASSES: [Class; 5] = [
+    Class { block_bytes: 256, blocks: 1024, working_set: 32 },
+    Class { block_bytes: 2 << 10, blocks: 512, working_set: 32 },
+    Class { block_bytes: 8 << 10, blocks: 512, working_set: 16 },
+    Class { block_bytes: 32 << 10, blocks: 64, working_set: 8 },
     Class { block_bytes: 128 << 10, blocks: 32, working_set: 16 },
 ];
 
-/// The class of bulk pieces.
-pub(crate) const BULK: usize = CLASSES.len() - 1;
+#[cfg(loom)]
+pub(crate) const CLASSES: [Class; 5] = [
+    Class { block_bytes: 8, blocks: 2, working_set: 1 },
+    Class { block_bytes: 16, blocks: 2, working_set: 1 },
+    Class { block_bytes: 32, blocks: 2, working_set: 1 },
+    Class { block_bytes: 64, blocks: 2, working_set: 1 },
+    Class { block_bytes: 128, blocks: 2, working_set: 1 },
+];
+
 /// The class of the pieces of an eager message that fits no smaller block.
-pub(crate) const EAGER_PIECE: usize = BULK - 1;
+pub(crate) const EAGER_PIECE: usize = 2;
+/// The class of small bulk pieces.
+pub(crate) const BULK_SMALL: usize = 3;
+/// The class of large bulk pieces.
+pub(crate) const BULK_LARGE: usize = 4;
 
 /// Blocks of one rank.
 pub(crate) const BLOCKS: u32 = {
@@ -73,7 +87,7 @@ const fn first_block(class: usize) -> u32 {
 
 /// The class whose blocks hold `bytes` best; `None` above the largest eager block.
 pub(crate) fn eager_class(bytes: u64) -> Option<usize> {
-    (0..BULK).find(|&class| bytes <= CLASSES[class].block_bytes as u64)
+    (0..=EAGER_PIECE).find(|&class| bytes <= CLASSES[class].block_bytes as u64)
 }
 
 /// Where block `index` lies in the pool: (offset, bytes).
@@ -113,8 +127,10 @@ pub(crate) struct Pool {
 struct ClassState {
     /// Blocks that have been used at least once.
     used: u32,
-    /// Used blocks, the longest ago first.
+    /// Used blocks that may be out, the longest ago first.
     cycle: VecDeque<u32>,
+    /// Used blocks that are known to be back.
+    back: VecDeque<u32>,
 }
 
 /// Blocks of the cycle that one allocation looks at before it takes a fresh block.
@@ -123,9 +139,10 @@ const LOOKS: usize = 4;
 impl Pool {
     /// `first_generation` lets tests start just below the wrap.
     pub(crate) fn new(released: Far<[AtomicU32]>, first_generation: u32) -> Self {
-        for word in &*released {
-            // Relaxed: before the owner says that it is attached.
-            word.store(first_generation, Ordering::Relaxed);
+        // Untouched memory says 0: pages that no block needs stay untouched.
+        if first_generation != 0 {
+            // Relaxed: before the owner publishes any block.
+            released.iter().for_each(|word| word.store(first_generation, Ordering::Relaxed));
         }
         Self {
             released,
@@ -157,16 +174,33 @@ impl Pool {
         Some(index)
     }
 
-    /// The block that has been out longest and is back, among the first `looks` of the cycle.
+    /// A used block that is back; looks at most at `looks` of those that may be out.
+    ///
+    /// The receiver writes the released words of neighbouring blocks one after the other: one look at
+    /// their cache line finds all that are back, instead of a line transfer for every block.
     fn find_returned(&mut self, class: usize, looks: usize) -> Option<u32> {
+        if let Some(index) = self.classes[class].back.pop_front() {
+            return Some(index);
+        }
         for _ in 0..looks.min(self.classes[class].cycle.len()) {
             let index = self.classes[class].cycle.pop_front()?;
             if self.is_back(index) {
+                self.gather_returned(class);
                 return Some(index);
             }
             self.classes[class].cycle.push_back(index);
         }
         None
+    }
+
+    /// Takes note of the blocks at the front of the cycle that are back too.
+    fn gather_returned(&mut self, class: usize) {
+        while let Some(&index) = self.classes[class].cycle.front()
+            && self.is_back(index)
+        {
+            self.classes[class].cycle.pop_front();
+            self.classes[class].back.push_back(index);
+        }
     }
 
     fn is_back(&self, index: u32) -> bool {
@@ -175,9 +209,20 @@ impl Pool {
         self.released[index as usize].load(Ordering::Acquire) == self.generations[index as usize]
     }
 
+    /// Whether this use of the block is over.
+    pub(crate) fn is_over(&self, block: Block) -> bool {
+        self.generations[block.index as usize] != block.generation || self.is_back(block.index)
+    }
+
     /// Gives back a block that was never published.
     pub(crate) fn put_back(&mut self, block: Block) {
         release(&self.released, block);
+    }
+
+    /// How many blocks of a class were ever used.
+    #[cfg(all(test, not(loom)))]
+    pub(crate) fn used(&self, class: usize) -> u32 {
+        self.classes[class].used
     }
 
     /// How many blocks are out, for tests that expect none to be lost.
@@ -252,13 +297,24 @@ mod tests {
     }
 
     #[test]
+    fn a_use_is_over_once_the_block_is_back_also_when_it_is_out_again() {
+        let (mut pool, released) = pool(u32::MAX);
+        let first = pool.take(BULK_LARGE).unwrap();
+        assert!(!pool.is_over(first));
+        release(&released, first);
+        assert!(pool.is_over(first));
+        let uses: Vec<Block> = std::iter::from_fn(|| pool.take(BULK_LARGE)).collect();
+        assert!(pool.is_over(first) && !uses.iter().any(|block| pool.is_over(*block)));
+    }
+
+    #[test]
     fn a_stale_hand_back_frees_nothing() {
         let (mut pool, released) = pool(7);
-        let first = pool.take(BULK).unwrap();
+        let first = pool.take(BULK_LARGE).unwrap();
         pool.put_back(first);
-        while pool.take(BULK).is_some() {}
+        while pool.take(BULK_LARGE).is_some() {}
         release(&released, first);
-        assert_eq!(pool.take(BULK), None);
+        assert_eq!(pool.take(BULK_LARGE), None);
     }
 
     #[test]

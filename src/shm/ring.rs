@@ -67,6 +67,19 @@ fn sequence(position: u64) -> u64 {
     u64::from((lap as u32) << 1 | 1)
 }
 
+/// Hints that the line will be read by another core: pushed out to the shared cache, it need not be
+/// fetched from this core's. Where the CPU has no such hint it is no operation.
+#[inline]
+fn demote(cell: &Cell) {
+    #[cfg(all(target_arch = "x86_64", not(loom)))]
+    // SAFETY: a hint that changes no memory; CPUs without it decode a NOP.
+    unsafe {
+        core::arch::asm!("cldemote [{}]", in(reg) std::ptr::from_ref(cell), options(nostack, preserves_flags));
+    }
+    #[cfg(any(not(target_arch = "x86_64"), loom))]
+    let _ = cell;
+}
+
 /// The sender's half.
 pub(crate) struct Producer {
     cells: Far<Cells>,
@@ -119,10 +132,12 @@ impl Producer {
         }
         // Release: RING_PUBLISH, pairs with the Acquire in `Consumer::peek`.
         cell.0[0].store(u64::from(head) << 32 | sequence(self.tail), Ordering::Release);
+        demote(cell);
         self.tail += 1;
     }
 
     /// How many cells have been published since the ring's start.
+    #[cfg(any(test, feature = "internals"))]
     pub(crate) fn tail(&self) -> u64 {
         self.tail
     }
@@ -187,11 +202,6 @@ impl Consumer {
         true
     }
 
-    #[inline]
-    pub(crate) fn is_all_published(&self) -> bool {
-        self.published == self.head
-    }
-
     pub(crate) fn line(&self) -> &ReceiverLine {
         &self.line
     }
@@ -204,6 +214,10 @@ pub(crate) fn on_heap(start: u64) -> (Producer, Consumer) {
     let line = Far::on_heap(Box::<ReceiverLine>::default());
     (Producer::new(cells.clone(), line.clone(), start), Consumer::new(cells, line, start))
 }
+
+#[cfg(all(test, loom))]
+#[path = "ring_loom.rs"]
+mod models;
 
 #[cfg(all(test, not(loom)))]
 mod tests {

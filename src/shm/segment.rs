@@ -1,18 +1,24 @@
 //! The segment of a job: made by a launcher, attached to by its ranks, checked before it is trusted.
 
+#[cfg(feature = "join")]
+use super::named::Named;
 use super::{
     doorbell::{BarrierMode, Doorbell},
     far::{Far, Span, Words},
     layout::{BOARDS, FINGERPRINT, Header, Layout, MAGIC},
     pool::{self, Blocks},
     ring::{Cells, ReceiverLine},
-    slot::{Published, Slot},
+    slot::{Published, RankState, Slot},
 };
 use crate::{
     error::{Error, ErrorClass, Result},
     sync::{AtomicU32, AtomicU64, Ordering},
-    sys::{cpus, futex::FutexWord, memory},
-    types::RANKS_MAX,
+    sys::{
+        cpus,
+        futex::{FutexWord, Scope},
+        memory,
+    },
+    types::{PeerId, RANKS_MAX},
 };
 use core::ptr::NonNull;
 use memmap2::MmapRaw;
@@ -20,10 +26,17 @@ use std::{
     fs::File,
     os::fd::{AsFd, AsRawFd, IntoRawFd, RawFd},
     sync::Arc,
+    time::{Duration, Instant},
 };
 
 /// Below are the context ids of the world and of the ranks' communicators with themselves alone.
 pub(crate) const FIRST_FREE_CONTEXT: u32 = 16;
+
+/// The world's board: in use from the start, and set up by being zero.
+pub(crate) const WORLD_BOARD: usize = 0;
+
+/// What the word that ends the job says if no rank did it.
+const ENDED_BY_NO_RANK: u32 = u32::MAX;
 
 /// A mapped segment.
 pub(crate) struct Segment {
@@ -39,7 +52,7 @@ enum Memory {
     },
     Private(MmapRaw),
     #[cfg(feature = "join")]
-    Named(super::named::Named),
+    Named(Named),
 }
 
 // SAFETY: the memory is shared bytes, reached through atomics and raw copies only.
@@ -100,16 +113,20 @@ impl Segment {
         Ok(segment)
     }
 
+    /// Over a named segment that is untouched and of the layout's size.
     #[cfg(feature = "join")]
-    pub(super) fn from_named(named: super::named::Named, ranks: usize, is_new: bool) -> Result<Arc<Self>> {
-        let layout = checked_layout(ranks)?;
-        let segment = Arc::new(Self { memory: Memory::Named(named), layout });
-        if is_new {
-            segment.initialise();
-        } else {
-            check_header(segment.header(), layout.size as u64)?;
-        }
-        Ok(segment)
+    pub(super) fn over_unused(named: Named, layout: Layout) -> Arc<Self> {
+        assert_eq!(named.len(), layout.size);
+        let segment = Self { memory: Memory::Named(named), layout };
+        segment.initialise();
+        Arc::new(segment)
+    }
+
+    /// Over a named segment that another process has initialised, after checking it.
+    #[cfg(feature = "join")]
+    pub(super) fn over_used(named: Named) -> Result<Arc<Self>> {
+        let layout = check_header(named.header(), named.len() as u64)?;
+        Ok(Arc::new(Self { memory: Memory::Named(named), layout }))
     }
 
     fn initialise(&self) {
@@ -133,6 +150,8 @@ impl Segment {
         }
         // Relaxed: SEGMENT_READY publishes it.
         header.next_context.store(FIRST_FREE_CONTEXT, Ordering::Relaxed);
+        // Relaxed: SEGMENT_READY publishes it.
+        header.boards[WORLD_BOARD / 64].store(1 << (WORLD_BOARD % 64), Ordering::Relaxed);
         self.set_cpus(cpus::allowed());
         // Release: SEGMENT_READY, pairs with the Acquire in `check_header`.
         header.magic.store(MAGIC, Ordering::Release);
@@ -146,6 +165,94 @@ impl Segment {
         header.cpus.store(cpus, Ordering::Relaxed);
         if (cpus as usize) < self.layout.ranks {
             header.needs_fences.store(1, Ordering::Relaxed);
+        }
+    }
+
+    /// A rank cannot register for membarrier: all pay for fences.
+    pub(crate) fn require_fences(&self) {
+        // Relaxed: INIT_ALL orders it.
+        self.header().needs_fences.store(1, Ordering::Relaxed);
+    }
+
+    /// Whether senders pay for fences. Final once all ranks have attached.
+    pub(crate) fn needs_fences(&self) -> bool {
+        // Relaxed: INIT_ALL orders it.
+        self.header().needs_fences.load(Ordering::Relaxed) != 0
+    }
+
+    /// Whether every rank has a CPU of its own.
+    pub(crate) fn has_cpus_for_all(&self) -> bool {
+        // Relaxed: INIT_ALL orders it.
+        self.layout.ranks <= self.header().cpus.load(Ordering::Relaxed) as usize
+    }
+
+    /// Counts this rank as attached, and waits until all are.
+    pub(crate) fn attach_and_wait_for_all(self: &Arc<Self>, limit: Duration) -> Result<()> {
+        let attached = &self.header().attached;
+        // AcqRel: INIT_ALL; what every rank has written before is visible to all after.
+        let mut count = attached.word.fetch_add(1, Ordering::AcqRel) + 1;
+        let end = Instant::now() + limit;
+        while (count as usize) < self.layout.ranks {
+            if let Some(lost) = self.lost_peer() {
+                return Err(self.peer_lost(lost));
+            }
+            if self.is_ended() {
+                return Err(Error::new(ErrorClass::PROC_ABORTED, "the job has ended during init"));
+            }
+            if Instant::now() > end {
+                return Err(self.missing(limit));
+            }
+            attached.wait(count, Some(Duration::from_millis(50)), Scope::Shared);
+            self.end_without_keeper();
+            // Acquire: INIT_ALL.
+            count = attached.word.load(Ordering::Acquire);
+        }
+        attached.wake(i32::MAX, Scope::Shared);
+        Ok(())
+    }
+
+    fn missing(self: &Arc<Self>, limit: Duration) -> Error {
+        let is_missing = |rank: &usize| self.published(*rank).slot.state() == RankState::Free;
+        let missing: Vec<String> =
+            (0..self.layout.ranks).filter(is_missing).map(|rank| rank.to_string()).collect();
+        let what = format!("init waited {} s for rank {}", limit.as_secs(), missing.join(", "));
+        Error::new(ErrorClass::OTHER, what).with_help("every rank of a job has to call init, or none")
+    }
+
+    /// Whether init is over, but for what every rank does by itself.
+    #[cfg(feature = "join")]
+    pub(super) fn have_all_attached(&self) -> bool {
+        // Acquire: INIT_ALL.
+        self.header().attached.word.load(Ordering::Acquire) as usize >= self.layout.ranks
+    }
+
+    /// A rank whose process has gone without finalize, if the job is one that tells: its processes
+    /// have joined, and hold locks. To be asked at time-outs: it costs a system call a rank.
+    pub(crate) fn lost_peer(self: &Arc<Self>) -> Option<usize> {
+        match &self.memory {
+            #[cfg(feature = "join")]
+            Memory::Named(named) => {
+                (0..self.layout.ranks).find(|&rank| rank != named.rank() && self.has_lost(named, rank))
+            }
+            _ => None,
+        }
+    }
+
+    /// What a rank says that has found a peer lost.
+    #[cold]
+    pub(crate) fn peer_lost(self: &Arc<Self>, rank: usize) -> Error {
+        let pid = self.published(rank).slot.pid();
+        let what = format!("rank {rank} has gone without finalize: it was process {pid}");
+        Error::new(ErrorClass::PROC_ABORTED, what)
+    }
+
+    /// Draws `count` consecutive context ids.
+    pub(crate) fn draw_contexts(&self, count: u32) -> Result<u32> {
+        // Relaxed: a counter; the ids travel to the others in messages.
+        let first = self.header().next_context.fetch_add(count, Ordering::Relaxed);
+        match first.checked_add(count) {
+            Some(_) if first >= FIRST_FREE_CONTEXT => Ok(first),
+            _ => Err(Error::new(ErrorClass::OTHER, "all context ids of the job have been used")),
         }
     }
 
@@ -164,8 +271,11 @@ impl Segment {
 
     /// Keeps the mapping out of forked children. Not for a launcher, whose children are the ranks.
     pub(crate) fn hide_from_children(&self) {
-        if let Memory::Mapped { map, .. } = &self.memory {
-            memory::hide_from_children(map);
+        match &self.memory {
+            Memory::Mapped { map, .. } => memory::hide_from_children(map),
+            Memory::Private(_) => {}
+            #[cfg(feature = "join")]
+            Memory::Named(named) => named.hide_from_children(),
         }
     }
 
@@ -190,12 +300,12 @@ impl Segment {
         unsafe { self.start().cast::<Header>().as_ref() }
     }
 
-    fn far<T: Words>(self: &Arc<Self>, offset: usize) -> Far<T> {
+    pub(super) fn far<T: Words>(self: &Arc<Self>, offset: usize) -> Far<T> {
         // SAFETY: `at` checks bounds and alignment; the layout gives every word one type.
         unsafe { Far::in_segment(self.at(offset), Arc::clone(self)) }
     }
 
-    fn far_slice<T: Words>(self: &Arc<Self>, offset: usize, len: usize) -> Far<[T]> {
+    pub(super) fn far_slice<T: Words>(self: &Arc<Self>, offset: usize, len: usize) -> Far<[T]> {
         assert!(offset + len * size_of::<T>() <= self.layout.size);
         let words = NonNull::slice_from_raw_parts(self.at::<T>(offset), len);
         // SAFETY: bounds and alignment are checked; the layout gives every word one type.
@@ -264,17 +374,42 @@ impl Segment {
 
     /// Whether the job has ended: whoever is blocked leaves.
     pub(crate) fn is_ended(&self) -> bool {
-        // Acquire: JOB_ENDED, pairs with the Release in `end`.
+        // Acquire: JOB_ENDED, pairs with the Release in `end_once`.
         self.header().ended.load(Ordering::Acquire) != 0
+    }
+
+    /// The rank that has ended the job by itself, before anyone else did.
+    pub(crate) fn ended_by(&self) -> Option<usize> {
+        // Acquire: JOB_ENDED, pairs with the Release in `end_once`.
+        let ended = self.header().ended.load(Ordering::Acquire);
+        ended.checked_sub(1).map(|rank| rank as usize).filter(|rank| *rank < self.layout.ranks)
     }
 
     /// Ends the job: wakes every rank that sleeps.
     pub(crate) fn end(self: &Arc<Self>) {
-        // Release: JOB_ENDED, pairs with the Acquire in `is_ended`.
-        self.header().ended.store(1, Ordering::Release);
-        self.header().attached.wake(i32::MAX, crate::sys::futex::Scope::Shared);
+        self.end_once(ENDED_BY_NO_RANK);
+    }
+
+    /// As [`Self::end`], by a rank whose slot says why.
+    pub(crate) fn end_by(self: &Arc<Self>, rank: PeerId) {
+        self.end_once(rank.0 + 1);
+    }
+
+    /// The first one counts: ranks that end because the job has ended abort it again.
+    fn end_once(self: &Arc<Self>, by: u32) {
+        // Release: JOB_ENDED, pairs with the Acquires in `is_ended` and `ended_by`. Relaxed: the word
+        // that stays says what it said.
+        let _ = self.header().ended.compare_exchange(0, by, Ordering::Release, Ordering::Relaxed);
+        self.header().attached.wake(i32::MAX, Scope::Shared);
         for rank in 0..self.layout.ranks {
             self.doorbell(rank, BarrierMode::Fence).ring();
+        }
+    }
+
+    /// Ends the job if its keeper has died: nobody else may be left to tell ranks behind shells.
+    pub(crate) fn end_without_keeper(self: &Arc<Self>) {
+        if self.has_lost_keeper() {
+            self.end();
         }
     }
 
@@ -293,14 +428,10 @@ impl Segment {
         self.header().boards[board / 64].fetch_and(!(1 << (board % 64)), Ordering::AcqRel);
     }
 
-    /// Where board `board` starts, and its bytes.
+    /// Where board `board` starts.
     pub(super) fn board_place(&self, board: usize) -> usize {
         assert!(board < BOARDS);
         self.layout.boards + board * Layout::board_stride(self.layout.ranks)
-    }
-
-    pub(super) fn words_at(self: &Arc<Self>, offset: usize, len: usize) -> Far<[AtomicU64]> {
-        self.far_slice(offset, len)
     }
 
     /// The table of measured copy speeds that the ranks share.
@@ -309,7 +440,7 @@ impl Segment {
     }
 }
 
-fn checked_layout(ranks: usize) -> Result<Layout> {
+pub(super) fn checked_layout(ranks: usize) -> Result<Layout> {
     if (1..=RANKS_MAX).contains(&ranks) {
         return Ok(Layout::new(ranks));
     }
@@ -412,7 +543,7 @@ mod tests {
     fn boards_are_given_once_until_freed() {
         let made = Segment::on_heap(1).unwrap();
         let all: Vec<usize> = std::iter::from_fn(|| made.take_board()).collect();
-        assert_eq!(all, (0..BOARDS).collect::<Vec<_>>());
+        assert_eq!(all, (WORLD_BOARD + 1..BOARDS).collect::<Vec<_>>());
         made.free_board(70);
         assert_eq!(made.take_board(), Some(70));
     }

@@ -5,12 +5,15 @@
 //! | `pid` | the first process that claims the slot, once | launcher, peers | 0: free |
 //! | `state` | the rank | launcher, peers | a [`RankState`] |
 //! | `abort_code` | the rank, before `state` becomes ABORTED | launcher | the code given to abort |
-//! | `nonce_address` | the rank, before it counts as attached | peers | where its copy of the nonce lies |
+//! | `nonce_address` | the rank, before its first packet | peers | where its copy of the nonce lies |
+//! | `arena` | the rank, once, before it announces a message there | peers | its arena's descriptor plus 1; 0: none |
+//! | `revocations` | the rank | peers | how often places that it announced have become invalid |
 //! | `epoch` | the rank | peers | odd while it is blocked; even while it runs |
 //! | `waits_for` | the rank, while `epoch` is even | peers | which ranks could end the blocking |
 
 use super::far::{Far, Words};
-use crate::sync::{AtomicI32, AtomicU32, AtomicU64, Ordering};
+use crate::sync::{AtomicI32, AtomicU32, AtomicU64, Ordering, fence};
+use std::os::fd::RawFd;
 
 /// How far a rank has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,8 +50,10 @@ pub(crate) struct Slot {
     pid: AtomicI32,
     state: AtomicU32,
     abort_code: AtomicI32,
-    pub(crate) nonce_address: AtomicU64,
+    nonce_address: AtomicU64,
     epoch: AtomicU64,
+    arena: AtomicU32,
+    revocations: AtomicU32,
 }
 
 // SAFETY: all atomics.
@@ -88,6 +93,55 @@ impl Slot {
     pub(crate) fn abort_code(&self) -> i32 {
         // Relaxed: read after `state` said Aborted.
         self.abort_code.load(Ordering::Relaxed)
+    }
+
+    /// Where the rank's copy of the nonce lies; 0 if it has none. Meaningful to whoever has had a
+    /// packet from the rank.
+    pub(crate) fn nonce_address(&self) -> u64 {
+        // Relaxed: RING_PUBLISH, of any packet, orders it.
+        self.nonce_address.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn set_nonce_address(&self, address: u64) {
+        // Relaxed: RING_PUBLISH orders it.
+        self.nonce_address.store(address, Ordering::Relaxed);
+    }
+
+    /// The descriptor of the rank's arena in its process. Meaningful to whoever has had an
+    /// announcement of a message there.
+    pub(crate) fn arena(&self) -> Option<RawFd> {
+        // Relaxed: RING_PUBLISH, of the announcement, orders it.
+        RawFd::try_from(self.arena.load(Ordering::Relaxed).checked_sub(1)?).ok()
+    }
+
+    pub(crate) fn set_arena(&self, fd: RawFd) {
+        // Relaxed: RING_PUBLISH orders it.
+        self.arena.store(u32::try_from(fd).map_or(0, |fd| fd + 1), Ordering::Relaxed);
+    }
+
+    /// How often places that the rank announced have become invalid so far. Read by the rank itself
+    /// when it announces one.
+    pub(crate) fn revocations(&self) -> u32 {
+        // Relaxed: only the rank itself writes.
+        self.revocations.load(Ordering::Relaxed)
+    }
+
+    /// Memory that the rank has announced is about to change: whoever reads it finds out by
+    /// [`Self::is_revoked_since`]. As in a sequence lock, with one side that never retries.
+    pub(crate) fn revoke(&self) {
+        // Relaxed: only the rank itself writes; the fence orders it before the change.
+        self.revocations.store(self.revocations().wrapping_add(1), Ordering::Relaxed);
+        // Release: PLACE_REVOKED, pairs with the fence in `is_revoked_since`.
+        fence(Ordering::Release);
+    }
+
+    /// Whether memory that the rank announced at `revocations` may have changed under a copy that
+    /// the caller has just made of it.
+    pub(crate) fn is_revoked_since(&self, revocations: u32) -> bool {
+        // Acquire: PLACE_REVOKED; the copy's loads are before the word's.
+        fence(Ordering::Acquire);
+        // Relaxed: the fence orders it.
+        self.revocations.load(Ordering::Relaxed) != revocations
     }
 
     /// Odd while the rank is blocked; changes with every blocking.
@@ -154,6 +208,19 @@ mod tests {
         assert_eq!(slot.claim(17), Ok(()));
         assert_eq!(slot.claim(18), Err(17));
         assert_eq!((slot.pid(), slot.state()), (17, RankState::Attached));
+    }
+
+    #[test]
+    fn an_arena_is_published_with_any_descriptor_and_a_revocation_is_seen() {
+        let slot = Slot::default();
+        assert_eq!(slot.arena(), None);
+        slot.set_arena(0);
+        assert_eq!(slot.arena(), Some(0));
+        let before = slot.revocations();
+        assert!(!slot.is_revoked_since(before));
+        slot.revoke();
+        assert!(slot.is_revoked_since(before));
+        assert!(!slot.is_revoked_since(slot.revocations()));
     }
 
     #[test]

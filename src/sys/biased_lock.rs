@@ -210,24 +210,90 @@ mod tests {
 #[cfg(all(test, loom))]
 mod models {
     use super::*;
-    use loom::{sync::Arc, thread};
+    use crate::sync::model::{CheckedCell, check, thread};
+    use std::sync::Arc;
 
     /// Loom cannot see through `UnsafeCell` of core: a loom cell inside checks the exclusion.
+    type Lock = BiasedLock<CheckedCell<u32>>;
+
+    fn bump(lock: &Lock) {
+        // SAFETY: the guard is held across the access; loom reports any overlap.
+        lock.lock().with_mut(|value| unsafe { *value += 1 });
+    }
+
+    /// The first thread enters `first` times before the others come, and once more beside them.
+    fn check_exclusion(first: u32, others: u32) {
+        check(move || {
+            let lock = Arc::new(Lock::new(CheckedCell::new(0)));
+            (0..first).for_each(|_| bump(&lock));
+            let start = |_| {
+                let lock = Arc::clone(&lock);
+                thread::spawn(move || bump(&lock))
+            };
+            let threads: Vec<_> = (0..others).map(start).collect();
+            bump(&lock);
+            threads.into_iter().for_each(|thread| thread.join().expect("no thread panics"));
+            // SAFETY: the only thread left.
+            lock.lock().with(|value| assert_eq!(unsafe { *value }, first + 1 + others));
+        });
+    }
+
     #[test]
     fn a_revoker_excludes_the_owner() {
-        loom::model(|| {
-            let lock = Arc::new(BiasedLock::new(loom::cell::UnsafeCell::new(0u32)));
-            // SAFETY: the guard is held across the access; loom reports any overlap.
-            let bump = |lock: &BiasedLock<loom::cell::UnsafeCell<u32>>| {
-                lock.lock().with_mut(|value| unsafe { *value += 1 });
-            };
+        check_exclusion(1, 1);
+    }
+
+    #[test]
+    fn two_threads_that_enter_first_at_once_exclude_each_other() {
+        check_exclusion(0, 1);
+    }
+
+    #[test]
+    fn two_revokers_exclude_the_owner_and_each_other() {
+        check_exclusion(1, 2);
+    }
+
+    #[test]
+    #[should_panic(expected = "Causality violation")]
+    fn a_revoker_that_does_not_wait_for_the_owner_is_refused() {
+        check(|| {
+            let lock = Arc::new(Lock::new(CheckedCell::new(0)));
             bump(&lock);
             let other = Arc::clone(&lock);
-            let revoker = thread::spawn(move || bump(&other));
+            let revoker = thread::spawn(move || {
+                other.lock_mutex();
+                other.revoked.store(1, Ordering::Relaxed);
+                barrier_on_all_threads();
+                bump_as(&other);
+            });
             bump(&lock);
-            revoker.join().expect("the revoker does not panic");
-            // SAFETY: the only thread left.
-            lock.lock().with(|value| assert_eq!(unsafe { *value }, 2));
+            revoker.join().expect("no thread panics");
+        });
+    }
+
+    /// Enters as a thread that holds the mutex and believes that nobody is inside.
+    fn bump_as(lock: &Lock) {
+        // SAFETY: loom reports the overlap that this leads to.
+        Guard { lock, biased: false }.with_mut(|value| unsafe { *value += 1 });
+    }
+
+    #[test]
+    #[should_panic(expected = "Causality violation")]
+    fn a_revoker_without_a_barrier_is_refused() {
+        check(|| {
+            let lock = Arc::new(Lock::new(CheckedCell::new(0)));
+            bump(&lock);
+            let other = Arc::clone(&lock);
+            let revoker = thread::spawn(move || {
+                other.lock_mutex();
+                other.revoked.store(1, Ordering::Relaxed);
+                while other.inside.load(Ordering::Acquire) != 0 {
+                    spin_hint();
+                }
+                bump_as(&other);
+            });
+            bump(&lock);
+            revoker.join().expect("no thread panics");
         });
     }
 }

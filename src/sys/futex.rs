@@ -80,8 +80,10 @@ impl Scope {
 #[cfg(loom)]
 mod loom_queue {
     use super::{FutexWord, Scope, Woken};
-    use crate::sync::Ordering;
-    use loom::sync::{Condvar, Mutex};
+    use crate::sync::{
+        Ordering,
+        model::{Condvar, Mutex},
+    };
     use std::time::Duration;
 
     #[derive(Debug, Default)]

@@ -2,7 +2,7 @@
 
 use memmap2::{MmapOptions, MmapRaw};
 use nix::{
-    fcntl::{FcntlArg, SealFlag, fcntl},
+    fcntl::{FallocateFlags, FcntlArg, SealFlag, fallocate, fcntl},
     sys::memfd::{MFdFlags, memfd_create},
 };
 use std::{
@@ -18,6 +18,43 @@ pub(crate) fn create_memfd(name: &str, size: u64) -> io::Result<File> {
     file.set_len(size)?;
     fcntl(&file, FcntlArg::F_ADD_SEALS(SealFlag::F_SEAL_SHRINK | SealFlag::F_SEAL_GROW))?;
     Ok(file)
+}
+
+/// Makes an empty memfd that can grow, but that nobody can shrink: what was inside stays inside. It
+/// is closed by exec.
+pub(crate) fn create_growing_memfd(name: &str) -> io::Result<File> {
+    let file = File::from(memfd_create(name, MFdFlags::MFD_ALLOW_SEALING | MFdFlags::MFD_CLOEXEC)?);
+    fcntl(&file, FcntlArg::F_ADD_SEALS(SealFlag::F_SEAL_SHRINK))?;
+    Ok(file)
+}
+
+/// Whether the file is a memfd that nobody can shrink, so that its present size stays readable.
+pub(crate) fn cannot_shrink(file: &File) -> bool {
+    let seals = fcntl(file, FcntlArg::F_GET_SEALS).map(SealFlag::from_bits_truncate);
+    seals.is_ok_and(|seals| seals.contains(SealFlag::F_SEAL_SHRINK))
+}
+
+/// Maps more of a file than there is yet: `size` bytes of addresses, of which those inside the file
+/// may be touched.
+pub(crate) fn map_ahead(fd: BorrowedFd<'_>, size: usize) -> io::Result<MmapRaw> {
+    let map = MmapOptions::new().len(size).no_reserve_swap().map_raw(fd.as_raw_fd())?;
+    advise(&map, libc::MADV_DONTDUMP);
+    Ok(map)
+}
+
+/// Maps `size` bytes of a file for reading.
+pub(crate) fn map_read_only(fd: BorrowedFd<'_>, size: usize) -> io::Result<MmapRaw> {
+    let map = MmapOptions::new().len(size).map_raw_read_only(fd.as_raw_fd())?;
+    advise(&map, libc::MADV_DONTDUMP);
+    Ok(map)
+}
+
+/// Gives the memory behind a range of whole pages back; they read as zeros.
+pub(crate) fn punch_hole(file: &File, offset: u64, len: u64) -> io::Result<()> {
+    let mode = FallocateFlags::FALLOC_FL_PUNCH_HOLE | FallocateFlags::FALLOC_FL_KEEP_SIZE;
+    let too_large = |_| io::Error::from_raw_os_error(libc::EFBIG);
+    let (offset, len) = (offset.try_into().map_err(too_large)?, len.try_into().map_err(too_large)?);
+    Ok(fallocate(file, mode, offset, len)?)
 }
 
 /// Maps `size` bytes of a file, shared. Pages come into being when they are touched.

@@ -3,7 +3,12 @@
 pub(crate) mod biased_lock;
 pub(crate) mod cma;
 pub(crate) mod cpus;
+pub(crate) mod fork;
 pub(crate) mod futex;
+pub(crate) mod io;
 pub(crate) mod membarrier;
 pub(crate) mod memory;
+pub(crate) mod process;
+pub(crate) mod record_lock;
+pub(crate) mod signals;
 pub(crate) mod thread;

@@ -23,7 +23,7 @@ pub(crate) fn token() -> u64 {
 pub(crate) fn token() -> u64 {
     use std::hash::{Hash, Hasher};
     let mut hasher = std::hash::DefaultHasher::new();
-    loom::thread::current().id().hash(&mut hasher);
+    crate::sync::model::thread::current().id().hash(&mut hasher);
     hasher.finish() | 1
 }
 

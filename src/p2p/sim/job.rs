@@ -44,7 +44,8 @@ impl<'a> Job<'a> {
         let segment = Segment::on_heap_from(plan.programs.len(), plan.counters_start)
             .map_err(|error| error.to_string())?;
         let rank = |(me, programs): (usize, &Vec<Vec<_>>)| SimulatedRank {
-            engine: Engine::new(&segment, PeerId(me as u32), plan.config),
+            engine: Engine::new(&segment, PeerId(me as u32), plan.config)
+                .expect("a page of memory for the fork mark"),
             tasks: programs.iter().map(|steps| Task::new(steps.clone())).collect(),
             rests: me % 2 == 1,
             has_left: false,
@@ -142,6 +143,7 @@ impl<'a> Job<'a> {
 
     /// Nothing is left in any queue, slab or pool, and all credit has come back.
     fn check_drained(&self) -> Attempt<()> {
+        self.ranks.iter().for_each(|rank| rank.engine.rest());
         for (me, rank) in self.ranks.iter().enumerate() {
             let held = rank.engine.held();
             if held != (0, 0, 0) {

@@ -8,6 +8,15 @@
 //! the buffer has ended*. Blocking calls end their request before they return; owned requests keep the memory
 //! in a [`Keep`]; scopes end their requests before the borrow does.
 
+mod shared;
+mod typed;
+
+pub use shared::SharedBuffer;
+pub(crate) use typed::{
+    Held, any_bits, aside, check, fill, fill_from_words, of_aside, of_slice, of_slice_mut, words,
+};
+pub use typed::{Owned, Plain};
+
 use crate::{
     datatype::{Cursor, Strided},
     shm::far::Span,
@@ -80,6 +89,8 @@ pub(crate) struct ReceiveBuffer {
     keep: Option<Keep>,
     /// The memory is gone: what comes in is dropped.
     is_gone: bool,
+    /// Bytes of an element: a message that is no whole number of them is refused.
+    unit: u32,
 }
 
 // SAFETY: as for `SendBuffer`.
@@ -92,6 +103,7 @@ impl SendBuffer {
     }
 
     /// Elements described by a type map, from the address that displacement 0 means.
+    #[cfg_attr(not(any(test, feature = "internals")), allow(dead_code))]
     pub(crate) fn mapped(base: *const u8, cursor: Cursor) -> Self {
         Self { base, bytes: cursor.total(), cursor: Some(Box::new(cursor)), keep: None }
     }
@@ -125,12 +137,12 @@ impl SendBuffer {
     /// Copies the bytes aside, unless the memory is the buffer's own: its owner may reuse it.
     pub(crate) fn own(&mut self) {
         if self.keep.is_none() {
-            *self = Self::owned(self.to_vec());
+            *self = Self::owned(self.pack_all());
         }
     }
 
     /// The bytes, packed.
-    pub(crate) fn to_vec(&mut self) -> Vec<u8> {
+    pub(crate) fn pack_all(&mut self) -> Vec<u8> {
         let len = usize::try_from(self.bytes).expect("memory that exists has a usize length");
         let mut bytes = Vec::with_capacity(len);
         // SAFETY: the vector has room for `len` bytes.
@@ -168,8 +180,12 @@ impl SendBuffer {
     unsafe fn copy_out(&mut self, offset: u64, to: *mut u8, len: usize) {
         let base = self.base;
         match &mut self.cursor {
-            // SAFETY: readable by the contract, writable by the caller.
-            None => unsafe { base.add(offset as usize).copy_to_nonoverlapping(to, len) },
+            None => {
+                // SAFETY: inside the buffer, by the caller.
+                let from = unsafe { base.add(offset as usize) };
+                // SAFETY: readable by the contract, writable by the caller.
+                unsafe { from.copy_to_nonoverlapping(to, len) };
+            }
             Some(cursor) => {
                 let mut to = to;
                 each_run(cursor, offset, len, |displacement, len| {
@@ -188,13 +204,26 @@ impl SendBuffer {
 impl ReceiveBuffer {
     #[inline]
     pub(crate) fn contiguous(base: *mut u8, bytes: u64) -> Self {
-        Self { base, bytes, cursor: None, keep: None, is_gone: false }
+        Self { base, bytes, cursor: None, keep: None, is_gone: false, unit: 1 }
     }
 
     /// Elements described by a type map, from the address that displacement 0 means.
+    #[cfg_attr(not(any(test, feature = "internals")), allow(dead_code))]
     pub(crate) fn mapped(base: *mut u8, cursor: Cursor) -> Self {
         let bytes = cursor.total();
-        Self { base, bytes, cursor: Some(Box::new(cursor)), keep: None, is_gone: false }
+        Self { base, bytes, cursor: Some(Box::new(cursor)), keep: None, is_gone: false, unit: 1 }
+    }
+
+    /// Only messages of whole elements of `unit` bytes are accepted.
+    #[inline]
+    pub(crate) fn in_units_of(self, unit: usize) -> Self {
+        Self { unit: u32::try_from(unit).unwrap_or(1).max(1), ..self }
+    }
+
+    /// Bytes of an element.
+    #[inline]
+    pub(crate) fn unit(&self) -> u64 {
+        self.unit.into()
     }
 
     /// Room for `bytes` bytes that nobody will read.
@@ -261,7 +290,7 @@ impl ReceiveBuffer {
                 // SAFETY: readable by the contract.
                 unsafe { self.copy_in(0, base, len) };
             }
-            Some(_) => self.unpack_bytes(0, &from.to_vec()),
+            Some(_) => self.unpack_bytes(0, &from.pack_all()),
         }
     }
 
@@ -290,9 +319,13 @@ impl ReceiveBuffer {
         }
         let base = self.base;
         match &mut self.cursor {
-            // A message to oneself may overlap its source in a wrong program: hence `copy`.
-            // SAFETY: inside the buffer; writable by the contract.
-            None => unsafe { base.add(offset as usize).copy_from(from, len) },
+            None => {
+                // SAFETY: inside the buffer, by the assertion.
+                let to = unsafe { base.add(offset as usize) };
+                // A message to oneself may overlap its source in a wrong program: hence `copy`.
+                // SAFETY: writable by the contract, readable by the caller.
+                unsafe { to.copy_from(from, len) };
+            }
             Some(cursor) => {
                 let mut from = from;
                 each_run(cursor, offset, len, |displacement, len| {

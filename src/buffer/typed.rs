@@ -1,0 +1,232 @@
+//! Typed memory: which values may travel, and how slices and owned buffers become bytes.
+
+use super::{Keep, ReceiveBuffer, SendBuffer};
+use bytemuck::{CheckedBitPattern, NoUninit, Zeroable};
+use std::{
+    any::TypeId,
+    mem::{ManuallyDrop, MaybeUninit},
+};
+
+/// Plain data: no padding bytes leave the process, no invalid value comes out of it.
+///
+/// Every type with bytemuck's [`NoUninit`] and [`CheckedBitPattern`] is one: numbers, arrays of
+/// them, `bool`, `char`, and your own `repr(C)` structs and enums that derive the two.
+///
+/// # Standard
+/// MPI 5.0, 3.2.2: what the datatype argument is elsewhere.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not plain data, so it cannot travel in a message",
+    label = "has padding, pointers, or no `repr(C)`",
+    note = "`cargo add bytemuck --features derive`, then `#[derive(Clone, Copy, NoUninit, CheckedBitPattern)] #[repr(C)]`; \
+            fill padding with explicit fields; instead of a tuple send a struct"
+)]
+pub trait Plain: NoUninit + CheckedBitPattern {}
+
+#[diagnostic::do_not_recommend]
+impl<T: NoUninit + CheckedBitPattern> Plain for T {}
+
+/// Whether every bit pattern is a value, so that messages may be received in place. Others are
+/// received aside and checked.
+pub(crate) fn any_bits<T: Plain>() -> bool {
+    TypeId::of::<T>() == TypeId::of::<T::Bits>()
+}
+
+/// A buffer that the engine may hold while its handle moves, or is forgotten.
+///
+/// # Safety
+/// The memory that `into_parts` gives (start, elements, a word of the type's own, such as a vector's
+/// capacity) stays valid and unaliased until `from_parts` takes it back, wherever the value was moved
+/// before.
+pub unsafe trait Owned: 'static + Sized {
+    /// What the buffer holds.
+    type Item: Plain;
+    /// Takes the buffer apart: start, elements, and what else it needs to be put together again.
+    fn into_parts(self) -> (*mut Self::Item, usize, usize);
+    /// Puts a buffer together again.
+    ///
+    /// # Safety
+    /// The parts are those of `into_parts`, once only. Of a vector the number of elements may have
+    /// changed: so many are initialised, and no more than its capacity.
+    unsafe fn from_parts(parts: (*mut Self::Item, usize, usize)) -> Self;
+}
+
+// SAFETY: a vector's memory is on the heap and does not move with the handle.
+unsafe impl<T: Plain> Owned for Vec<T> {
+    type Item = T;
+    fn into_parts(self) -> (*mut T, usize, usize) {
+        let mut this = ManuallyDrop::new(self);
+        (this.as_mut_ptr(), this.len(), this.capacity())
+    }
+    unsafe fn from_parts((start, len, capacity): (*mut T, usize, usize)) -> Self {
+        // SAFETY: the parts of a vector, by the caller.
+        unsafe { Self::from_raw_parts(start, len, capacity) }
+    }
+}
+
+// SAFETY: as for a vector.
+unsafe impl<T: Plain> Owned for Box<[T]> {
+    type Item = T;
+    fn into_parts(self) -> (*mut T, usize, usize) {
+        let len = self.len();
+        (Box::into_raw(self).cast(), len, len)
+    }
+    unsafe fn from_parts((start, len, _): (*mut T, usize, usize)) -> Self {
+        // SAFETY: the parts of a boxed slice, by the caller.
+        unsafe { Self::from_raw(std::ptr::slice_from_raw_parts_mut(start, len)) }
+    }
+}
+
+/// An owned buffer taken apart while the engine uses its memory.
+pub(crate) struct Held<B: Owned>(Option<(*mut B::Item, usize, usize)>);
+
+// SAFETY: plain data in memory of its own.
+unsafe impl<B: Owned + Send> Send for Held<B> {}
+// SAFETY: shared access reads nothing but the parts.
+unsafe impl<B: Owned + Sync> Sync for Held<B> {}
+
+impl<B: Owned> Held<B> {
+    pub(crate) fn new(buffer: B) -> Self {
+        Self(Some(buffer.into_parts()))
+    }
+
+    fn parts(&self) -> (*mut B::Item, usize, usize) {
+        self.0.expect("taken only by methods that consume the holder")
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.parts().1
+    }
+
+    pub(crate) fn send_buffer(&self) -> SendBuffer {
+        let (start, len, _) = self.parts();
+        SendBuffer::contiguous(start.cast(), (len * size_of::<B::Item>()) as u64)
+    }
+
+    pub(crate) fn receive_buffer(&self) -> ReceiveBuffer {
+        let (start, len, _) = self.parts();
+        ReceiveBuffer::contiguous(start.cast(), (len * size_of::<B::Item>()) as u64)
+            .in_units_of(size_of::<B::Item>())
+    }
+
+    /// The elements, while no operation uses them.
+    pub(crate) fn as_mut_slice(&mut self) -> &mut [B::Item] {
+        let (start, len, _) = self.parts();
+        // SAFETY: valid and unaliased by the contract of `Owned`; the caller holds no request.
+        unsafe { std::slice::from_raw_parts_mut(start, len) }
+    }
+
+    pub(crate) fn into_inner(mut self) -> B {
+        let parts = self.0.take().expect("taken only by methods that consume the holder");
+        // SAFETY: the parts of `into_parts`, once.
+        unsafe { B::from_parts(parts) }
+    }
+
+    /// Leaves the memory to the engine, which frees it when its operation has ended.
+    pub(crate) fn into_keep(mut self) -> Keep {
+        let (start, len, capacity) = self.0.take().expect("taken only by methods that consume the holder");
+        // SAFETY: `free` puts the buffer together again, once, and drops it.
+        unsafe { Keep::new((start.cast(), len, capacity), free::<B>) }
+    }
+}
+
+impl<T: Plain> Held<Vec<T>> {
+    /// A vector with room for `len` elements and none in it.
+    pub(crate) fn with_room(len: usize) -> Self {
+        Self::new(Vec::with_capacity(len))
+    }
+
+    /// The buffer of a receive into the vector's spare room of `len` elements.
+    pub(crate) fn room(&self, len: usize) -> ReceiveBuffer {
+        let (start, _, capacity) = self.parts();
+        debug_assert!(len <= capacity);
+        ReceiveBuffer::contiguous(start.cast(), (len * size_of::<T>()) as u64).in_units_of(size_of::<T>())
+    }
+
+    /// After a receive of `len` elements in place into the room.
+    pub(crate) fn into_received(mut self, len: usize) -> Vec<T> {
+        assert!(any_bits::<T>() && len <= self.parts().2);
+        if let Some(parts) = &mut self.0 {
+            parts.1 = len;
+        }
+        self.into_inner()
+    }
+}
+
+impl<B: Owned> Drop for Held<B> {
+    fn drop(&mut self) {
+        if let Some(parts) = self.0.take() {
+            // SAFETY: the parts of `into_parts`, once.
+            drop(unsafe { B::from_parts(parts) });
+        }
+    }
+}
+
+unsafe fn free<B: Owned>((start, len, capacity): (*mut u8, usize, usize)) {
+    // SAFETY: made by `into_keep` from the parts of a `B`.
+    drop(unsafe { B::from_parts((start.cast(), len, capacity)) });
+}
+
+/// The bytes of a slice, to send.
+#[inline]
+pub(crate) fn of_slice<T: Plain>(data: &[T]) -> SendBuffer {
+    SendBuffer::contiguous(data.as_ptr().cast(), size_of_val(data) as u64)
+}
+
+/// The memory of a slice, to receive into in place: for types of which every bit pattern is a value.
+#[inline]
+pub(crate) fn of_slice_mut<T: Plain>(data: &mut [T]) -> ReceiveBuffer {
+    debug_assert!(any_bits::<T>());
+    ReceiveBuffer::contiguous(data.as_mut_ptr().cast(), size_of_val(data) as u64).in_units_of(size_of::<T>())
+}
+
+/// Memory beside the user's for `len` elements that have to be checked first.
+pub(crate) fn aside<T: Plain>(len: usize) -> Vec<T::Bits> {
+    vec![T::Bits::zeroed(); len]
+}
+
+/// The memory of such elements.
+pub(crate) fn of_aside<T: Plain>(bits: &mut [T::Bits]) -> ReceiveBuffer {
+    ReceiveBuffer::contiguous(bits.as_mut_ptr().cast(), size_of_val(bits) as u64).in_units_of(size_of::<T>())
+}
+
+/// The bytes of a slice in 64-bit words, the last one filled up with zeros.
+#[inline]
+pub(crate) fn words<T: Plain>(data: &[T]) -> impl ExactSizeIterator<Item = u64> {
+    bytemuck::cast_slice::<T, u8>(data).chunks(8).map(|chunk| {
+        let mut bytes = [0; 8];
+        bytes[..chunk.len()].copy_from_slice(chunk);
+        u64::from_ne_bytes(bytes)
+    })
+}
+
+/// Fills bit patterns from such words.
+#[inline]
+pub(crate) fn fill_from_words<T: Plain>(bits: &mut [T::Bits], words: impl Iterator<Item = u64>) {
+    let (start, len) = (bits.as_mut_ptr().cast::<u8>(), size_of_val(bits));
+    for (offset, word) in (0..len).step_by(8).zip(words) {
+        let bytes = word.to_ne_bytes();
+        // SAFETY: offset is below `len`.
+        let to = unsafe { start.add(offset) };
+        // SAFETY: no more than is left of `bits`, which accept any bit pattern.
+        unsafe { to.copy_from_nonoverlapping(bytes.as_ptr(), (len - offset).min(8)) };
+    }
+}
+
+/// The elements, if all are values of their type; else the index of the first that is not.
+pub(crate) fn check<T: Plain>(bits: &[T::Bits]) -> Result<&[T], usize> {
+    match bits.iter().position(|bits| !T::is_valid_bit_pattern(bits)) {
+        Some(index) => Err(index),
+        // SAFETY: `Bits` has the layout of `T`, and all patterns are valid.
+        None => Ok(unsafe { std::slice::from_raw_parts(bits.as_ptr().cast(), bits.len()) }),
+    }
+}
+
+/// Fills the front of uninitialised memory with values.
+pub(crate) fn fill<'m, T: Plain>(memory: &'m mut [MaybeUninit<T>], values: &[T]) -> &'m mut [T] {
+    let (front, _) = memory.split_at_mut(values.len());
+    for (place, value) in front.iter_mut().zip(values) {
+        place.write(*value);
+    }
+    // SAFETY: every place of `front` has just been written.
+    unsafe { &mut *(std::ptr::from_mut(front) as *mut [T]) }
+}

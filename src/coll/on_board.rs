@@ -1,0 +1,128 @@
+//! One operation on a communicator's board: its steps, each followed by the wait that it needs.
+
+use super::values;
+use crate::{
+    buffer::{self, Plain},
+    communicator::Communicator,
+    error::Result,
+    p2p::Until,
+    shm::board::{Board, Readers},
+    types::Rank,
+};
+
+/// An operation on a board, by its number.
+pub(super) struct Operation<'a, 'c, 'u> {
+    comm: &'c Communicator<'u>,
+    board: &'a mut Board,
+    seq: u64,
+}
+
+impl<'a, 'c, 'u> Operation<'a, 'c, 'u> {
+    pub(super) fn new(comm: &'c Communicator<'u>, board: &'a mut Board) -> Self {
+        let seq = board.next();
+        Self { comm, board, seq }
+    }
+
+    fn ring_all(&self) {
+        self.comm.group().iter().for_each(|peer| self.comm.engine().ring(peer));
+    }
+
+    fn ring_rank(&self, rank: Rank) {
+        if let Some(peer) = self.comm.group().peer(rank) {
+            self.comm.engine().ring(peer);
+        }
+    }
+
+    /// Enters, and rings whoever waits for that.
+    pub(super) fn enter(&mut self, waiting: Waiting) {
+        let reuse_waits = self.board.enter(self.seq);
+        match waiting {
+            _ if reuse_waits => self.ring_all(),
+            Waiting::Nobody => {}
+            Waiting::Rank(rank) => self.ring_rank(rank),
+            Waiting::All => self.ring_all(),
+        }
+    }
+
+    /// Waits until a member has entered.
+    pub(super) fn wait_for(&mut self, rank: Rank) -> Result<()> {
+        self.wait_for_number(rank as usize, self.seq)
+    }
+
+    fn wait_for_number(&mut self, member: usize, number: u64) -> Result<()> {
+        if self.board.has_entered(member, number) {
+            return Ok(());
+        }
+        let words = std::slice::from_ref(self.board.flag(member));
+        self.comm.engine().wait_until(Until::Words { words, at_least: number })
+    }
+
+    /// Waits until all members have entered.
+    pub(super) fn wait_for_all(&mut self) -> Result<()> {
+        while let Some(member) = self.board.missing(self.seq) {
+            self.wait_for_number(member, self.seq)?;
+        }
+        Ok(())
+    }
+
+    /// The counted barrier.
+    pub(super) fn arrive_and_wait(&mut self) -> Result<()> {
+        if self.board.arrive(self.seq) {
+            self.board.release(self.seq);
+            self.ring_all();
+            return Ok(());
+        }
+        if !self.board.is_released(self.seq) {
+            let words = std::slice::from_ref(self.board.released());
+            self.comm.engine().wait_until(Until::Words { words, at_least: self.seq })?;
+            // Notes what the wait has seen.
+            let _ = self.board.is_released(self.seq);
+        }
+        Ok(())
+    }
+
+    /// The root's data, once nobody reads what was there.
+    pub(super) fn write_window<T: Plain>(&mut self, data: &[T]) -> Result<()> {
+        while let Some(reader) = self.board.window_reader(self.seq) {
+            self.wait_for_reuse(reader, self.seq - 1)?;
+        }
+        self.board.write_window(self.seq, buffer::words(data));
+        Ok(())
+    }
+
+    pub(super) fn read_window<T: Plain>(&self, data: &mut [T], root: Rank) -> Result<()> {
+        let mut bits = buffer::aside::<T>(data.len());
+        buffer::fill_from_words::<T>(&mut bits, self.board.read_window(self.seq));
+        data.copy_from_slice(values::<T>(&bits, root)?);
+        Ok(())
+    }
+
+    /// This rank's contribution, once nobody reads what was there.
+    pub(super) fn write_slot<T: Plain>(&mut self, data: &[T], readers: Readers) -> Result<()> {
+        while let Some((reader, number)) = self.board.slot_reader(self.seq) {
+            self.wait_for_reuse(reader, number)?;
+        }
+        self.board.write_slot(self.seq, readers, buffer::words(data));
+        Ok(())
+    }
+
+    fn wait_for_reuse(&mut self, reader: usize, number: u64) -> Result<()> {
+        self.board.begin_reuse_wait();
+        let result = self.wait_for_number(reader, number);
+        self.board.end_reuse_wait();
+        result
+    }
+
+    /// A member's contribution, which it has entered.
+    pub(super) fn read_slot<T: Plain>(&self, rank: Rank, into: &mut [T::Bits]) {
+        buffer::fill_from_words::<T>(into, self.board.read_slot(rank as usize, self.seq));
+    }
+}
+
+/// Who waits for this rank to enter.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Waiting {
+    Nobody,
+    Rank(Rank),
+    All,
+}

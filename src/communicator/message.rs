@@ -1,0 +1,97 @@
+//! [`Message`]: what a matched probe has taken.
+
+use super::process::checked;
+use crate::{
+    buffer::{self, Held, Plain},
+    error::{Error, ErrorClass, Result},
+    p2p::{Engine, MessageId},
+    status::Status,
+};
+
+/// A message that a matched probe has taken out of matching. Dropped, it is received and thrown away.
+///
+/// # Standard
+/// MPI 5.0, 3.8.2.
+#[must_use = "dropping a message throws it away"]
+pub struct Message<'c> {
+    engine: &'c Engine,
+    id: Option<MessageId>,
+    status: Status,
+}
+
+impl<'c> Message<'c> {
+    pub(super) fn new(engine: &'c Engine, id: Option<MessageId>, status: Status) -> Self {
+        Self { engine, id, status }
+    }
+
+    /// Source, tag and size.
+    #[must_use]
+    pub fn status(&self) -> Status {
+        self.status
+    }
+
+    /// Receives the message.
+    ///
+    /// # Errors
+    /// Bytes that are no whole number of elements, or no values of the type; the end of the job.
+    ///
+    /// # Standard
+    /// MPI 5.0, 3.8.3: `MPI_Mrecv`.
+    pub fn receive_vec<T: Plain>(mut self) -> Result<Vec<T>> {
+        let len = self.whole_elements::<T>()?;
+        let Some(id) = self.id.take() else { return Ok(vec![]) };
+        if buffer::any_bits::<T>() {
+            let held = Held::<Vec<T>>::with_room(len);
+            self.engine.mreceive(id, held.room(len))?;
+            return Ok(held.into_received(len));
+        }
+        let mut bits = buffer::aside::<T>(len);
+        let status = self.engine.mreceive(id, buffer::of_aside::<T>(&mut bits))?;
+        checked::<T>(&bits, &status).map(<[T]>::to_vec)
+    }
+
+    /// Receives the message into a slice, which may be longer.
+    ///
+    /// # Errors
+    /// As [`receive_vec`](Self::receive_vec), and a message that is longer than the slice: it is lost.
+    ///
+    /// # Standard
+    /// MPI 5.0, 3.8.3: `MPI_Mrecv`.
+    pub fn receive_into<T: Plain>(mut self, into: &mut [T]) -> Result<Status> {
+        self.whole_elements::<T>()?;
+        super::process::check_room(&self.status, size_of_val(into) as u64)?;
+        let Some(id) = self.id.take() else { return Ok(self.status) };
+        if buffer::any_bits::<T>() {
+            return self.engine.mreceive(id, buffer::of_slice_mut(into));
+        }
+        let mut bits = buffer::aside::<T>(into.len());
+        let status = self.engine.mreceive(id, buffer::of_aside::<T>(&mut bits))?;
+        let values = checked::<T>(&bits, &status)?;
+        into[..values.len()].copy_from_slice(values);
+        Ok(status)
+    }
+
+    fn whole_elements<T: Plain>(&self) -> Result<usize> {
+        self.status.count::<T>().ok_or_else(|| {
+            Error::new(
+                ErrorClass::TYPE,
+                format!(
+                    "rank {} sent {} bytes with tag {}: no whole number of elements of {} bytes",
+                    self.status.source(),
+                    self.status.bytes(),
+                    self.status.tag(),
+                    size_of::<T>()
+                ),
+            )
+        })
+    }
+}
+
+impl Drop for Message<'_> {
+    fn drop(&mut self) {
+        if let Some(id) = self.id.take() {
+            // What fails here fails in the next call too, which can report it.
+            let _ = self.engine.discard_message(id);
+        }
+    }
+}

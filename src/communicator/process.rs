@@ -1,0 +1,520 @@
+//! [`Process`] and [`AnyProcess`]: whom a message goes to or comes from.
+
+use super::{Communicator, Message, Persistent, Request};
+use crate::{
+    buffer::{self, Held, Owned, Plain, ReceiveBuffer, SendBuffer},
+    envelope::{Envelope, Pattern},
+    error::{Error, ErrorClass, Result, Truncated},
+    p2p::{Mode, RequestId},
+    status::Status,
+    types::{ContextId, PeerId, Rank, Tag},
+};
+use std::mem::MaybeUninit;
+
+/// One process of a communicator, and perhaps a tag.
+#[derive(Clone, Copy, Debug)]
+pub struct Process<'c, 'u> {
+    comm: &'c Communicator<'u>,
+    rank: Rank,
+    tag: Option<Tag>,
+}
+
+/// Any process of a communicator, and perhaps a tag.
+///
+/// # Standard
+/// MPI 5.0, 3.2.4: `MPI_ANY_SOURCE`.
+#[derive(Clone, Copy, Debug)]
+pub struct AnyProcess<'c, 'u> {
+    comm: &'c Communicator<'u>,
+    tag: Option<Tag>,
+}
+
+/// What a message is received by: its pattern, and the peer if the source is specific. None from
+/// the null process.
+pub(crate) type From = Option<(Pattern, Option<PeerId>)>;
+
+mod sealed {
+    pub trait Sealed {}
+    impl Sealed for super::Process<'_, '_> {}
+    impl Sealed for super::AnyProcess<'_, '_> {}
+}
+
+impl<'c, 'u> Process<'c, 'u> {
+    pub(super) fn new(comm: &'c Communicator<'u>, rank: Rank) -> Self {
+        Self { comm, rank, tag: None }
+    }
+
+    /// With this tag. Without one, sends have tag 0 and receives accept any.
+    #[must_use]
+    #[inline]
+    pub fn tag(self, tag: Tag) -> Self {
+        Self { tag: Some(tag), ..self }
+    }
+
+    /// The rank that this is.
+    #[must_use]
+    pub fn rank(&self) -> Rank {
+        self.rank
+    }
+
+    /// Whether this is the null process.
+    #[must_use]
+    pub fn is_null(&self) -> bool {
+        self.rank == crate::status::PROC_NULL
+    }
+
+    #[inline]
+    fn send_tag(&self) -> Result<Tag> {
+        let tag = self.tag.unwrap_or(0);
+        if tag < 0 { Err(bad_tag(tag)) } else { Ok(tag) }
+    }
+
+    /// Calls `send` with the peer and the envelope, unless this is the null process.
+    #[inline]
+    pub(crate) fn with_envelope<R>(
+        &self,
+        bytes: u64,
+        null: R,
+        send: impl FnOnce(PeerId, Envelope) -> Result<R>,
+    ) -> Result<R> {
+        let tag = self.send_tag()?;
+        let Some(peer) = self.comm.peer(self.rank)? else { return Ok(null) };
+        let context = self.comm.contexts().point_to_point();
+        send(peer, Envelope { context, source: self.comm.rank(), tag, bytes })
+    }
+
+    #[inline]
+    fn send_mode(self, mode: Mode, buffer: SendBuffer) -> Result<()> {
+        self.with_envelope(buffer.bytes(), (), |peer, envelope| {
+            self.comm.engine().send(peer, envelope, mode, buffer)
+        })
+    }
+
+    /// Sends a slice; returns when it may be changed again. Small messages return at once, large
+    /// ones may wait for the receive.
+    ///
+    /// ```
+    /// ringmpi::threads(2, |world| {
+    ///     let peer = world.process_at_rank(1 - world.rank());
+    ///     peer.tag(7).send(&[1.5, 2.5])?;
+    ///     use ringmpi::Source;
+    ///     let (numbers, status) = peer.tag(7).receive_vec::<f64>()?;
+    ///     assert_eq!((numbers, status.tag()), (vec![1.5, 2.5], 7));
+    ///     ringmpi::Result::Ok(())
+    /// })?.into_iter().collect::<ringmpi::Result<()>>()?;
+    /// # Ok::<(), ringmpi::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// A rank that the communicator does not have, a negative tag; the end of the job while waiting.
+    ///
+    /// # Standard
+    /// MPI 5.0, 3.2.1: `MPI_Send`.
+    #[inline]
+    pub fn send<T: Plain>(self, data: &[T]) -> Result<()> {
+        self.send_mode(Mode::Standard, buffer::of_slice(data))
+    }
+
+    /// Sends a slice; returns when the receive has been matched.
+    ///
+    /// # Errors
+    /// As [`send`](Self::send).
+    ///
+    /// # Standard
+    /// MPI 5.0, 3.4: `MPI_Ssend`.
+    pub fn synchronous_send<T: Plain>(self, data: &[T]) -> Result<()> {
+        self.send_mode(Mode::Synchronous, buffer::of_slice(data))
+    }
+
+    /// Sends a slice whose receive has been posted already, as the caller knows. Treated as
+    /// [`send`](Self::send).
+    ///
+    /// # Errors
+    /// As [`send`](Self::send).
+    ///
+    /// # Standard
+    /// MPI 5.0, 3.4: `MPI_Rsend`.
+    pub fn ready_send<T: Plain>(self, data: &[T]) -> Result<()> {
+        self.send(data)
+    }
+
+    /// Sends a copy of a slice; never waits. The engine keeps the copy: nothing is to be attached.
+    ///
+    /// # Errors
+    /// As [`send`](Self::send).
+    ///
+    /// # Standard
+    /// MPI 5.0, 3.4 and 3.6: `MPI_Bsend`, with automatic buffering.
+    pub fn buffered_send<T: Plain>(self, data: &[T]) -> Result<()> {
+        let buffer = buffer::of_slice(data);
+        self.with_envelope(buffer.bytes(), (), |peer, envelope| {
+            self.comm.engine().send_buffered(peer, envelope, buffer)
+        })
+    }
+
+    /// Begins to send a buffer, which the request holds until [`Request::wait`]. Dropping the request
+    /// lets the send go on by itself.
+    ///
+    /// # Errors
+    /// As [`send`](Self::send).
+    ///
+    /// # Standard
+    /// MPI 5.0, 3.7.2: `MPI_Isend`.
+    pub fn immediate_send<B: Owned>(self, buffer: B) -> Result<Request<'c, B>> {
+        self.immediate_mode(Mode::Standard, buffer)
+    }
+
+    /// As [`immediate_send`](Self::immediate_send); the request ends when the receive has been matched.
+    ///
+    /// # Errors
+    /// As [`send`](Self::send).
+    ///
+    /// # Standard
+    /// MPI 5.0, 3.7.2: `MPI_Issend`.
+    pub fn immediate_synchronous_send<B: Owned>(self, buffer: B) -> Result<Request<'c, B>> {
+        self.immediate_mode(Mode::Synchronous, buffer)
+    }
+
+    fn immediate_mode<B: Owned>(self, mode: Mode, buffer: B) -> Result<Request<'c, B>> {
+        let held = Held::new(buffer);
+        let id = self.begin_send(mode, held.send_buffer())?;
+        Ok(Request::of_send(self.comm.engine(), id, held))
+    }
+
+    /// Begins a send; the caller keeps the memory until the request ends.
+    pub(super) fn begin_send(&self, mode: Mode, buffer: SendBuffer) -> Result<RequestId> {
+        self.with_envelope(buffer.bytes(), RequestId::COMPLETE, |peer, envelope| {
+            self.comm.engine().isend(peer, envelope, mode, buffer)
+        })
+    }
+
+    /// A send that can be started again and again with the same buffer.
+    ///
+    /// # Errors
+    /// As [`send`](Self::send).
+    ///
+    /// # Standard
+    /// MPI 5.0, 3.9: `MPI_Send_init`.
+    pub fn send_init<B: Owned>(self, buffer: B) -> Result<Persistent<'c, 'u, B>> {
+        self.send_tag()?;
+        self.comm.peer(self.rank)?;
+        Ok(Persistent::of_send(self, buffer))
+    }
+
+    /// Sends to this process and receives from `from` at the same time: neither waits for the other.
+    ///
+    /// # Errors
+    /// As [`send`](Self::send) and [`Source::receive_into`].
+    ///
+    /// # Standard
+    /// MPI 5.0, 3.11: `MPI_Sendrecv`.
+    pub fn send_receive_into<T: Plain, U: Plain>(
+        self,
+        data: &[T],
+        from: impl Source<'c>,
+        into: &mut [U],
+    ) -> Result<Status> {
+        if from.from()?.is_none() {
+            return self.send(data).map(|()| Status::NULL_PROCESS);
+        }
+        receive_slice(&from, into, |engine, pattern, peer, buffer| {
+            let receiving = engine.ireceive(pattern, peer, buffer)?;
+            if let Err(error) = self.send(data) {
+                engine.abandon(receiving);
+                return Err(error);
+            }
+            engine.wait(receiving)
+        })
+    }
+
+    /// Sends the slice to this process, and receives into it from `from`.
+    ///
+    /// # Errors
+    /// As [`send_receive_into`](Self::send_receive_into).
+    ///
+    /// # Standard
+    /// MPI 5.0, 3.11: `MPI_Sendrecv_replace`.
+    pub fn send_receive_replace<T: Plain>(self, data: &mut [T], from: impl Source<'c>) -> Result<Status> {
+        let copy = data.to_vec();
+        self.send_receive_into(&copy, from, data)
+    }
+}
+
+impl<'c, 'u> AnyProcess<'c, 'u> {
+    pub(super) fn new(comm: &'c Communicator<'u>) -> Self {
+        Self { comm, tag: None }
+    }
+
+    /// With this tag; without one, any.
+    #[must_use]
+    pub fn tag(self, tag: Tag) -> Self {
+        Self { tag: Some(tag), ..self }
+    }
+}
+
+/// Where a message is received from: a [`Process`] or [`AnyProcess`].
+pub trait Source<'c>: Sized + Copy + sealed::Sealed {
+    #[doc(hidden)]
+    #[expect(private_interfaces, reason = "the trait is sealed")]
+    fn from(&self) -> Result<From>;
+
+    #[doc(hidden)]
+    #[expect(private_interfaces, reason = "the trait is sealed")]
+    fn engine(&self) -> &'c crate::p2p::Engine;
+
+    /// Receives a message of exactly one element.
+    ///
+    /// # Errors
+    /// As [`receive_into`](Self::receive_into); a message of no element; the null process, which sends
+    /// none.
+    ///
+    /// # Standard
+    /// MPI 5.0, 3.2.4: `MPI_Recv`.
+    fn receive<T: Plain>(self) -> Result<(T, Status)> {
+        let mut bits = buffer::aside::<T>(1);
+        let Some((pattern, peer)) = self.from()? else { return Err(nothing_from_null()) };
+        let status = self.engine().receive(pattern, peer, buffer::of_aside::<T>(&mut bits))?;
+        match checked::<T>(&bits, &status)? {
+            [value] => Ok((*value, status)),
+            _ => Err(Error::new(
+                ErrorClass::COUNT,
+                format!(
+                    "rank {} sent no element with tag {}, where one was expected",
+                    status.source(),
+                    status.tag()
+                ),
+            )),
+        }
+    }
+
+    /// Receives a message of any size. From the null process comes an empty vector.
+    ///
+    /// # Errors
+    /// A rank that the communicator does not have; bytes that are no whole number of elements, or no
+    /// values of the type: the message is lost then; the end of the job.
+    ///
+    /// # Standard
+    /// MPI 5.0, 3.8.2: `MPI_Mprobe` and `MPI_Mrecv`.
+    fn receive_vec<T: Plain>(self) -> Result<(Vec<T>, Status)> {
+        let message = self.matched_probe()?;
+        let status = message.status();
+        Ok((message.receive_vec()?, status))
+    }
+
+    /// Receives into a slice, which may be longer than the message. After an error the slice is
+    /// unchanged, unless the job ended while a large message came in.
+    ///
+    /// # Errors
+    /// A rank that the communicator does not have; a longer message ([`ErrorClass::TRUNCATE`], with
+    /// source, tag and both sizes); bytes that are no whole number of elements, or no values of the
+    /// type: the message is lost then; the end of the job.
+    ///
+    /// # Standard
+    /// MPI 5.0, 3.2.4: `MPI_Recv`.
+    #[inline]
+    fn receive_into<T: Plain>(self, into: &mut [T]) -> Result<Status> {
+        receive_slice(&self, into, |engine, pattern, peer, buffer| engine.receive(pattern, peer, buffer))
+    }
+
+    /// Receives into memory that need not hold values; returns the elements that arrived.
+    ///
+    /// # Errors
+    /// As [`receive_into`](Self::receive_into).
+    ///
+    /// # Standard
+    /// MPI 5.0, 3.2.4: `MPI_Recv`.
+    fn receive_into_uninit<T: Plain>(self, into: &mut [MaybeUninit<T>]) -> Result<(&mut [T], Status)> {
+        let mut bits = buffer::aside::<T>(into.len());
+        let Some((pattern, peer)) = self.from()? else { return Ok((&mut [], Status::NULL_PROCESS)) };
+        let status = self.engine().receive(pattern, peer, buffer::of_aside::<T>(&mut bits))?;
+        let values = checked::<T>(&bits, &status)?;
+        Ok((buffer::fill(into, values), status))
+    }
+
+    /// Begins to receive at most `len` elements; the vector that comes back holds what arrived, and is
+    /// shorter if that was less. Dropping the request cancels the receive.
+    ///
+    /// # Errors
+    /// A rank that the communicator does not have. What is wrong with the message is reported by the
+    /// request.
+    ///
+    /// # Standard
+    /// MPI 5.0, 3.7.2: `MPI_Irecv`.
+    fn immediate_receive<T: Plain>(self, len: usize) -> Result<Request<'c, Vec<T>>> {
+        Request::begin_receive_vec(self.engine(), self.from()?, len)
+    }
+
+    /// Begins to receive into the elements of a buffer, which the request holds until [`Request::wait`].
+    /// A shorter message changes the front; [`Request::wait_status`] tells how much.
+    ///
+    /// # Errors
+    /// As [`immediate_receive`](Self::immediate_receive).
+    ///
+    /// # Standard
+    /// MPI 5.0, 3.7.2: `MPI_Irecv`.
+    fn immediate_receive_into<B: Owned>(self, buffer: B) -> Result<Request<'c, B>> {
+        Request::begin_receive(self.engine(), self.from()?, buffer)
+    }
+
+    /// A receive that can be started again and again with the same buffer.
+    ///
+    /// # Errors
+    /// A rank that the communicator does not have.
+    ///
+    /// # Standard
+    /// MPI 5.0, 3.9: `MPI_Recv_init`.
+    fn receive_init<'u, B: Owned>(self, buffer: B) -> Result<Persistent<'c, 'u, B>> {
+        Ok(Persistent::of_receive(self.engine(), self.from()?, buffer))
+    }
+
+    /// Waits for a message, without receiving it: its status tells the size.
+    ///
+    /// # Errors
+    /// A rank that the communicator does not have; the end of the job.
+    ///
+    /// # Standard
+    /// MPI 5.0, 3.8.1: `MPI_Probe`.
+    fn probe(self) -> Result<Status> {
+        match self.from()? {
+            Some((pattern, _)) => self.engine().probe(&pattern),
+            None => Ok(Status::NULL_PROCESS),
+        }
+    }
+
+    /// Looks for a message, without waiting and without receiving it.
+    ///
+    /// # Errors
+    /// As [`probe`](Self::probe).
+    ///
+    /// # Standard
+    /// MPI 5.0, 3.8.1: `MPI_Iprobe`.
+    fn immediate_probe(self) -> Result<Option<Status>> {
+        match self.from()? {
+            Some((pattern, _)) => self.engine().iprobe(&pattern),
+            None => Ok(Some(Status::NULL_PROCESS)),
+        }
+    }
+
+    /// Waits for a message and takes it: no other receive can match it.
+    ///
+    /// # Errors
+    /// As [`probe`](Self::probe).
+    ///
+    /// # Standard
+    /// MPI 5.0, 3.8.2: `MPI_Mprobe`.
+    fn matched_probe(self) -> Result<Message<'c>> {
+        match self.from()? {
+            Some((pattern, _)) => {
+                let (id, status) = self.engine().mprobe(&pattern)?;
+                Ok(Message::new(self.engine(), Some(id), status))
+            }
+            None => Ok(Message::new(self.engine(), None, Status::NULL_PROCESS)),
+        }
+    }
+
+    /// Takes a message, if there is one, without waiting.
+    ///
+    /// # Errors
+    /// As [`probe`](Self::probe).
+    ///
+    /// # Standard
+    /// MPI 5.0, 3.8.2: `MPI_Improbe`.
+    fn immediate_matched_probe(self) -> Result<Option<Message<'c>>> {
+        match self.from()? {
+            Some((pattern, _)) => {
+                let found = self.engine().improbe(&pattern)?;
+                Ok(found.map(|(id, status)| Message::new(self.engine(), Some(id), status)))
+            }
+            None => Ok(Some(Message::new(self.engine(), None, Status::NULL_PROCESS))),
+        }
+    }
+}
+
+impl<'c> Source<'c> for Process<'c, '_> {
+    #[inline]
+    #[expect(private_interfaces, reason = "the trait is sealed")]
+    fn from(&self) -> Result<From> {
+        let Some(peer) = self.comm.peer(self.rank)? else { return Ok(None) };
+        let pattern = pattern(self.comm.contexts().point_to_point(), Some(self.rank), self.tag)?;
+        Ok(Some((pattern, Some(peer))))
+    }
+
+    #[inline]
+    #[expect(private_interfaces, reason = "the trait is sealed")]
+    fn engine(&self) -> &'c crate::p2p::Engine {
+        self.comm.engine()
+    }
+}
+
+impl<'c> Source<'c> for AnyProcess<'c, '_> {
+    #[inline]
+    #[expect(private_interfaces, reason = "the trait is sealed")]
+    fn from(&self) -> Result<From> {
+        self.comm.check_alive()?;
+        Ok(Some((pattern(self.comm.contexts().point_to_point(), None, self.tag)?, None)))
+    }
+
+    #[inline]
+    #[expect(private_interfaces, reason = "the trait is sealed")]
+    fn engine(&self) -> &'c crate::p2p::Engine {
+        self.comm.engine()
+    }
+}
+
+#[inline]
+fn pattern(context: ContextId, source: Option<Rank>, tag: Option<Tag>) -> Result<Pattern> {
+    match tag {
+        Some(tag) if tag < 0 => Err(bad_tag(tag)),
+        _ => Ok(Pattern { context, source, tag }),
+    }
+}
+
+#[cold]
+fn bad_tag(tag: Tag) -> Error {
+    Error::new(ErrorClass::TAG, format!("tag {tag} is not allowed: tags are 0 to {}", crate::types::TAG_MAX))
+}
+
+#[cold]
+fn nothing_from_null() -> Error {
+    Error::new(ErrorClass::RANK, "the null process sends no element, where one was expected")
+        .with_help("receive into a slice: from the null process it stays as it is")
+}
+
+/// Receives into a slice by `receive`: in place if every bit pattern is a value, else aside.
+#[inline]
+fn receive_slice<'c, T: Plain>(
+    from: &impl Source<'c>,
+    into: &mut [T],
+    receive: impl FnOnce(&crate::p2p::Engine, Pattern, Option<PeerId>, ReceiveBuffer) -> Result<Status>,
+) -> Result<Status> {
+    let Some((pattern, peer)) = from.from()? else { return Ok(Status::NULL_PROCESS) };
+    if buffer::any_bits::<T>() {
+        return receive(from.engine(), pattern, peer, buffer::of_slice_mut(into));
+    }
+    let mut bits = buffer::aside::<T>(into.len());
+    let status = receive(from.engine(), pattern, peer, buffer::of_aside::<T>(&mut bits))?;
+    let values = checked::<T>(&bits, &status)?;
+    into[..values.len()].copy_from_slice(values);
+    Ok(status)
+}
+
+/// The elements of a message that was received aside.
+pub(super) fn checked<'b, T: Plain>(bits: &'b [T::Bits], status: &Status) -> Result<&'b [T]> {
+    let count = status.count::<T>().unwrap_or(0).min(bits.len());
+    buffer::check::<T>(&bits[..count]).map_err(|index| {
+        let (source, tag) = (status.source(), status.tag());
+        Error::new(
+            ErrorClass::TYPE,
+            format!(
+                "element {index} of the message of rank {source} with tag {tag} is no value of {}",
+                std::any::type_name::<T>()
+            ),
+        )
+    })
+}
+
+/// A message of `sent` bytes has more elements than fit.
+pub(super) fn check_room(status: &Status, room: u64) -> Result<()> {
+    let (source, tag, sent) = (status.source(), status.tag(), status.bytes());
+    if sent > room { Err(Error::truncated(Truncated { source, tag, sent, room })) } else { Ok(()) }
+}

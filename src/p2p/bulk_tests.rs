@@ -1,0 +1,395 @@
+//! Large messages, by every method, also when a method fails or its memory goes away.
+#![expect(clippy::unwrap_used, reason = "what the tests are made of may fail them")]
+
+use super::{
+    BulkOption, Config, Engine, Mode, RequestId,
+    packet::Place,
+    request::{ReceivePhase, SendPhase},
+};
+use crate::{
+    buffer::{Held, ReceiveBuffer, SendBuffer, SharedBuffer, of_slice, of_slice_mut},
+    datatype::{Cursor, TypeMap},
+    envelope::{Envelope, Pattern},
+    shm::{doorbell::BarrierMode, pool::BULK_SMALL, segment::Segment},
+    status::Status,
+    sys::process::own_pid,
+    types::{ContextId, PeerId},
+};
+use std::{sync::Arc, thread};
+
+const CONTEXT: ContextId = ContextId(0);
+/// Enough rounds for anything here; a test that needs more hangs.
+const ROUNDS: usize = 100_000;
+
+/// Sizes around pages, eager limits, pieces and steps of pulls; odd ones too.
+const SIZES: [usize; 14] = [
+    1,
+    4095,
+    4096,
+    4097,
+    16 << 10,
+    (64 << 10) - 1,
+    64 << 10,
+    (64 << 10) + 1,
+    (256 << 10) - 1,
+    256 << 10,
+    (256 << 10) + 1,
+    777_777,
+    1 << 20,
+    (3 << 20) + 13,
+];
+
+fn engines(option: BulkOption) -> [Engine; 2] {
+    let segment = Segment::on_heap(2).unwrap();
+    let config = Config { bulk: option, ..Config::new(BarrierMode::Fence) };
+    [0, 1].map(|rank| {
+        segment.published(rank as usize).slot.claim(own_pid()).unwrap();
+        Engine::new(&segment, PeerId(rank), config).unwrap()
+    })
+}
+
+fn envelope(engine: &Engine, bytes: usize) -> Envelope {
+    Envelope { context: CONTEXT, source: engine.me().0 as i32, tag: 5, bytes: bytes as u64 }
+}
+
+fn from_anyone() -> Pattern {
+    Pattern { context: CONTEXT, source: None, tag: None }
+}
+
+fn isend(engine: &Engine, data: &[u8]) -> RequestId {
+    let to = PeerId(1 - engine.me().0);
+    engine.isend(to, envelope(engine, data.len()), Mode::Standard, of_slice(data)).unwrap()
+}
+
+fn ireceive(engine: &Engine, into: &mut [u8]) -> RequestId {
+    engine.ireceive(from_anyone(), None, of_slice_mut(into)).unwrap()
+}
+
+/// Steps both until the operation of the first has ended.
+fn finish(engine: &Engine, other: &Engine, id: RequestId) -> Status {
+    for _ in 0..ROUNDS {
+        if engine.test(id).unwrap() {
+            return engine.take_outcome(id).unwrap();
+        }
+        other.step().unwrap();
+    }
+    panic!("no end after {ROUNDS} rounds");
+}
+
+fn pattern(bytes: usize, seed: usize) -> Vec<u8> {
+    (0..bytes).map(|index| ((index * 31 + index / 255 + seed * 101) % 251) as u8).collect()
+}
+
+fn shared(engine: &Engine, data: &[u8]) -> SharedBuffer<u8> {
+    let mut buffer = SharedBuffer::zeroed(engine.arena().unwrap(), data.len()).unwrap();
+    buffer.copy_from_slice(data);
+    buffer
+}
+
+/// Bulk blocks that the rank has ever used.
+fn bulk_blocks(engine: &Engine) -> u32 {
+    engine.lock().pool.used(BULK_SMALL)
+}
+
+fn assert_nothing_is_held(engines: &[Engine; 2]) {
+    for engine in engines {
+        engine.step().unwrap();
+        engine.rest();
+    }
+    for engine in engines {
+        assert_eq!(engine.held(), (0, 0, 0));
+    }
+}
+
+/// Sends every size from private memory and from the arena, with the receive before or after.
+fn send_all_sizes(engines: &[Engine; 2]) {
+    let [from, to] = engines;
+    for (turn, bytes) in SIZES.into_iter().enumerate() {
+        for in_arena in [false, true] {
+            let data = pattern(bytes, turn);
+            let arena = in_arena.then(|| shared(from, &data));
+            let source = arena.as_deref().unwrap_or(&data);
+            let mut into = vec![0; bytes];
+            let early = turn.is_multiple_of(2).then(|| ireceive(to, &mut into));
+            let send = isend(from, source);
+            let receive = early.unwrap_or_else(|| {
+                to.step().unwrap();
+                ireceive(to, &mut into)
+            });
+            let status = finish(to, from, receive);
+            assert_eq!(status.bytes(), bytes as u64);
+            finish(from, to, send);
+            assert!(into == data, "{bytes} bytes, in the arena: {in_arena}");
+        }
+    }
+    assert_nothing_is_held(engines);
+}
+
+#[test]
+fn messages_of_all_sizes_arrive_in_pieces() {
+    let engines = engines(BulkOption::Pipelined);
+    send_all_sizes(&engines);
+    assert!(bulk_blocks(&engines[0]) > 0);
+}
+
+#[test]
+fn messages_of_all_sizes_arrive_by_cross_memory_attach_and_need_no_blocks() {
+    let engines = engines(BulkOption::Cma);
+    send_all_sizes(&engines);
+    assert_eq!(bulk_blocks(&engines[0]), 0);
+}
+
+#[test]
+fn messages_of_all_sizes_arrive_from_the_arena_and_need_no_blocks() {
+    let engines = engines(BulkOption::Direct);
+    let [from, to] = &engines;
+    send_all_sizes(&engines);
+    let blocks = bulk_blocks(from);
+    let data = shared(from, &pattern(1 << 20, 1));
+    let mut into = vec![0; 1 << 20];
+    for _ in 0..20 {
+        let (receive, send) = (ireceive(to, &mut into), isend(from, &data));
+        finish(to, from, receive);
+        finish(from, to, send);
+    }
+    assert_eq!(bulk_blocks(from), blocks);
+}
+
+#[test]
+fn messages_of_all_sizes_arrive_whatever_is_chosen_and_tried() {
+    let engines = engines(BulkOption::Auto);
+    (0..30).for_each(|_| send_all_sizes(&engines));
+}
+
+#[test]
+fn many_transfers_at_once_in_both_directions_all_end() {
+    let engines = engines(BulkOption::Auto);
+    let sizes = [100_000, 1 << 20, 70_000, 300_001, 5000, 2 << 20, 66_000, 500_000];
+    let data: Vec<Vec<u8>> = sizes.iter().map(|bytes| pattern(*bytes, *bytes)).collect();
+    thread::scope(|scope| {
+        for engine in &engines {
+            let data = &data;
+            scope.spawn(move || {
+                let mut into: Vec<Vec<u8>> = data.iter().map(|data| vec![0; data.len()]).collect();
+                let arena: Vec<_> = data.iter().map(|data| shared(engine, data)).collect();
+                let mut requests: Vec<RequestId> =
+                    into.iter_mut().map(|into| ireceive(engine, into)).collect();
+                for turn in 0..data.len() {
+                    let source: &[u8] = if turn % 2 == 0 { &arena[turn] } else { &data[turn] };
+                    requests.push(isend(engine, source));
+                }
+                for id in requests {
+                    engine.wait(id).unwrap();
+                }
+                assert!(into == *data);
+                engine.finish_sends().unwrap();
+            });
+        }
+    });
+    assert_nothing_is_held(&engines);
+}
+
+/// A pull of the second engine that has come some way but not to its end.
+fn half_a_pull(engines: &[Engine; 2], data: &[u8], into: &mut [u8]) -> (RequestId, RequestId) {
+    let [from, to] = engines;
+    let (receive, send) = (ireceive(to, into), isend(from, data));
+    to.step().unwrap();
+    to.step().unwrap();
+    assert!(!to.test(receive).unwrap());
+    (send, receive)
+}
+
+#[test]
+fn what_cannot_be_read_any_more_comes_in_pieces() {
+    let engines = engines(BulkOption::Cma);
+    let [from, to] = &engines;
+    for round in 0..2 {
+        let data = pattern(2 << 20, round);
+        let mut into = vec![0; data.len()];
+        let (send, receive) = half_a_pull(&engines, &data, &mut into);
+        let mut core = to.lock();
+        match &mut core.requests.receive(receive).unwrap().phase {
+            ReceivePhase::Pulling(pull) => pull.set_place(Place::Private(8)),
+            other => panic!("{other:?}"),
+        }
+        drop(core);
+        finish(to, from, receive);
+        finish(from, to, send);
+        assert!(into == data);
+    }
+    assert!(bulk_blocks(from) > 0);
+    assert_nothing_is_held(&engines);
+}
+
+#[test]
+fn a_place_outside_the_arena_is_not_read_and_the_data_comes_in_pieces() {
+    let engines = engines(BulkOption::Direct);
+    let [from, to] = &engines;
+    let data = shared(from, &pattern(2 << 20, 3));
+    for offset in [1 << 40, u64::MAX, u64::MAX - (1 << 20)] {
+        let mut into = vec![0; data.len()];
+        let (send, receive) = half_a_pull(&engines, &data, &mut into);
+        let mut core = to.lock();
+        match &mut core.requests.receive(receive).unwrap().phase {
+            ReceivePhase::Pulling(pull) => pull.set_place(Place::Arena { offset, address: 0 }),
+            other => panic!("{other:?}"),
+        }
+        drop(core);
+        finish(to, from, receive);
+        finish(from, to, send);
+        assert!(into == *data);
+    }
+}
+
+#[test]
+fn a_process_without_the_nonce_is_not_read() {
+    let segment = Segment::on_heap(2).unwrap();
+    let config = Config { bulk: BulkOption::Cma, ..Config::new(BarrierMode::Fence) };
+    // The first rank claims to be a process that does not exist, or has no rank in it.
+    for pid in [0, 1, i32::MAX] {
+        let _ = segment.published(0).slot.claim(pid);
+    }
+    segment.published(1).slot.claim(own_pid()).unwrap();
+    let engines = [0, 1].map(|rank| Engine::new(&segment, PeerId(rank), config).unwrap());
+    send_all_sizes(&engines);
+    assert!(bulk_blocks(&engines[0]) > 0);
+}
+
+#[test]
+fn a_pull_from_memory_that_its_sender_abandons_gets_what_was_sent() {
+    for (option, in_arena) in [(BulkOption::Cma, false), (BulkOption::Direct, true)] {
+        let engines = engines(option);
+        let [from, to] = &engines;
+        let data = pattern(2 << 20, 9);
+        let (mut private, mut arena) = (data.clone(), shared(from, &data));
+        let source: &mut [u8] = if in_arena { &mut arena } else { &mut private };
+        let mut into = vec![0; data.len()];
+        let (send, receive) = half_a_pull(&engines, source, &mut into);
+        from.abandon(send);
+        source.fill(0xee);
+        finish(to, from, receive);
+        assert!(into == data, "{option:?}");
+        assert_nothing_is_held(&engines);
+    }
+}
+
+#[test]
+fn a_receive_that_is_abandoned_writes_nothing_and_ends_its_sender() {
+    for option in [BulkOption::Cma, BulkOption::Pipelined] {
+        let engines = engines(option);
+        let [from, to] = &engines;
+        let data = pattern(2 << 20, 9);
+        let mut into = vec![0; data.len()];
+        let (send, receive) = half_a_pull(&engines, &data, &mut into);
+        to.abandon(receive);
+        into.fill(7);
+        finish(from, to, send);
+        assert!(into.iter().all(|byte| *byte == 7), "{option:?}");
+        to.finish_sends().unwrap();
+        assert_nothing_is_held(&engines);
+    }
+}
+
+#[test]
+fn a_detached_send_keeps_its_buffer_in_the_arena_until_it_has_been_read() {
+    let engines = engines(BulkOption::Direct);
+    let [from, to] = &engines;
+    for bytes in [5000, 50_000, 1 << 20] {
+        let data = pattern(bytes, 4);
+        let held = Held::new(shared(from, &data));
+        let envelope = envelope(from, bytes);
+        let send = from.isend(PeerId(1), envelope, Mode::Standard, held.send_buffer()).unwrap();
+        from.detach(send, Some(held.into_keep()));
+        // Were the memory free, it would be taken again and overwritten.
+        let other = shared(from, &vec![0xee; bytes]);
+        to.step().unwrap();
+        let mut into = vec![0; bytes];
+        let receive = ireceive(to, &mut into);
+        finish(to, from, receive);
+        assert!(into == data, "{bytes} bytes");
+        from.finish_sends().unwrap();
+        drop(other);
+    }
+    assert_nothing_is_held(&engines);
+    let arena = engines[0].arena().unwrap();
+    assert_eq!(Arc::strong_count(&arena), 2, "all buffers have let go of the arena");
+}
+
+/// Every other block of 24 bytes.
+fn with_gaps(count: u64) -> Cursor {
+    let block = TypeMap::bytes(24).unwrap();
+    let element = TypeMap::resized(0, 48, &block).unwrap();
+    Cursor::new(element, count).unwrap()
+}
+
+fn without_gaps(bytes: &[u8]) -> Vec<u8> {
+    bytes.chunks(48).flat_map(|chunk| &chunk[..24]).copied().collect()
+}
+
+#[test]
+fn data_with_gaps_on_either_side_arrives_by_every_method() {
+    for option in [BulkOption::Auto, BulkOption::Pipelined, BulkOption::Cma, BulkOption::Direct] {
+        let engines = engines(option);
+        let [from, to] = &engines;
+        for count in [200, 3000, 50_000] {
+            let wide = pattern(count as usize * 48, 2);
+            let packed = shared(from, &without_gaps(&wide));
+            for has_gaps in [false, true] {
+                let bytes = packed.len();
+                let source = if has_gaps {
+                    SendBuffer::mapped(wide.as_ptr(), with_gaps(count))
+                } else {
+                    of_slice(&packed)
+                };
+                let send = from.isend(PeerId(1), envelope(from, bytes), Mode::Standard, source).unwrap();
+                let mut into = vec![0; wide.len()];
+                let buffer = ReceiveBuffer::mapped(into.as_mut_ptr(), with_gaps(count));
+                let receive = to.ireceive(from_anyone(), None, buffer).unwrap();
+                finish(to, from, receive);
+                finish(from, to, send);
+                assert!(without_gaps(&into) == *packed, "{option:?}, {bytes} bytes, gaps: {has_gaps}");
+                let gaps = into.chunks(48).flat_map(|chunk| &chunk[24..]);
+                assert!(gaps.copied().all(|byte| byte == 0));
+            }
+        }
+    }
+}
+
+#[test]
+fn small_sends_from_the_arena_to_each_other_end_before_their_receives_begin() {
+    let engines = engines(BulkOption::Direct);
+    thread::scope(|scope| {
+        for engine in &engines {
+            scope.spawn(move || {
+                let other = PeerId(1 - engine.me().0);
+                let mut data = shared(engine, &[0; 16 << 10]);
+                for round in 0..1000 {
+                    data.copy_from_slice(&pattern(16 << 10, round));
+                    let envelope = envelope(engine, data.len());
+                    engine.send(other, envelope, Mode::Standard, of_slice(&data)).unwrap();
+                    // The send is over: its memory may change.
+                    data.fill(0xee);
+                    let mut into = vec![0; data.len()];
+                    let receive = ireceive(engine, &mut into);
+                    engine.wait(receive).unwrap();
+                    assert!(into == pattern(16 << 10, round));
+                }
+                engine.finish_sends().unwrap();
+            });
+        }
+    });
+    assert_nothing_is_held(&engines);
+}
+
+#[test]
+fn a_clearance_beyond_the_message_is_reported() {
+    let [from, _to] = engines(BulkOption::Pipelined);
+    let data = pattern(1 << 20, 1);
+    let send = isend(&from, &data);
+    let mut core = from.lock();
+    assert!(matches!(core.requests.send(send).unwrap().phase, SendPhase::Announced));
+    for offset in [1 << 20, u64::MAX] {
+        let cts = super::packet::Cts { send, receive: send, offset, is_large: false, is_timed: false };
+        assert!(core.arrive_clearance(PeerId(1), cts).is_err(), "{offset}");
+    }
+}

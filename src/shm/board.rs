@@ -1,0 +1,427 @@
+//! The board of a communicator: flags, slots and windows for collectives of few bytes.
+//!
+//! | word | written by | read by | meaning |
+//! | --- | --- | --- | --- |
+//! | `entered` of member m | m | all | the last operation that m has entered |
+//! | slot of m, one for each parity | m | the readers that m names | m's contribution to a reduction |
+//! | `arrived` | all | all | members in the counted barrier; the last one sets it back to 0 |
+//! | `released` | the last to arrive | all | the last counted barrier that all have entered |
+//! | window, one for each parity | the root | all | what a root broadcasts |
+//! | `members` | all, once each | all | members that have not left the board |
+//! | `reuse_waiters` | members that wait to reuse | all | how many those are |
+//!
+//! `arrived`, `members` and `reuse_waiters` have many writers: they are counts, changed by one
+//! read-modify-write each. The writers of `released`, of `arrived = 0` and of a window differ from
+//! operation to operation, but each has seen that the one before is done.
+//!
+//! # Numbers
+//!
+//! The operations on a board have consecutive numbers, the same at every member. A member enters each
+//! once, in order, and only after it has done with all before: `entered >= seq` says that m's part in
+//! `seq` is on the board, and that m reads nothing any more that was put there for `seq - 1` or
+//! earlier. A collective that does not use the board takes no number.
+//!
+//! # Operations
+//!
+//! | operation | steps | whom to ring |
+//! | --- | --- | --- |
+//! | barrier by flags | `enter`, wait for all | after `enter`: all |
+//! | barrier by count | `arrive`; the last `release`s, the others wait for it | after `release`: all |
+//! | broadcast, root | wait for the window, `write_window`, `enter` | after `enter`: all |
+//! | broadcast, others | `enter`, wait for the root, `read_window` | nobody |
+//! | reduction, root | `enter`, and for every other member in turn: wait for it, `read_slot` | nobody |
+//! | reduction, others | wait for the slot, `write_slot`, `enter` | after `enter`: the root |
+//! | reduction to all | as the others, then as the root | after `enter`: all |
+//!
+//! And all, whatever the operation, when `enter` says so: then somebody waits to reuse a window or a
+//! slot. Barriers by flags cost each member a look at every other, and are the fastest for few; in the
+//! counted one each member wakes once, which is best when ranks outnumber CPUs.
+//!
+//! # Reuse
+//!
+//! The parity of `seq` says which of the two windows, and which of a member's two slots, it uses. What
+//! was used in `u` is free once every reader of `u` has entered `u + 1`: it has left `u` then, and
+//! reads the other one in `u + 1`. For a window, whose readers are all, and `u` at the latest
+//! `seq - 2`, all have to have entered `seq - 1`. docs/PROTOCOL.md has the proof, also that no
+//! members wait for each other in a circle.
+//!
+//! Named pairs: `BOARD_WORD` (`entered`, `released`), `BOARD_ARRIVE`, `BOARD_LEFT`, `BOARD_REUSE`.
+
+use super::{
+    doorbell::BarrierMode,
+    far::{Far, Words},
+    layout::{BOARD_COMMON, BOARD_MEMBER},
+    segment::Segment,
+};
+use crate::sync::{AtomicU64, CachePadded, Ordering};
+use std::sync::Arc;
+
+/// Windows of a board, and slots of a member.
+const PARITIES: usize = 2;
+
+#[cfg(not(loom))]
+mod sizes {
+    /// 64-bit words of a window.
+    pub(crate) const WINDOW_WORDS: usize = 1000;
+    /// Words of a slot that lie in the line of the member's flag: one line transfer brings both.
+    pub(super) const SLOT_NEAR: usize = 3;
+    pub(super) const SLOT_REST: usize = 12;
+}
+#[cfg(loom)]
+mod sizes {
+    pub(crate) const WINDOW_WORDS: usize = 1;
+    pub(super) const SLOT_NEAR: usize = 1;
+    pub(super) const SLOT_REST: usize = 1;
+}
+pub(crate) use sizes::WINDOW_WORDS;
+use sizes::{SLOT_NEAR, SLOT_REST};
+
+/// 64-bit words of a slot.
+pub(crate) const SLOT_WORDS: usize = SLOT_NEAR + SLOT_REST;
+
+/// What all members share. The padded words are apart because they change at different times:
+/// `counts` hardly ever, and every member reads it in every operation.
+#[repr(C)]
+pub(crate) struct Common {
+    arrived: CachePadded<AtomicU64>,
+    released: CachePadded<AtomicU64>,
+    counts: CachePadded<Counts>,
+    windows: [[AtomicU64; WINDOW_WORDS]; PARITIES],
+}
+
+#[derive(Default)]
+#[repr(C)]
+struct Counts {
+    members: AtomicU64,
+    reuse_waiters: AtomicU64,
+}
+
+/// What one member writes.
+#[derive(Default)]
+#[repr(C, align(64))]
+pub(crate) struct Member {
+    entered: AtomicU64,
+    near: [[AtomicU64; SLOT_NEAR]; PARITIES],
+    _unused: AtomicU64,
+    rest: [[AtomicU64; SLOT_REST]; PARITIES],
+}
+
+// SAFETY: all atomics.
+unsafe impl Words for Common {}
+// SAFETY: all atomics.
+unsafe impl Words for Member {}
+
+#[cfg(not(loom))]
+const _: () = {
+    assert!(size_of::<Common>() == BOARD_COMMON);
+    assert!(size_of::<Member>() == BOARD_MEMBER);
+};
+
+/// Who reads what a member has put in its slot.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Readers {
+    /// One member.
+    One(usize),
+    /// Every member.
+    All,
+}
+
+/// Which board of a segment, of how many members, and which of them this rank is.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Place {
+    pub(crate) board: usize,
+    pub(crate) members: usize,
+    pub(crate) me: usize,
+}
+
+/// One member's view of a board. No step waits: those that need a condition say which, by words that
+/// reach a value, for the progress loop to wait for.
+pub(crate) struct Board {
+    common: Far<Common>,
+    members: Far<[Member]>,
+    me: usize,
+    mode: BarrierMode,
+    /// Every member's flag, for waits.
+    flags: Box<[Far<AtomicU64>]>,
+    released: Far<AtomicU64>,
+    /// The last operation that this member has entered.
+    entered: u64,
+    /// The last operation that all others are known to have entered.
+    all_entered: u64,
+    /// The search for members that have not entered `searched`: those before `cursor` have.
+    searched: u64,
+    cursor: usize,
+    /// What this member last did with each of its slots: when, and for whom.
+    slot_uses: [(u64, Readers); PARITIES],
+}
+
+impl Board {
+    /// A board of a segment as the member that has taken it sees it, which sets it up: before any
+    /// other member learns of it. `start` is the number before the first operation's.
+    pub(crate) fn create(segment: &Arc<Segment>, place: Place, mode: BarrierMode, start: u64) -> Self {
+        let board = Self::attach(segment, place, mode, start);
+        board.prepare();
+        board
+    }
+
+    /// A board of a segment that another member has set up.
+    pub(crate) fn attach(segment: &Arc<Segment>, place: Place, mode: BarrierMode, start: u64) -> Self {
+        assert!(place.me < place.members && place.members <= segment.ranks());
+        let offset = segment.board_place(place.board);
+        let members = segment.far_slice(offset + BOARD_COMMON, place.members);
+        Self::new(segment.far(offset), members, place.me, mode, start)
+    }
+
+    fn new(common: Far<Common>, members: Far<[Member]>, me: usize, mode: BarrierMode, start: u64) -> Self {
+        let flags = (0..members.len()).map(|member| members.part(|all| &all[member].entered)).collect();
+        Self {
+            flags,
+            released: common.part(|common| &common.released.0),
+            common,
+            members,
+            me,
+            mode,
+            entered: start,
+            all_entered: start,
+            searched: start,
+            cursor: 0,
+            slot_uses: [(start.wrapping_sub(1), Readers::All); PARITIES],
+        }
+    }
+
+    /// Whatever an earlier communicator has left is overwritten.
+    fn prepare(&self) {
+        let (start, members) = (self.entered, self.members.len() as u64);
+        // Relaxed: whatever tells the other members of the board (a message, or the world's init)
+        // publishes these.
+        let set = |word: &AtomicU64, value| word.store(value, Ordering::Relaxed);
+        set(&self.common.arrived, 0);
+        set(&self.common.released, start);
+        set(&self.common.counts.members, members);
+        set(&self.common.counts.reuse_waiters, 0);
+        self.flags.iter().for_each(|flag| set(flag, start));
+    }
+
+    /// The number of the next operation.
+    #[inline]
+    pub(crate) fn next(&self) -> u64 {
+        self.entered + 1
+    }
+
+    /// Says that this member's part in `seq` is on the board, and that it has left all before. True if
+    /// somebody waits for that to reuse a window or a slot: then ring all members.
+    #[inline]
+    #[must_use]
+    pub(crate) fn enter(&mut self, seq: u64) -> bool {
+        self.raise_flag(seq);
+        self.mode.after_publishing();
+        // Relaxed: BOARD_REUSE, ordered by the barrier above and by that of whoever waits, which it
+        // passes between raising the count and sleeping.
+        self.common.counts.reuse_waiters.load(Ordering::Relaxed) != 0
+    }
+
+    #[inline]
+    fn raise_flag(&mut self, seq: u64) {
+        debug_assert_eq!(seq, self.next(), "every operation is entered once, in order");
+        self.entered = seq;
+        // Release: BOARD_WORD, pairs with the Acquires in `has_entered` and in waits for `flag`.
+        self.members[self.me].entered.store(seq, Ordering::Release);
+    }
+
+    /// Whether the member has entered `seq`: whoever waits, waits for `flag` to reach `seq`.
+    #[inline]
+    pub(crate) fn has_entered(&self, member: usize, seq: u64) -> bool {
+        // Acquire: BOARD_WORD, pairs with the Release in `raise_flag`.
+        self.members[member].entered.load(Ordering::Acquire) >= seq
+    }
+
+    /// The member's flag, which reaches `seq` when the member enters `seq`.
+    pub(crate) fn flag(&self, member: usize) -> &Far<AtomicU64> {
+        &self.flags[member]
+    }
+
+    /// Another member that has not entered `seq`; none if all have. Members once found to have
+    /// entered are not looked at again: all calls of a wait look at each member once, and once more
+    /// for every call that finds one missing.
+    #[inline]
+    pub(crate) fn missing(&mut self, seq: u64) -> Option<usize> {
+        if self.all_entered >= seq {
+            return None;
+        }
+        if self.searched != seq {
+            (self.searched, self.cursor) = (seq, 0);
+        }
+        while self.cursor < self.members.len() {
+            if self.cursor != self.me && !self.has_entered(self.cursor, seq) {
+                return Some(self.cursor);
+            }
+            self.cursor += 1;
+        }
+        self.all_entered = seq;
+        None
+    }
+
+    /// A member that may still read the window that `seq` uses; none if the root may write it.
+    #[inline]
+    pub(crate) fn window_reader(&mut self, seq: u64) -> Option<usize> {
+        self.missing(seq - 1)
+    }
+
+    /// The window's words, up to as many as the root has written.
+    #[inline]
+    fn window(&self, seq: u64) -> &[AtomicU64; WINDOW_WORDS] {
+        &self.common.windows[parity(seq)]
+    }
+
+    /// The root's part in a broadcast, before it enters; only after `window_reader` said none.
+    #[inline]
+    pub(crate) fn write_window(&self, seq: u64, words: impl ExactSizeIterator<Item = u64>) {
+        assert!(words.len() <= WINDOW_WORDS, "the caller stops at the window");
+        write(self.window(seq).iter(), words);
+    }
+
+    /// What the root has written for `seq`, which it has entered; the words behind are meaningless.
+    #[inline]
+    pub(crate) fn read_window(&self, seq: u64) -> impl Iterator<Item = u64> {
+        read(self.window(seq).iter())
+    }
+
+    /// A member that may still read the slot that this one uses in `seq`, and the number that it has
+    /// to enter first; none if the slot is free.
+    #[inline]
+    pub(crate) fn slot_reader(&mut self, seq: u64) -> Option<(usize, u64)> {
+        let (used, readers) = self.slot_uses[parity(seq)];
+        let left = used.wrapping_add(1);
+        match readers {
+            Readers::One(member) => (!self.has_entered(member, left)).then_some((member, left)),
+            Readers::All => self.missing(left).map(|member| (member, left)),
+        }
+    }
+
+    #[inline]
+    fn slot(&self, member: usize, seq: u64) -> impl Iterator<Item = &AtomicU64> {
+        let member = &self.members[member];
+        member.near[parity(seq)].iter().chain(&member.rest[parity(seq)])
+    }
+
+    /// This member's contribution, before it enters; only after `slot_reader` said none.
+    #[inline]
+    pub(crate) fn write_slot(
+        &mut self,
+        seq: u64,
+        readers: Readers,
+        words: impl ExactSizeIterator<Item = u64>,
+    ) {
+        assert!(words.len() <= SLOT_WORDS, "the caller stops at the slot");
+        self.slot_uses[parity(seq)] = (seq, readers);
+        write(self.slot(self.me, seq), words);
+    }
+
+    /// What the member has contributed to `seq`, which it has entered; the words behind are
+    /// meaningless.
+    #[inline]
+    pub(crate) fn read_slot(&self, member: usize, seq: u64) -> impl Iterator<Item = u64> {
+        read(self.slot(member, seq))
+    }
+
+    /// Enters the counted barrier `seq`. True for the last: it calls `release` and rings all. Nobody
+    /// waits to reuse what this member has left: whoever could, is in the barrier.
+    #[inline]
+    #[must_use]
+    pub(crate) fn arrive(&mut self, seq: u64) -> bool {
+        self.raise_flag(seq);
+        // AcqRel: BOARD_ARRIVE, pairs with itself: the last has seen whatever the others did before.
+        let earlier = self.common.arrived.fetch_add(1, Ordering::AcqRel);
+        earlier + 1 == self.members.len() as u64
+    }
+
+    /// The last to arrive lets the others go.
+    #[inline]
+    pub(crate) fn release(&mut self, seq: u64) {
+        self.all_entered = seq;
+        // Relaxed: BOARD_WORD publishes it: nobody arrives again without having seen `released`.
+        self.common.arrived.store(0, Ordering::Relaxed);
+        // Release: BOARD_WORD, pairs with the Acquires in `is_released` and in waits for `released`.
+        self.common.released.store(seq, Ordering::Release);
+    }
+
+    /// Whether all have arrived: whoever waits, waits for `released` to reach `seq`.
+    #[inline]
+    pub(crate) fn is_released(&mut self, seq: u64) -> bool {
+        // Acquire: BOARD_WORD, pairs with the Release in `release`.
+        let is_released = self.common.released.load(Ordering::Acquire) >= seq;
+        if is_released {
+            self.all_entered = seq;
+        }
+        is_released
+    }
+
+    /// The word that reaches `seq` when all have arrived in the counted barrier `seq`.
+    pub(crate) fn released(&self) -> &Far<AtomicU64> {
+        &self.released
+    }
+
+    /// Before a wait for a window or slot to become free: members that enter ring from now on.
+    pub(crate) fn begin_reuse_wait(&self) {
+        // Relaxed: BOARD_REUSE, ordered by the barrier that comes before every sleep.
+        self.common.counts.reuse_waiters.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// After that wait, also if it failed.
+    pub(crate) fn end_reuse_wait(&self) {
+        // Relaxed: a member that still sees the count rings in vain.
+        self.common.counts.reuse_waiters.fetch_sub(1, Ordering::Relaxed);
+    }
+
+    /// Leaves the board for good. True for the last: it gives the board back to the segment.
+    #[must_use]
+    pub(crate) fn leave(self) -> bool {
+        // AcqRel: BOARD_LEFT, pairs with itself: when the last leaves, the others' accesses are over.
+        self.common.counts.members.fetch_sub(1, Ordering::AcqRel) == 1
+    }
+}
+
+#[inline]
+fn parity(seq: u64) -> usize {
+    (seq % PARITIES as u64) as usize
+}
+
+#[inline]
+fn write<'a>(words: impl Iterator<Item = &'a AtomicU64>, values: impl Iterator<Item = u64>) {
+    // Relaxed: BOARD_WORD publishes them when the writer enters.
+    words.zip(values).for_each(|(word, value)| word.store(value, Ordering::Relaxed));
+}
+
+#[inline]
+fn read<'a>(words: impl Iterator<Item = &'a AtomicU64>) -> impl Iterator<Item = u64> {
+    // Relaxed: BOARD_WORD has made them visible: the reader has seen that the writer entered.
+    words.map(|word| word.load(Ordering::Relaxed))
+}
+
+/// A board over heap memory, as its members see it, for models and tests.
+#[cfg(test)]
+fn on_heap(members: usize, mode: BarrierMode, start: u64) -> Vec<Board> {
+    let common: Far<Common> = Far::on_heap(Box::new(Common {
+        arrived: CachePadded::default(),
+        released: CachePadded::default(),
+        counts: CachePadded::default(),
+        windows: core::array::from_fn(|_| core::array::from_fn(|_| AtomicU64::new(0))),
+    }));
+    let words: Box<[Member]> = (0..members).map(|_| Member::default()).collect();
+    let words: Far<[Member]> = Far::on_heap(words);
+    let board = |me| Board::new(common.clone(), words.clone(), me, mode, start);
+    board(0).prepare();
+    (0..members).map(board).collect()
+}
+
+#[cfg(all(test, loom))]
+#[path = "board_loom.rs"]
+mod models;
+
+#[cfg(test)]
+#[path = "board_ranks.rs"]
+mod ranks;
+
+#[cfg(all(test, not(loom)))]
+#[path = "board_tests.rs"]
+mod tests;

@@ -1,0 +1,53 @@
+//! Communicators: what is sent in one is never received in another.
+
+use super::{assert_same, bytes, next, previous};
+use ringmpi::{Communicator, Rank, Result, Source};
+
+pub(crate) fn duplicates_do_not_mix(world: &Communicator<'_>) -> Result<()> {
+    let first = next(world).tag(5).immediate_send(bytes(world.rank(), 0, 100))?;
+    let posted = previous(world).tag(6).immediate_receive::<u8>(70_000)?;
+    let other = world.duplicate()?;
+    let third = other.duplicate()?;
+    let in_other = next(&other).tag(5).immediate_send(bytes(world.rank(), 1, 100))?;
+    let in_third = next(&third).tag(6).immediate_send(bytes(world.rank(), 2, 70_000))?;
+    assert_eq!(third.any_process().tag(5).immediate_probe()?, None);
+    let from = previous(world).rank();
+    assert_same(&other.any_process().receive_vec()?.0, &bytes(from, 1, 100));
+    assert_same(&third.any_process().receive_vec()?.0, &bytes(from, 2, 70_000));
+    next(world).tag(6).send(&bytes(world.rank(), 3, 60))?;
+    assert_same(&posted.wait()?, &bytes(from, 3, 60));
+    assert_same(&world.any_process().receive_vec()?.0, &bytes(from, 0, 100));
+    first.wait()?;
+    in_other.wait()?;
+    in_third.wait().map(drop)
+}
+
+pub(crate) fn splits_do_not_mix(world: &Communicator<'_>) -> Result<()> {
+    let pending = next(world).immediate_send(vec![world.rank()])?;
+    let half = world.split(Some(world.rank() as u32 % 2), 0)?.expect("a colour was given");
+    for round in 0..50 {
+        next(&half).buffered_send(&[world.rank(), round])?;
+        let (got, status) = half.any_process().receive_vec::<Rank>()?;
+        assert_eq!((got[0] % 2, got[1]), (world.rank() % 2, round), "from the other half, or out of order");
+        assert_eq!(got[0] / 2, status.source());
+    }
+    drop(half);
+    assert_eq!(previous(world).receive::<Rank>()?.0, previous(world).rank());
+    pending.wait().map(drop)
+}
+
+pub(crate) fn split_by_colour_and_key(world: &Communicator<'_>) -> Result<()> {
+    let reversed = world.split(Some(7), -world.rank())?.expect("a colour was given");
+    assert_eq!((reversed.rank(), reversed.size()), (world.size() - 1 - world.rank(), world.size()));
+    let ranks = reversed.all_gather(&[world.rank()])?;
+    assert_eq!(ranks, (0..world.size()).rev().collect::<Vec<_>>());
+    let without_first = world.split((world.rank() > 0).then_some(0), 0)?;
+    assert_eq!(without_first.is_some(), world.rank() > 0);
+    if let Some(rest) = without_first {
+        assert_eq!((rest.rank(), rest.size()), (world.rank() - 1, world.size() - 1));
+        rest.barrier()?;
+    }
+    let alone = world.split(Some(world.rank() as u32), 0)?.expect("a colour was given");
+    assert_eq!((alone.rank(), alone.size()), (0, 1));
+    world.barrier()
+}

@@ -1,0 +1,64 @@
+//! Floods of messages that nobody has asked for yet: what unlimited buffering would finish, finishes.
+
+use super::{next, previous};
+use ringmpi::{Communicator, Process, Result, Source, Tag, wait_all};
+
+const FLOOD: Tag = 1;
+const WANTED: Tag = 2;
+const COUNT: u64 = 50_000;
+
+fn message(number: u64) -> Vec<u64> {
+    vec![number; (number % 128) as usize + 1]
+}
+
+/// Rank 0 receives the last message of everyone first.
+fn flood(world: &Communicator<'_>, send: impl Fn(Process<'_, '_>, u64) -> Result<()>) -> Result<()> {
+    let count = COUNT / (world.size() as u64 - 1);
+    if world.rank() != 0 {
+        return send(world.process_at_rank(0), count);
+    }
+    for rank in 1..world.size() {
+        assert_eq!(world.process_at_rank(rank).tag(WANTED).receive::<u8>()?.0, 42);
+    }
+    for rank in 1..world.size() {
+        expect_flood(world.process_at_rank(rank), count)?;
+    }
+    Ok(())
+}
+
+fn expect_flood(from: Process<'_, '_>, count: u64) -> Result<()> {
+    let mut buffer = [0; 128];
+    for number in 0..count {
+        let status = from.tag(FLOOD).receive_into(&mut buffer)?;
+        let len = status.count::<u64>().unwrap();
+        assert_eq!(buffer[..len], message(number));
+    }
+    Ok(())
+}
+
+pub(crate) fn flood_of_blocking_sends(world: &Communicator<'_>) -> Result<()> {
+    flood(world, |to, count| {
+        for number in 0..count {
+            to.tag(FLOOD).send(&message(number))?;
+        }
+        to.tag(WANTED).send(&[42u8])
+    })
+}
+
+pub(crate) fn flood_of_isends(world: &Communicator<'_>) -> Result<()> {
+    flood(world, |to, count| {
+        let sends: Vec<_> =
+            (0..count).map(|number| to.tag(FLOOD).immediate_send(message(number))).collect::<Result<_>>()?;
+        to.tag(WANTED).send(&[42u8])?;
+        wait_all(sends).map(drop)
+    })
+}
+
+/// All send before any receives: a cycle of ranks that wait for credit.
+pub(crate) fn flood_before_receiving(world: &Communicator<'_>) -> Result<()> {
+    let count = 20_000 / world.size() as u64;
+    for number in 0..count {
+        next(world).tag(FLOOD).send(&message(number))?;
+    }
+    expect_flood(previous(world), count)
+}

@@ -1,0 +1,134 @@
+//! Ranks that other trials start and expect to end in a certain way.
+
+use super::{next, previous};
+use crate::{job, rank};
+use nix::sys::signal::{Signal, raise};
+use ringmpi::{Communicator, PROC_NULL, Result, Source};
+use std::{
+    io::{Read, Write},
+    process::Command,
+};
+
+/// The last rank does something; the others wait for it in vain.
+fn only_the_last(world: &Communicator<'_>, act: impl FnOnce()) -> Result<()> {
+    world.barrier()?;
+    if world.rank() == world.size() - 1 {
+        act();
+    }
+    world.process_at_rank(world.size() - 1).tag(1).receive::<u8>().map(drop)
+}
+
+pub(crate) fn finalizes(world: &Communicator<'_>) -> Result<()> {
+    world.barrier()
+}
+
+pub(crate) fn tells_its_rank(world: &Communicator<'_>) -> Result<()> {
+    println!("{} of {}", world.rank(), world.size());
+    world.barrier()
+}
+
+pub(crate) fn prints_many_lines(world: &Communicator<'_>) -> Result<()> {
+    for line in 0..2000 {
+        println!("rank {} line {line} {}", world.rank(), "x".repeat(line % 200));
+    }
+    Ok(())
+}
+
+pub(crate) fn prints_then_panics(world: &Communicator<'_>) -> Result<()> {
+    print!("{}", "before the failure\n".repeat(1000));
+    only_the_last(world, || panic!("on purpose"))
+}
+
+pub(crate) fn returns_error(world: &Communicator<'_>) -> Result<()> {
+    only_the_last(world, || {
+        let error = world.process_at_rank(PROC_NULL - 1).send(&[0]).unwrap_err();
+        eprintln!("{error}");
+        std::process::exit(3);
+    })
+}
+
+pub(crate) fn panics(world: &Communicator<'_>) -> Result<()> {
+    only_the_last(world, || panic!("on purpose"))
+}
+
+pub(crate) fn aborts_with_42(world: &Communicator<'_>) -> Result<()> {
+    only_the_last(world, || world.abort(42))
+}
+
+pub(crate) fn exits_without_finalize(world: &Communicator<'_>) -> Result<()> {
+    only_the_last(world, || std::process::exit(0))
+}
+
+pub(crate) fn exits_with_7_without_finalize(world: &Communicator<'_>) -> Result<()> {
+    only_the_last(world, || std::process::exit(7))
+}
+
+pub(crate) fn segfaults(world: &Communicator<'_>) -> Result<()> {
+    // The first one only takes away the handler of Rust's runtime, which looks for stack overflows.
+    only_the_last(world, || (0..2).for_each(|_| raise(Signal::SIGSEGV).unwrap()))
+}
+
+pub(crate) fn killed(world: &Communicator<'_>) -> Result<()> {
+    only_the_last(world, || raise(Signal::SIGKILL).unwrap())
+}
+
+/// Says that it runs, and waits for a message that never comes.
+pub(crate) fn blocks(world: &Communicator<'_>) -> Result<()> {
+    world.barrier()?;
+    println!("rank {} blocks", world.rank());
+    previous(world).receive::<u8>().map(drop)
+}
+
+/// Every rank prints how much standard input it has.
+pub(crate) fn echo_stdin(world: &Communicator<'_>) -> Result<()> {
+    let mut input = Vec::new();
+    std::io::stdin().read_to_end(&mut input).unwrap();
+    println!("rank {} read {} bytes", world.rank(), input.len());
+    world.barrier()
+}
+
+/// A child of a rank is no rank: alone, it is rank 0 of 1.
+pub(crate) fn expects_to_be_alone(world: &Communicator<'_>) -> Result<()> {
+    assert_eq!((world.rank(), world.size()), (0, 1));
+    let sending = next(world).immediate_send(vec![1u8])?;
+    assert_eq!(previous(world).receive::<u8>()?.0, 1);
+    sending.wait().map(drop)
+}
+
+/// Children of every kind, while messages are in flight.
+const PYTHON: &str = "
+import multiprocessing, os, subprocess
+pid = os.fork()
+if pid == 0:
+    os._exit(17)
+assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 17
+environment = dict(os.environ, RINGMPI_TEST_BODY='expects_to_be_alone')
+for close in (True, False):
+    subprocess.run([os.environ['ITSELF']], env=environment, close_fds=close, check=True)
+assert subprocess.check_output('echo hello', shell=True) == b'hello\\n'
+def double(x):
+    return 2 * x
+with multiprocessing.get_context('fork').Pool(2) as pool:
+    assert pool.map(double, range(10)) == list(range(0, 20, 2))
+with multiprocessing.get_context('spawn').Pool(2) as pool:
+    assert pool.map(abs, [-1, -2]) == [1, 2]
+print('children ended well')
+";
+
+pub(crate) fn forks_children(world: &Communicator<'_>) -> Result<()> {
+    let sending = next(world).immediate_synchronous_send(vec![7u8; 300_000])?;
+    for _ in 0..3 {
+        let status = Command::new(job::itself()).env(rank::BODY, "expects_to_be_alone").status().unwrap();
+        assert!(status.success(), "{status}");
+    }
+    let output = Command::new("python3").args(["-c", PYTHON]).env("ITSELF", job::itself()).output().unwrap();
+    std::io::stderr().write_all(&output.stderr).unwrap();
+    assert_eq!(output.stdout, b"children ended well\n");
+    let mut nested = Command::new(job::MPIEXEC);
+    nested.args(["-n", "2"]).arg(job::itself()).env(rank::BODY, "finalizes");
+    assert!(nested.status().unwrap().success(), "a job inside a rank");
+    assert_eq!(previous(world).receive_vec::<u8>()?.0, [7; 300_000]);
+    sending.wait()?;
+    println!("rank {} is well", world.rank());
+    world.barrier()
+}

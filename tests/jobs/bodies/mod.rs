@@ -1,0 +1,120 @@
+//! What the ranks of a trial do. Every body works with any number of ranks that it is listed for.
+
+mod cancel;
+mod collectives;
+mod contexts;
+mod errors;
+mod flow;
+mod idle;
+mod launched;
+mod messages;
+mod modes;
+mod order;
+mod persistent;
+mod probes;
+mod scopes;
+mod threads;
+mod traffic;
+mod values;
+mod waiting;
+
+use ringmpi::{Communicator, Process, Rank, Result};
+
+/// What a rank does.
+pub(crate) type Body = fn(&Communicator<'_>) -> Result<()>;
+
+/// A body that becomes trials.
+pub(crate) struct Listed {
+    pub(crate) name: &'static str,
+    pub(crate) body: Body,
+    pub(crate) ranks: &'static [usize],
+    pub(crate) ways: Ways,
+}
+
+/// How the ranks may be made.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Ways {
+    All,
+    /// Only as processes: it measures its process, or would need too much memory.
+    Processes,
+    /// Other trials start it, and expect something of its end.
+    ByName,
+}
+
+const ALL: &[usize] = &[1, 2, 3, 4, 5, 8];
+const MANY: &[usize] = &[2, 3, 4, 5, 8];
+const PAIR: &[usize] = &[2];
+
+macro_rules! list {
+    ($($ranks:ident, $ways:ident: $module:ident :: { $($name:ident),* $(,)? };)*) => {
+        /// All bodies.
+        pub(crate) const LIST: &[Listed] = &[$($(
+            Listed { name: stringify!($name), body: $module::$name, ranks: $ranks, ways: Ways::$ways },
+        )*)*];
+    };
+}
+
+list! {
+    ALL, All: messages::{all_sizes, head_to_head, null_process, to_itself, extreme_tags, many_hops};
+    ALL, All: modes::{every_mode_into_a_posted_receive, every_mode_to_a_late_receive};
+    MANY, All: modes::{synchronous_sends_wait_for_the_receive};
+    ALL, All: persistent::{persistent_requests};
+    ALL, All: waiting::{wait_all_in_any_order, wait_any_takes_what_has_ended, wait_some_takes_all, test_ends};
+    ALL, All: cancel::{cancelled_receives, dropped_requests};
+    ALL, All: probes::{probes_tell_the_size, matched_probes_take_the_message};
+    MANY, All: order::{any_source_keeps_each_order, posted_receives_match_in_order, wildcards_do_not_overtake};
+    ALL, All: errors::{truncation, bad_arguments};
+    MANY, All: flow::{flood_of_blocking_sends, flood_of_isends};
+    ALL, All: flow::{flood_before_receiving};
+    ALL, All: values::{checked_types, parts_of_elements, uninitialised_memory, empty_messages};
+    ALL, All: scopes::{scopes_complete, scopes_withdraw_on_error, scopes_withdraw_on_panic};
+    ALL, All: threads::{threads_with_partners, threads_that_receive_from_any, threads_that_probe, threads_in_collectives};
+    ALL, All: contexts::{duplicates_do_not_mix, splits_do_not_mix, split_by_colour_and_key};
+    ALL, All: collectives::{collectives_match_naive_values, collectives_of_large_slices};
+    ALL, All: traffic::{random_traffic};
+    MANY, Processes: idle::{a_blocked_rank_is_idle};
+    PAIR, ByName: messages::{beyond_4_gib};
+    ALL, ByName: traffic::{endless_traffic};
+    ALL, ByName: launched::{
+        finalizes, prints_many_lines, prints_then_panics, returns_error, panics, aborts_with_42, exits_without_finalize,
+        exits_with_7_without_finalize, segfaults, killed, blocks, echo_stdin, forks_children, expects_to_be_alone, tells_its_rank,
+    };
+}
+
+/// The body with this name.
+pub(crate) fn find(name: &str) -> Body {
+    LIST.iter().find(|listed| listed.name == name).unwrap_or_else(|| panic!("no body is called {name}")).body
+}
+
+/// The next rank, in a ring.
+fn next<'c, 'u>(world: &'c Communicator<'u>) -> Process<'c, 'u> {
+    world.process_at_rank(ahead(world, 1))
+}
+
+/// The previous rank, in a ring.
+fn previous<'c, 'u>(world: &'c Communicator<'u>) -> Process<'c, 'u> {
+    world.process_at_rank(ahead(world, -1))
+}
+
+/// The rank `offset` places ahead, in a ring.
+fn ahead(world: &Communicator<'_>, offset: Rank) -> Rank {
+    (world.rank() + offset).rem_euclid(world.size())
+}
+
+/// Bytes that tell who sent them and which message they are.
+fn bytes(source: Rank, number: usize, len: usize) -> Vec<u8> {
+    let start = (source as usize).wrapping_mul(101).wrapping_add(number.wrapping_mul(37));
+    (0..len).map(|index| (start + index + (index >> 8)) as u8).collect()
+}
+
+/// Fails with the first difference, not with megabytes.
+#[track_caller]
+fn assert_same(got: &[u8], expected: &[u8]) {
+    let differs = got.iter().zip(expected).position(|(a, b)| a != b);
+    assert!(
+        differs.is_none() && got.len() == expected.len(),
+        "got {} bytes instead of {}, first difference at {differs:?}",
+        got.len(),
+        expected.len()
+    );
+}

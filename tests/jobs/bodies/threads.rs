@@ -1,0 +1,119 @@
+//! Several threads of a rank in MPI at the same time.
+
+use super::{assert_same, bytes, next, previous};
+use ringmpi::{Communicator, Rank, Result, Source, Tag, op};
+use std::thread::{Scope, ScopedJoinHandle};
+
+const THREADS: [Tag; 3] = [1, 2, 8];
+
+/// Runs `f` in so many threads; the first error, if there is one.
+fn in_threads(count: Tag, f: impl Fn(Tag) -> Result<()> + Sync) -> Result<()> {
+    fn spawn<'s>(
+        scope: &'s Scope<'s, '_>,
+        f: &'s (impl Fn(Tag) -> Result<()> + Sync),
+        thread: Tag,
+    ) -> ScopedJoinHandle<'s, Result<()>> {
+        scope.spawn(move || f(thread))
+    }
+    std::thread::scope(|scope| {
+        let threads: Vec<_> = (0..count).map(|thread| spawn(scope, &f, thread)).collect();
+        threads.into_iter().try_for_each(|thread| thread.join().unwrap())
+    })
+}
+
+/// The other one of a pair; the last of an odd number has itself.
+fn partner(world: &Communicator<'_>) -> Rank {
+    let other = world.rank() ^ 1;
+    if other < world.size() { other } else { world.rank() }
+}
+
+/// Thread t plays ping-pong with thread t of the partner.
+pub(crate) fn threads_with_partners(world: &Communicator<'_>) -> Result<()> {
+    let partner = partner(world);
+    for count in THREADS {
+        in_threads(count, |thread| {
+            let peer = world.process_at_rank(partner).tag(thread);
+            for round in 0..300 {
+                let len = [8, 40, 700, 20_000][(round + thread as usize) % 4];
+                let sending = peer.immediate_send(bytes(world.rank(), round, len))?;
+                assert_same(&peer.receive_vec()?.0, &bytes(partner, round, len));
+                sending.wait()?;
+            }
+            Ok(())
+        })?;
+        world.barrier()?;
+    }
+    Ok(())
+}
+
+/// Whoever comes first gets a message: each exactly once.
+pub(crate) fn threads_that_receive_from_any(world: &Communicator<'_>) -> Result<()> {
+    const EACH: u64 = 200;
+    for count in THREADS {
+        let total = EACH * count as u64;
+        let seen = std::sync::Mutex::new(vec![0; total as usize]);
+        in_threads(2 * count, |thread| {
+            let to = next(world).tag(count);
+            for number in 0..EACH {
+                if thread < count {
+                    to.send(&[EACH * thread as u64 + number])?;
+                } else {
+                    let (number, _) = world.any_process().tag(count).receive::<u64>()?;
+                    seen.lock().unwrap()[number as usize] += 1;
+                }
+            }
+            Ok(())
+        })?;
+        assert_eq!(seen.into_inner().unwrap(), vec![1; total as usize]);
+        world.barrier()?;
+    }
+    Ok(())
+}
+
+/// Threads that wait in probes, receives and requests at the same time.
+pub(crate) fn threads_that_probe(world: &Communicator<'_>) -> Result<()> {
+    const ROUNDS: usize = 100;
+    in_threads(8, |thread| {
+        let from = previous(world).tag(thread / 2);
+        for round in 0..ROUNDS {
+            let len = [0, 100, 50_000][round % 3];
+            if thread % 2 == 0 {
+                next(world).tag(thread / 2).synchronous_send(&bytes(world.rank(), round, len))?;
+                continue;
+            }
+            let expected = bytes(previous(world).rank(), round, len);
+            let got = match thread / 2 {
+                0 => from.receive_vec()?.0,
+                1 => from.immediate_receive(len)?.wait()?,
+                2 => {
+                    let mut got = vec![0; from.probe()?.bytes() as usize];
+                    from.receive_into(&mut got)?;
+                    got
+                }
+                _ => loop {
+                    if let Some(message) = from.immediate_matched_probe()? {
+                        break message.receive_vec()?;
+                    }
+                    std::thread::yield_now();
+                },
+            };
+            assert_same(&got, &expected);
+        }
+        Ok(())
+    })
+}
+
+/// Each thread has a communicator of its own.
+pub(crate) fn threads_in_collectives(world: &Communicator<'_>) -> Result<()> {
+    let own: Vec<Communicator<'_>> = (0..4).map(|_| world.duplicate()).collect::<Result<_>>()?;
+    in_threads(4, |thread| {
+        let comm = &own[thread as usize];
+        for round in 0..100 {
+            let sum = comm.all_reduce_value(comm.rank() + round + thread, op::Sum)?;
+            let size = comm.size();
+            assert_eq!(sum, size * (size - 1) / 2 + size * (round + thread));
+            comm.barrier()?;
+        }
+        Ok(())
+    })
+}

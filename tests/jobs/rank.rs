@@ -1,0 +1,53 @@
+//! The program under test: a rank, or a process that makes its ranks by itself.
+
+use crate::bodies::{self, Body};
+use ringmpi::Communicator;
+use std::process::ExitCode;
+
+/// Names the body.
+pub(crate) const BODY: &str = "RINGMPI_TEST_BODY";
+/// Makes the process run the ranks itself: so many threads, or so many forked processes.
+pub(crate) const THREADS: &str = "RINGMPI_TEST_THREADS";
+pub(crate) const FORKS: &str = "RINGMPI_TEST_FORKS";
+
+/// What a process does that the harness has started.
+pub(crate) enum Role {
+    Rank(Body),
+    Threads(Body, usize),
+    Forks(Body, usize),
+}
+
+impl Role {
+    pub(crate) fn from_environment() -> Option<Self> {
+        let name = std::env::var(BODY).ok()?;
+        let body = bodies::find(&name);
+        let count = |variable| std::env::var(variable).ok().map(|count| count.parse::<usize>().unwrap());
+        Some(match (count(THREADS), count(FORKS)) {
+            (Some(count), _) => Self::Threads(body, count),
+            (None, Some(count)) => Self::Forks(body, count),
+            (None, None) => Self::Rank(body),
+        })
+    }
+
+    pub(crate) fn play(self) -> ExitCode {
+        match self {
+            Self::Rank(body) => rank(body),
+            Self::Threads(body, count) => {
+                drop(ringmpi::threads(count, |world| run(body, &world)).unwrap());
+            }
+            Self::Forks(body, count) => ringmpi::run(count, |world| body(&world)).unwrap(),
+        }
+        ExitCode::SUCCESS
+    }
+}
+
+fn rank(body: Body) {
+    let universe = ringmpi::init().unwrap();
+    run(body, &universe.world());
+    assert_eq!(universe.rescues(), 0, "rank {}: wake-ups were lost", universe.world().rank());
+    universe.finalize().unwrap();
+}
+
+fn run(body: Body, world: &Communicator<'_>) {
+    body(world).unwrap_or_else(|error| panic!("rank {}: {error:?}", world.rank()));
+}

@@ -1,0 +1,374 @@
+//! Jobs whose processes meet by a name. The processes are copies of this test binary, which run
+//! [`child`] alone.
+#![allow(clippy::unwrap_used)]
+
+use ringmpi::{Error, Source, Universe, op};
+use std::{
+    io::{BufRead, BufReader},
+    process::{Child, ChildStderr, Command, Stdio},
+    time::{Duration, Instant},
+};
+
+/// What a child does: `BODY JOB RANK SIZE`.
+const SCRIPT: &str = "JOIN_TEST";
+/// A child that takes longer hangs.
+const LIMIT: Duration = Duration::from_secs(60);
+
+#[test]
+#[ignore = "the body of the other tests' child processes"]
+fn child() {
+    let script = std::env::var(SCRIPT).expect("run by another test");
+    let fields: Vec<&str> = script.split(' ').collect();
+    let [body, job, rank, size] = fields[..] else { panic!("not a script: {script}") };
+    let (rank, size) = (rank.parse().unwrap(), size.parse().unwrap());
+    let outcome = match body {
+        "exchange" => ringmpi::join(job, rank, size).and_then(exchange),
+        "init" => ringmpi::init().and_then(exchange),
+        "twice" => exchange_twice(job, rank, size),
+        "receive" => ringmpi::join(job, rank, size).and_then(receive_in_vain),
+        "test" => ringmpi::join(job, rank, size).and_then(test_in_vain),
+        "threads" => join_from_two_threads(job, size),
+        other => panic!("no body '{other}'"),
+    };
+    match outcome {
+        Ok(said) => eprintln!("{said}"),
+        Err(error) => eprintln!("error: {error}"),
+    }
+}
+
+/// A message to the next rank, one from the previous, large enough for a rendezvous, and a sum.
+fn exchange(universe: Universe) -> Result<String, Error> {
+    let world = universe.world();
+    let (rank, size) = (world.rank(), world.size());
+    let sending =
+        world
+            .process_at_rank((rank + 1) % size)
+            .immediate_send(vec![u64::from(rank.cast_unsigned()); 100_000])?;
+    let previous = (rank + size - 1) % size;
+    let (numbers, _) = world.process_at_rank(previous).receive_vec::<u64>()?;
+    assert!(
+        numbers.len() == 100_000
+            && numbers.iter().all(|&number| number == u64::from(previous.cast_unsigned()))
+    );
+    sending.wait()?;
+    let sum = world.all_reduce_value(rank, op::Sum)?;
+    universe.finalize()?;
+    Ok(format!("sum {sum}"))
+}
+
+fn exchange_twice(job: &str, rank: usize, size: usize) -> Result<String, Error> {
+    ringmpi::join(job, rank, size).and_then(exchange)?;
+    ringmpi::join(job, rank, size).and_then(exchange)
+}
+
+fn receive_in_vain(universe: Universe) -> Result<String, Error> {
+    eprintln!("in");
+    let world = universe.world();
+    let (last, _) = world.process_at_rank(world.size() - 1).receive::<u64>()?;
+    Ok(format!("received {last:?}"))
+}
+
+fn test_in_vain(universe: Universe) -> Result<String, Error> {
+    eprintln!("in");
+    let world = universe.world();
+    let last = world.process_at_rank(world.size() - 1);
+    let probed = loop {
+        if let Some(probed) = last.immediate_probe()? {
+            break probed;
+        }
+    };
+    Ok(format!("probed {probed:?}"))
+}
+
+fn join_from_two_threads(job: &str, size: usize) -> Result<String, Error> {
+    let first = std::thread::spawn({
+        let job = job.to_owned();
+        move || ringmpi::join(&job, 0, size).map(drop)
+    });
+    while !left().iter().any(|name| name.contains(job)) {
+        std::thread::yield_now();
+    }
+    // Long enough for the first to be in.
+    std::thread::sleep(Duration::from_millis(200));
+    let second = ringmpi::join(job, 1, size).map(drop);
+    eprintln!("first: {}", first.join().unwrap().unwrap_err());
+    second.map(|()| String::new())
+}
+
+/// A child process, killed if the test fails.
+struct Rank {
+    process: Child,
+    output: BufReader<ChildStderr>,
+}
+
+impl Rank {
+    fn start(body: &str, job: &str, rank: usize, size: usize, variables: &[(&str, &str)]) -> Self {
+        let mut command = Command::new(std::env::current_exe().unwrap());
+        Self::start_as(&mut command, body, job, rank, size, variables)
+    }
+
+    fn start_as(
+        command: &mut Command,
+        body: &str,
+        job: &str,
+        rank: usize,
+        size: usize,
+        variables: &[(&str, &str)],
+    ) -> Self {
+        command.args(["--exact", "child", "--ignored", "--nocapture"]);
+        command.env(SCRIPT, format!("{body} {job} {rank} {size}")).envs(variables.iter().copied());
+        let mut process = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+        let output = BufReader::new(process.stderr.take().unwrap());
+        Self { process, output }
+    }
+
+    /// The next line that the child says.
+    fn line(&mut self) -> String {
+        let mut line = String::new();
+        self.output.read_line(&mut line).unwrap();
+        line.trim_end().to_owned()
+    }
+
+    /// The last line that the child says, once it has ended.
+    fn end(mut self) -> String {
+        let end = Instant::now() + LIMIT;
+        while self.process.try_wait().unwrap().is_none() {
+            assert!(Instant::now() < end, "process {} hangs", self.process.id());
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        let lines: Vec<String> = (&mut self.output).lines().map(Result::unwrap).collect();
+        lines.last().cloned().unwrap_or_default()
+    }
+
+    fn kill(mut self) {
+        self.process.kill().unwrap();
+        self.process.wait().unwrap();
+    }
+}
+
+impl Drop for Rank {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+/// A job name of this test and process.
+fn job(test: &str) -> String {
+    format!("{test}-{}", std::process::id())
+}
+
+/// The names of segments.
+fn left() -> Vec<String> {
+    let names = std::fs::read_dir("/dev/shm").unwrap().map(|entry| entry.unwrap().file_name());
+    names
+        .map(|name| name.into_string().unwrap_or_default())
+        .filter(|name| name.starts_with("ringmpi-"))
+        .collect()
+}
+
+fn assert_nothing_is_left(job: &str) {
+    let left: Vec<String> = left().into_iter().filter(|name| name.contains(job)).collect();
+    assert!(left.is_empty(), "left in /dev/shm: {left:?}");
+}
+
+/// Waits until the job's segment has its name.
+fn wait_for_name(job: &str) {
+    let end = Instant::now() + LIMIT;
+    while !left().iter().any(|name| name.ends_with(job)) {
+        assert!(Instant::now() < end, "no segment for {job}");
+        std::thread::sleep(Duration::from_millis(1));
+    }
+}
+
+fn assert_has(text: &str, facts: &[&str]) {
+    for fact in facts {
+        assert!(text.contains(fact), "'{fact}' is missing in: {text}");
+    }
+}
+
+fn assert_exchanged(ranks: Vec<Rank>) {
+    let size = ranks.len();
+    for rank in ranks {
+        assert_eq!(rank.end(), format!("sum {}", size * (size - 1) / 2));
+    }
+}
+
+fn start_all(body: &str, job: &str, size: usize) -> Vec<Rank> {
+    (0..size).map(|rank| Rank::start(body, job, rank, size, &[])).collect()
+}
+
+#[test]
+fn processes_that_join_exchange_messages_and_leave_nothing() {
+    for size in 1..=4 {
+        let job = job(&format!("exchange{size}"));
+        assert_exchanged(start_all("exchange", &job, size));
+        assert_nothing_is_left(&job);
+    }
+}
+
+#[test]
+fn the_name_is_free_for_the_next_job_as_soon_as_all_have_come() {
+    let job = job("twice");
+    assert_exchanged(start_all("twice", &job, 3));
+    assert_nothing_is_left(&job);
+}
+
+#[test]
+fn init_joins_the_job_that_the_variable_names() {
+    let job = job("variable");
+    let start = |rank: usize| {
+        let variable = format!("{job}:{rank}:2");
+        Rank::start("init", "-", 0, 0, &[("RINGMPI_JOIN", &variable)])
+    };
+    assert_exchanged((0..2).map(start).collect());
+    assert_nothing_is_left(&job);
+}
+
+#[test]
+fn the_name_of_a_job_that_was_killed_while_it_met_is_taken_over() {
+    let job = job("stale");
+    let waiting: Vec<Rank> = (0..2).map(|rank| Rank::start("exchange", &job, rank, 3, &[])).collect();
+    wait_for_name(&job);
+    waiting.into_iter().for_each(Rank::kill);
+    // Also by a job of another size, all of whose processes come at once.
+    assert_exchanged(start_all("exchange", &job, 4));
+    assert_nothing_is_left(&job);
+}
+
+#[test]
+fn a_process_with_another_size_learns_both_numbers_and_does_not_disturb() {
+    let job = job("size");
+    let first = Rank::start("exchange", &job, 0, 2, &[]);
+    wait_for_lock(&job, 0);
+    let error = Rank::start("exchange", &job, 1, 3, &[]).end();
+    assert_has(&error, &["error:", &job, "2 ranks", "one of 3"]);
+    assert_exchanged(vec![first, Rank::start("exchange", &job, 1, 2, &[])]);
+    assert_nothing_is_left(&job);
+}
+
+#[test]
+fn a_rank_that_is_taken_is_refused_with_its_holder_and_does_not_disturb() {
+    let job = job("taken");
+    let first = Rank::start("exchange", &job, 0, 2, &[]);
+    wait_for_lock(&job, 0);
+    let error = Rank::start("exchange", &job, 0, 2, &[]).end();
+    assert_has(&error, &["error:", &job, "rank 0", &format!("process {}", first.process.id())]);
+    assert_exchanged(vec![first, Rank::start("exchange", &job, 1, 2, &[])]);
+    assert_nothing_is_left(&job);
+}
+
+/// Waits until a process is in the job: it holds the lock on the byte of its rank.
+fn wait_for_lock(job: &str, rank: usize) {
+    wait_for_name(job);
+    let name = left().into_iter().find(|name| name.ends_with(job)).unwrap();
+    let inode = std::os::unix::fs::MetadataExt::ino(&std::fs::metadata(format!("/dev/shm/{name}")).unwrap());
+    let (file, range) = (format!(":{inode} "), format!(" {rank} {rank}"));
+    let end = Instant::now() + LIMIT;
+    let is_locked = |line: &str| line.contains(&file) && line.ends_with(&range);
+    while !std::fs::read_to_string("/proc/locks").unwrap().lines().any(is_locked) {
+        assert!(Instant::now() < end, "nobody locks byte {rank} of {name}");
+        std::thread::sleep(Duration::from_millis(1));
+    }
+}
+
+#[test]
+fn a_process_is_one_rank_of_a_job() {
+    let job = job("threads");
+    let mut process = Rank::start("threads", &job, 0, 2, &[("RINGMPI_INIT_TIMEOUT", "1")]);
+    assert_has(&process.line(), &["first:", "1 s for rank 1"]);
+    assert_has(&process.end(), &["error:", &job, "already"]);
+    assert_nothing_is_left(&job);
+}
+
+#[test]
+fn ranks_that_do_not_come_are_named_after_the_time_out() {
+    let job = job("missing");
+    let start = |rank| Rank::start("exchange", &job, rank, 4, &[("RINGMPI_INIT_TIMEOUT", "1")]);
+    let error = start(2).end();
+    assert_has(&error, &["error:", "1 s for rank 0, 1, 3"]);
+    assert_nothing_is_left(&job);
+    assert_exchanged(start_all("exchange", &job, 2));
+}
+
+#[test]
+fn a_process_that_dies_while_the_others_wait_ends_the_meeting() {
+    let job = job("early");
+    let mut ranks: Vec<Rank> = (0..2).map(|rank| Rank::start("exchange", &job, rank, 3, &[])).collect();
+    ranks.iter().for_each(|rank| wait_for_claim(&job, rank.process.id()));
+    ranks.remove(1).kill();
+    assert_has(&ranks.remove(0).end(), &["error:", "rank 1", "gone"]);
+    assert_nothing_is_left(&job);
+}
+
+/// Waits until a process has written its number into the segment's slots.
+fn wait_for_claim(job: &str, pid: u32) {
+    use std::os::unix::fs::FileExt;
+    wait_for_name(job);
+    let path = left().into_iter().find(|name| name.ends_with(job)).map(|name| format!("/dev/shm/{name}"));
+    let file = std::fs::File::open(path.unwrap()).unwrap();
+    let (mut start, end) = ([0; 64 << 10], Instant::now() + LIMIT);
+    while !start.chunks(4).any(|word| word == pid.to_ne_bytes()) {
+        assert!(Instant::now() < end, "process {pid} is not in {job}");
+        std::thread::sleep(Duration::from_millis(1));
+        file.read_exact_at(&mut start, 0).unwrap();
+    }
+}
+
+#[test]
+fn a_full_file_system_is_an_error_that_says_how_much_was_needed() {
+    // What all share needs less than 3 MiB, and each rank 10 more.
+    for (size, facts) in [("1m", ["3 MiB", "rank 0"]), ("4m", ["10 MiB", "rank 0"])] {
+        let job = job("full");
+        let script = format!(
+            "mount -t tmpfs -o size={size} tmpfs /dev/shm && \"$0\" \"$@\" && ls -A /dev/shm >&2 && echo end >&2"
+        );
+        let mut unshare = Command::new("unshare");
+        unshare.args(["--mount", "sh", "-c", &script]).arg(std::env::current_exe().unwrap());
+        let mut process = Rank::start_as(&mut unshare, "exchange", &job, 0, 2, &[]);
+        let error = process.line();
+        if !error.starts_with("error:") {
+            eprintln!("not checked: this user may not mount a small /dev/shm: {error}");
+            return;
+        }
+        assert_has(&error, &facts);
+        assert_has(&error, &["No space left", "df -h /dev/shm"]);
+        assert_eq!(process.line(), "end", "left in the small /dev/shm");
+    }
+}
+
+#[test]
+fn ranks_that_wait_for_one_that_was_killed_learn_of_it() {
+    for body in ["receive", "test"] {
+        let job = job(&format!("killed-{body}"));
+        let mut ranks = start_all(body, &job, 3);
+        for rank in &mut ranks {
+            assert_eq!(rank.line(), "in");
+        }
+        let dying = ranks.pop().unwrap();
+        let pid = dying.process.id().to_string();
+        dying.kill();
+        let errors: Vec<String> = ranks.into_iter().map(Rank::end).collect();
+        assert!(errors.iter().all(|error| error.starts_with("error:")), "{errors:?}");
+        assert_has(&errors.join("\n"), &["rank 2", "without finalize", &pid]);
+        assert_nothing_is_left(&job);
+    }
+}
+
+#[test]
+fn a_rank_killed_at_any_moment_hangs_nobody_and_leaves_the_name_usable() {
+    let job = job("any-moment");
+    for round in 0..12_u64 {
+        let start = |rank| Rank::start("exchange", &job, rank, 3, &[("RINGMPI_INIT_TIMEOUT", "1")]);
+        let mut ranks: Vec<Rank> = (0..3).map(start).collect();
+        // From before the first process is in to after the last has left, in uneven steps.
+        std::thread::sleep(Duration::from_micros(round * round * 150));
+        ranks.swap_remove(round as usize % 3).kill();
+        for rank in ranks {
+            let said = rank.end();
+            assert!(said == "sum 3" || said.starts_with("error:"), "round {round}: {said}");
+        }
+    }
+    assert_exchanged(start_all("exchange", &job, 2));
+    assert_nothing_is_left(&job);
+}
