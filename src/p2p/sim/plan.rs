@@ -35,7 +35,7 @@ pub(super) struct Message {
     pub(super) at_end: AtEnd,
     /// Decides contents and shape.
     pub(super) key: u64,
-    class: usize,
+    pub(super) class: usize,
 }
 
 /// How a message is sent.
@@ -62,9 +62,9 @@ pub(super) enum AtEnd {
 /// Receives that accept the same messages.
 pub(super) struct Class {
     pub(super) pattern: Pattern,
-    dest: usize,
-    task: usize,
-    messages: Vec<usize>,
+    pub(super) dest: usize,
+    pub(super) task: usize,
+    pub(super) messages: Vec<usize>,
 }
 
 #[derive(Clone, Copy, Debug)]
