@@ -109,7 +109,7 @@ fn the_first_seeds_go_well() {
 
 fn engines(ranks: usize, config: Config) -> Vec<Engine> {
     let segment = Segment::on_heap(ranks).unwrap();
-    (0..ranks as u32).map(|me| Engine::new(&segment, PeerId(me), config)).collect()
+    (0..ranks as u32).map(|me| Engine::new(&segment, PeerId(me), config).unwrap()).collect()
 }
 
 fn envelope(source: u32, tag: Tag, bytes: u64) -> Envelope {
@@ -187,7 +187,7 @@ fn a_copy_outlives_the_memory_that_is_handed_over_after_it() {
     buffer.own();
     buffer.keep(Keep::from(vec![0; 64]));
     drop(bytes);
-    assert_eq!(buffer.to_vec(), contents(1, 64));
+    assert_eq!(buffer.pack_all(), contents(1, 64));
 }
 
 /// Two ranks, and a message of four pieces of which rank 1 has only the first two.
