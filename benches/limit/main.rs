@@ -124,6 +124,7 @@ fn rows(machine: &mut Machine, options: &Options) -> Vec<Row> {
         rows.push(Row { name: "stream", scheme, stats });
     }
     rows.push(bare("futex hand-over", machine.futex_handover()));
+    rows.push(bare("futex wake-up", machine.futex_wake_up()));
     rows.push(bare("futex wake call", machine.futex_wake_call()));
     rows
 }
