@@ -22,5 +22,5 @@ for name in "$@"; do
     echo "fuzzing $name for $seconds s"
     mkdir -p "corpus/$name" "artifacts/$name"
     "target/$host/release/$name" -max_total_time="$seconds" -artifact_prefix="artifacts/$name/" \
-        -print_final_stats=1 -verbosity=0 "corpus/$name"
+        -print_final_stats=1 -print_funcs=0 -verbosity=0 "corpus/$name"
 done

@@ -33,17 +33,20 @@ use std::{
 /// The first rank's failure. A process that has other threads already: they would not be in the ranks.
 pub fn run<E: Display>(n: usize, f: impl FnOnce(Communicator<'_>) -> Result<(), E>) -> Result<()> {
     if Place::from_environment()?.is_some() {
-        let universe = init()?;
-        let rank = universe.world().rank();
-        f(universe.world()).map_err(|error| failed(rank, &error))?;
-        return universe.finalize();
+        return run_rank(init()?, f).map_err(Failed::into_error);
     }
     let segment = Segment::create(n)?;
-    let outcome = run_forked(&segment, |slot| match run_rank(&segment, slot, f) {
-        Ok(()) => 0,
-        Err(error) => {
-            eprintln!("error: {error}");
-            1
+    let outcome = run_forked(&segment, |slot| {
+        let universe = Universe::claim_and_attach(&segment, slot).map_err(Failed::First);
+        match universe.and_then(|universe| {
+            segment.hide_from_children();
+            run_rank(universe, f)
+        }) {
+            Ok(()) => 0,
+            Err(failed) => {
+                failed.report();
+                FAILED
+            }
         }
     })?;
     match outcome.failure {
@@ -55,20 +58,47 @@ pub fn run<E: Display>(n: usize, f: impl FnOnce(Communicator<'_>) -> Result<(), 
     }
 }
 
-fn run_rank<E: Display>(
-    segment: &Arc<Segment>,
-    slot: usize,
-    f: impl FnOnce(Communicator<'_>) -> Result<(), E>,
-) -> Result<()> {
-    let universe = Universe::claim_and_attach(segment, slot)?;
-    segment.hide_from_children();
-    f(universe.world()).map_err(|error| failed(universe.world().rank(), &error))?;
-    universe.finalize()
+/// The exit code of a rank whose function returns an error.
+const FAILED: i32 = 1;
+
+/// How a rank failed.
+enum Failed {
+    First(Error),
+    /// The job had ended already: a consequence, which nobody needs to read.
+    AfterTheEnd(Error),
 }
 
-#[cold]
-fn failed(rank: i32, error: &impl Display) -> Error {
-    Error::new(ErrorClass::OTHER, format!("rank {rank}: {error}"))
+impl Failed {
+    fn report(self) {
+        if let Self::First(error) = self {
+            eprintln!("error: {error}");
+        }
+    }
+
+    fn into_error(self) -> Error {
+        match self {
+            Self::First(error) | Self::AfterTheEnd(error) => error,
+        }
+    }
+}
+
+/// Runs one rank to its end. A rank that returns an error does not wait for its own sends, which its
+/// peers may never receive: it ends the job.
+fn run_rank<E: Display>(
+    universe: Universe,
+    f: impl FnOnce(Communicator<'_>) -> Result<(), E>,
+) -> Result<(), Failed> {
+    let rank = universe.world().rank();
+    match f(universe.world()) {
+        Ok(()) => universe.finalize().map_err(Failed::AfterTheEnd),
+        Err(error) => {
+            let described = Error::new(ErrorClass::OTHER, format!("rank {rank}: {error}"));
+            match universe.fail(FAILED) {
+                true => Err(Failed::First(described)),
+                false => Err(Failed::AfterTheEnd(described)),
+            }
+        }
+    }
 }
 
 /// Runs `f` as the `n` ranks of a job, each a thread of this process, and returns what they return:

@@ -6,13 +6,13 @@
 #[cfg(not(loom))]
 pub(crate) use core::{
     cell::UnsafeCell,
-    sync::atomic::{AtomicBool, AtomicI32, AtomicU32, AtomicU64, Ordering, compiler_fence, fence},
+    sync::atomic::{AtomicI32, AtomicU32, AtomicU64, Ordering, compiler_fence, fence},
 };
 
 #[cfg(loom)]
 pub(crate) use loom;
 #[cfg(loom)]
-pub(crate) use loom::sync::atomic::{AtomicBool, AtomicI32, AtomicU32, AtomicU64, Ordering, fence};
+pub(crate) use loom::sync::atomic::{AtomicI32, AtomicU32, AtomicU64, Ordering, fence};
 
 /// Loom has no compiler fence: a full one is at least as strong in a model of the FENCE mode.
 #[cfg(loom)]

@@ -234,6 +234,16 @@ impl Universe {
         self.leave()
     }
 
+    /// Ends the job because this rank has failed. False if the job had ended before.
+    pub(crate) fn fail(mut self, code: i32) -> bool {
+        self.is_finalized = true;
+        let is_first = !self.engine.segment().is_ended();
+        if is_first && !self.engine.is_inert() {
+            self.engine.abort(code);
+        }
+        is_first
+    }
+
     fn leave(&mut self) -> Result<()> {
         if std::mem::replace(&mut self.is_finalized, true) || self.engine.is_inert() {
             return Ok(());

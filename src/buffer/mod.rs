@@ -103,6 +103,7 @@ impl SendBuffer {
     }
 
     /// Elements described by a type map, from the address that displacement 0 means.
+    #[cfg_attr(not(any(test, feature = "internals")), allow(dead_code))]
     pub(crate) fn mapped(base: *const u8, cursor: Cursor) -> Self {
         Self { base, bytes: cursor.total(), cursor: Some(Box::new(cursor)), keep: None }
     }
@@ -136,12 +137,12 @@ impl SendBuffer {
     /// Copies the bytes aside, unless the memory is the buffer's own: its owner may reuse it.
     pub(crate) fn own(&mut self) {
         if self.keep.is_none() {
-            *self = Self::owned(self.to_vec());
+            *self = Self::owned(self.pack_all());
         }
     }
 
     /// The bytes, packed.
-    pub(crate) fn to_vec(&mut self) -> Vec<u8> {
+    pub(crate) fn pack_all(&mut self) -> Vec<u8> {
         let len = usize::try_from(self.bytes).expect("memory that exists has a usize length");
         let mut bytes = Vec::with_capacity(len);
         // SAFETY: the vector has room for `len` bytes.
@@ -179,8 +180,12 @@ impl SendBuffer {
     unsafe fn copy_out(&mut self, offset: u64, to: *mut u8, len: usize) {
         let base = self.base;
         match &mut self.cursor {
-            // SAFETY: readable by the contract, writable by the caller.
-            None => unsafe { base.add(offset as usize).copy_to_nonoverlapping(to, len) },
+            None => {
+                // SAFETY: inside the buffer, by the caller.
+                let from = unsafe { base.add(offset as usize) };
+                // SAFETY: readable by the contract, writable by the caller.
+                unsafe { from.copy_to_nonoverlapping(to, len) };
+            }
             Some(cursor) => {
                 let mut to = to;
                 each_run(cursor, offset, len, |displacement, len| {
@@ -203,6 +208,7 @@ impl ReceiveBuffer {
     }
 
     /// Elements described by a type map, from the address that displacement 0 means.
+    #[cfg_attr(not(any(test, feature = "internals")), allow(dead_code))]
     pub(crate) fn mapped(base: *mut u8, cursor: Cursor) -> Self {
         let bytes = cursor.total();
         Self { base, bytes, cursor: Some(Box::new(cursor)), keep: None, is_gone: false, unit: 1 }
@@ -284,7 +290,7 @@ impl ReceiveBuffer {
                 // SAFETY: readable by the contract.
                 unsafe { self.copy_in(0, base, len) };
             }
-            Some(_) => self.unpack_bytes(0, &from.to_vec()),
+            Some(_) => self.unpack_bytes(0, &from.pack_all()),
         }
     }
 
@@ -313,9 +319,13 @@ impl ReceiveBuffer {
         }
         let base = self.base;
         match &mut self.cursor {
-            // A message to oneself may overlap its source in a wrong program: hence `copy`.
-            // SAFETY: inside the buffer; writable by the contract.
-            None => unsafe { base.add(offset as usize).copy_from(from, len) },
+            None => {
+                // SAFETY: inside the buffer, by the assertion.
+                let to = unsafe { base.add(offset as usize) };
+                // A message to oneself may overlap its source in a wrong program: hence `copy`.
+                // SAFETY: writable by the contract, readable by the caller.
+                unsafe { to.copy_from(from, len) };
+            }
             Some(cursor) => {
                 let mut from = from;
                 each_run(cursor, offset, len, |displacement, len| {

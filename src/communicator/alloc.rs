@@ -9,7 +9,8 @@ use bytemuck::Zeroable;
 
 impl Communicator<'_> {
     /// Allocates `len` zeroed elements in memory that the other ranks can read. Messages of some
-    /// kilobytes and more from there are copied once, by the receiver, where that is the fastest way.
+    /// kilobytes and more from there are copied once, by the receiver, where that is the fastest way; their
+    /// sends wait for their receives, as those of large messages do.
     ///
     /// ```
     /// use ringmpi::Source;

@@ -21,4 +21,5 @@ mod typemap;
 
 pub(crate) use cursor::Cursor;
 pub(crate) use node::Strided;
+#[cfg_attr(not(any(test, feature = "internals")), allow(unused_imports))]
 pub(crate) use typemap::TypeMap;

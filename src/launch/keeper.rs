@@ -13,7 +13,7 @@ use super::{
     spawn::{Spawner, Writers},
 };
 use crate::{
-    shm::lock_bytes::LockByte,
+    shm::segment::Segment,
     sys::{
         io::{PollFd, PollFlags, Read, is_ready, pipe, poll, read},
         process::{Forked, Pid, adopt_orphans, finish_child, fork, set_name, take_ended},
@@ -38,6 +38,7 @@ pub(super) struct Keeper {
 
 /// Forks the keeper, which starts a rank for every pair of `writers`. `readers` are the launcher's.
 pub(super) fn start(
+    segment: &Segment,
     spawner: Spawner,
     writers: Vec<Writers>,
     readers: &mut Vec<OwnedFd>,
@@ -49,7 +50,7 @@ pub(super) fn start(
             drop(launcher_end);
             // A rank must learn by SIGPIPE that the launcher reads no more.
             readers.clear();
-            LockByte::Keeper.hold(spawner.memfd());
+            segment.keep();
             let leaves_descendants = keep(keeper_end, &spawner, writers).unwrap_or(false);
             if !leaves_descendants {
                 descendants::kill_all();

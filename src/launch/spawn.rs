@@ -56,11 +56,6 @@ impl Spawner {
         })
     }
 
-    /// The descriptor of the job's segment.
-    pub(super) fn memfd(&self) -> RawFd {
-        self.memfd
-    }
-
     /// Starts rank `slot` of `size` as a child of this process, the keeper. Rank 0 has the launcher's
     /// standard input, the others have none.
     pub(super) fn spawn(

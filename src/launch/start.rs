@@ -75,7 +75,7 @@ fn launch(
     adopt_orphans()?;
     let memfd = segment.fd().expect("a segment made by `create` has a memfd");
     let spawner = Spawner::new(path, &command, memfd, Before { mask, descriptors })?;
-    let keeper = keeper::start(spawner, writers, &mut readers)?;
+    let keeper = keeper::start(&segment, spawner, writers, &mut readers)?;
     Ok(Started { segment, keeper, signals, output: Output::new(readers, stdout, stderr) })
 }
 

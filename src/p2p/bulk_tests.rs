@@ -1,4 +1,5 @@
 //! Large messages, by every method, also when a method fails or its memory goes away.
+#![expect(clippy::unwrap_used, reason = "what the tests are made of may fail them")]
 
 use super::{
     BulkOption, Config, Engine, Mode, RequestId,
@@ -93,6 +94,9 @@ fn bulk_blocks(engine: &Engine) -> u32 {
 fn assert_nothing_is_held(engines: &[Engine; 2]) {
     for engine in engines {
         engine.step().unwrap();
+        engine.rest();
+    }
+    for engine in engines {
         assert_eq!(engine.held(), (0, 0, 0));
     }
 }
@@ -358,15 +362,18 @@ fn small_sends_from_the_arena_to_each_other_end_before_their_receives_begin() {
         for engine in &engines {
             scope.spawn(move || {
                 let other = PeerId(1 - engine.me().0);
-                let mut data = shared(engine, &pattern(16 << 10, 6));
-                let envelope = envelope(engine, data.len());
-                engine.send(other, envelope, Mode::Standard, of_slice(&data)).unwrap();
-                // The send is over: its memory may change.
-                data.fill(0xee);
-                let mut into = vec![0; data.len()];
-                let receive = ireceive(engine, &mut into);
-                engine.wait(receive).unwrap();
-                assert!(into == pattern(16 << 10, 6));
+                let mut data = shared(engine, &[0; 16 << 10]);
+                for round in 0..1000 {
+                    data.copy_from_slice(&pattern(16 << 10, round));
+                    let envelope = envelope(engine, data.len());
+                    engine.send(other, envelope, Mode::Standard, of_slice(&data)).unwrap();
+                    // The send is over: its memory may change.
+                    data.fill(0xee);
+                    let mut into = vec![0; data.len()];
+                    let receive = ireceive(engine, &mut into);
+                    engine.wait(receive).unwrap();
+                    assert!(into == pattern(16 << 10, round));
+                }
                 engine.finish_sends().unwrap();
             });
         }

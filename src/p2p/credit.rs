@@ -168,10 +168,6 @@ impl Credits {
     pub(super) fn is_raised(&self) -> bool {
         self.envelopes.limit > self.limits.envelopes
     }
-
-    pub(super) fn is_all_published(&self) -> bool {
-        self.eager_back == self.eager_published && self.envelopes_back == self.envelopes_published
-    }
 }
 
 #[cfg(all(test, not(loom)))]

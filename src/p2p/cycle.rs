@@ -75,6 +75,7 @@ impl Core {
 
     fn grant(&mut self, peer: PeerId, eager_bytes: u64) -> Result<()> {
         self.peers[peer.index()].credits.double();
+        self.peers[peer.index()].had_cycle = true;
         let announced: Vec<RequestId> = self
             .requests
             .sends()

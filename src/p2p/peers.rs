@@ -51,6 +51,8 @@ pub(super) struct Peer {
     pub(super) published: Published,
     /// How this rank reads the peer's memory.
     pub(super) reach: Reach,
+    /// This rank and others have waited for each other in sends to the peer.
+    pub(super) had_cycle: bool,
     /// Polls of the ring since its last packet.
     pub(super) silent_polls: u32,
     /// Bytes of the peer's blocks that lie in the unexpected queue.
@@ -85,6 +87,7 @@ impl Peer {
             unreleased: Vec::new(),
             published: segment.published(id.index()),
             reach: Reach::default(),
+            had_cycle: false,
             silent_polls: 0,
             held_bytes: 0,
             stream: None,

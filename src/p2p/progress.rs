@@ -66,7 +66,7 @@ const ALWAYS_POLLED: usize = 4;
 const SWEEP_EVERY: u64 = 64;
 
 /// A rank behind a shell that never sleeps learns after so many polls that nobody else will end it.
-const LOOK_FOR_KEEPER_EVERY: u64 = 1 << 14;
+const LOOK_FOR_KEEPER_EVERY: u64 = 1 << 12;
 
 /// Who makes progress, and who waits for its turn.
 #[derive(Default)]
@@ -315,7 +315,6 @@ impl Engine {
     }
 
     /// Sleeps on the doorbell; whether there was news.
-    #[expect(clippy::type_complexity, reason = "the guard comes back in either case")]
     fn sleep<'a>(
         &'a self,
         mut core: Guard<'a, Core>,
@@ -344,7 +343,6 @@ impl Engine {
         self.after_sleep(core, news)
     }
 
-    #[expect(clippy::type_complexity, reason = "the guard comes back in either case")]
     fn after_sleep<'a>(
         &self,
         mut core: Guard<'a, Core>,

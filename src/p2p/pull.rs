@@ -145,9 +145,16 @@ impl Core {
         }
     }
 
-    /// As `place_of`, if that is in the arena and the message large enough.
+    /// Whether a message is announced although it could go without: the receiver copies it out of the
+    /// arena. Not to a peer with whom that has led to a cycle of ranks that wait for each other, and is
+    /// likely to do so again: they send first and receive later.
     #[inline]
-    pub(super) fn place_in_arena(&self, buffer: &SendBuffer) -> Option<Place> {
+    pub(super) fn goes_direct(&self, to: PeerId, buffer: &SendBuffer) -> bool {
+        self.arena.is_some() && !self.peers[to.index()].had_cycle && self.place_in_arena(buffer).is_some()
+    }
+
+    /// As `place_of`, if that is in the arena and the message large enough.
+    fn place_in_arena(&self, buffer: &SendBuffer) -> Option<Place> {
         let arena = self.arena.as_ref()?;
         let bytes = buffer.bytes();
         if bytes < ARENA_MIN || !self.config.bulk.allows(Method::Direct) {
@@ -177,15 +184,15 @@ impl Core {
         let id = ArenaId { nonce: *self.nonce, rank: from.0 };
         let peer = &mut self.peers[from.index()];
         let slot = &peer.published.slot;
-        let has_address = rts.place != Place::Unreachable;
         let in_arena = matches!(rts.place, Place::Arena { .. });
-        Possible {
-            cma: option.allows(Method::Cma)
-                && has_address
-                && is_contiguous
-                && peer.reach.process(slot, id.nonce).is_some(),
-            direct: option.allows(Method::Direct) && in_arena && peer.reach.arena(slot, id).is_some(),
-        }
+        let direct = option.allows(Method::Direct) && in_arena && peer.reach.arena(slot, id).is_some();
+        // The kernel moves the same lines as a direct copy, and adds its own cost.
+        let cma = option.allows(Method::Cma)
+            && !direct
+            && is_contiguous
+            && rts.place != Place::Unreachable
+            && peer.reach.process(slot, id.nonce).is_some();
+        Possible { cma, direct }
     }
 
     /// Begins to read a message in place.

@@ -154,10 +154,10 @@ impl Core {
     /// Withdraws a receive that has not been matched.
     pub(super) fn cancel_receive(&mut self, id: RequestId) {
         let Some(operation) = self.requests.receive(id) else { return };
-        if let ReceivePhase::Posted { id: posted, .. } = operation.phase {
-            if self.posted.withdraw(posted).is_some() {
-                self.end(id, Ok(Status::CANCELLED));
-            }
+        if let ReceivePhase::Posted { id: posted, .. } = operation.phase
+            && self.posted.withdraw(posted).is_some()
+        {
+            self.end(id, Ok(Status::CANCELLED));
         }
     }
 }

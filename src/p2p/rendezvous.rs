@@ -14,7 +14,7 @@ use crate::{
     envelope::Envelope,
     error::{Error, Result},
     shm::{
-        pool::{BULK_LARGE, BULK_SMALL, Block, CLASSES},
+        pool::{BULK_LARGE, BULK_SMALL, Block, CLASSES, Pool},
         tuning::Method,
     },
     status::Status,
@@ -23,10 +23,10 @@ use crate::{
 use std::time::Instant;
 
 /// Pieces that a message is cut into, if they are not smaller or larger than the setting allows.
-const PIECES_WANTED: u64 = 8;
+const PIECES_WANTED: u64 = 4;
 
 /// Smallest pieces of the two settings: below, the cost of a packet shows.
-const SMALL_PIECE_MIN: u64 = 2 << 10;
+const SMALL_PIECE_MIN: u64 = 4 << 10;
 const LARGE_PIECE_MIN: u64 = 16 << 10;
 
 /// The most pieces that a transfer has out at the same time.
@@ -45,9 +45,11 @@ pub(super) struct Bulk {
     class: usize,
     piece: u64,
     is_timed: bool,
-    /// The last blocks: the next piece waits until the one that it would make too many is back.
+    /// The blocks of the last turns, and those that have been taken for the next.
     window: [Option<Block>; WINDOW_MAX],
+    /// Pieces published, and pieces that have a block.
     turn: usize,
+    supplied: usize,
 }
 
 impl Bulk {
@@ -57,12 +59,29 @@ impl Bulk {
         let piece =
             (total / PIECES_WANTED).next_multiple_of(1 << 10).clamp(least, CLASSES[class].block_bytes as u64);
         let Cts { receive, offset, is_timed, .. } = *cts;
-        Self { receive, sent: offset, class, piece, is_timed, window: [None; WINDOW_MAX], turn: 0 }
+        let window = [None; WINDOW_MAX];
+        Self { receive, sent: offset, class, piece, is_timed, window, turn: 0, supplied: 0 }
     }
 
-    /// The block that has to be back before the next piece.
-    fn oldest(&mut self) -> &mut Option<Block> {
-        &mut self.window[self.turn % CLASSES[self.class].working_set as usize]
+    /// The block for the next piece. Blocks are taken as many as there are at a time: every look at
+    /// what has come back costs the receiver, who writes there.
+    fn next_block(&mut self, pool: &mut Pool, total: u64) -> Option<Block> {
+        let window = CLASSES[self.class].working_set as usize;
+        if self.turn == self.supplied {
+            let left = usize::try_from((total - self.sent).div_ceil(self.piece)).unwrap_or(usize::MAX);
+            for _ in 0..left.min(window) {
+                let place = &mut self.window[self.supplied % window];
+                if place.is_some_and(|block| !pool.is_over(block)) {
+                    break;
+                }
+                let Some(block) = pool.take(self.class) else { break };
+                *place = Some(block);
+                self.supplied += 1;
+            }
+        }
+        let block = (self.turn < self.supplied).then(|| self.window[self.turn % window]).flatten();
+        self.turn += usize::from(block.is_some());
+        block
     }
 }
 
@@ -189,13 +208,8 @@ impl Core {
     fn publish_bulk_piece(&mut self, to: PeerId, id: RequestId) -> BulkStep {
         let Some(send) = self.requests.send(id) else { return BulkStep::Complete };
         let SendPhase::Bulk(bulk) = &mut send.phase else { return BulkStep::Complete };
-        if bulk.oldest().is_some_and(|block| !self.pool.is_over(block)) {
-            return BulkStep::Waits;
-        }
-        let Some(block) = self.pool.take(bulk.class) else { return BulkStep::Waits };
-        *bulk.oldest() = Some(block);
-        bulk.turn += 1;
         let total = send.envelope.bytes;
+        let Some(block) = bulk.next_block(&mut self.pool, total) else { return BulkStep::Waits };
         let bytes = bulk.piece.min(total - bulk.sent);
         let begun = bulk.is_timed.then(Instant::now);
         send.buffer.pack(bulk.sent, own_span(&self.blocks, block, bytes));

@@ -328,6 +328,7 @@ impl Requests {
     }
 
     /// How many slots are in use, for tests that expect none to be lost.
+    #[cfg(any(test, feature = "internals"))]
     pub(super) fn in_use(&self) -> usize {
         self.slots.len() - self.free.len()
     }

@@ -180,7 +180,7 @@ impl Core {
     ) -> Result<Eager> {
         let bytes = envelope.bytes;
         let inline = if synchronous.is_some() { SYNCHRONOUS_INLINE_BYTES } else { INLINE_BYTES };
-        if bytes > self.config.eager_bytes || self.place_in_arena(buffer).is_some() {
+        if bytes > self.config.eager_bytes || self.goes_direct(to, buffer) {
             return Ok(Eager::MustAnnounce);
         }
         let peer = &mut self.peers[to.index()];

@@ -182,10 +182,10 @@ impl Space {
     /// Adds a part; returns the free part that it lies in now.
     fn give_back(&mut self, offset: u64, len: u64) -> (u64, u64) {
         let (mut start, mut end) = (offset, offset + len);
-        if let Some((&before, &room)) = self.free.range(..offset).next_back() {
-            if before + room == offset {
-                start = before;
-            }
+        if let Some((&before, &room)) = self.free.range(..offset).next_back()
+            && before + room == offset
+        {
+            start = before;
         }
         if let Some(after) = self.free.remove(&end) {
             end += after;

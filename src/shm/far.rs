@@ -90,9 +90,4 @@ impl<'a> Span<'a> {
     pub(crate) fn len(&self) -> usize {
         self.len
     }
-
-    /// The first `len` bytes, or all if there are fewer.
-    pub(crate) fn first(self, len: usize) -> Span<'a> {
-        Self { len: self.len.min(len), ..self }
-    }
 }

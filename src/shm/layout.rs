@@ -50,6 +50,8 @@ pub(crate) struct Header {
     pub(crate) attached: FutexWord,
     /// 0 while the job runs. Then 1 + the rank that ended it, or all ones: blocked ranks leave.
     pub(crate) ended: AtomicU32,
+    /// 1: the job's keeper holds its lock byte as long as it lives.
+    pub(crate) has_keeper: AtomicU32,
     /// The next free context id.
     pub(crate) next_context: AtomicU32,
     /// Bit b of word w: board 64 w + b is in use.

@@ -4,8 +4,7 @@
 //! on the parent's death misses ranks behind a shell; these bytes miss nobody.
 
 use super::segment::Segment;
-use crate::sys::record_lock;
-use std::os::fd::RawFd;
+use crate::{sync::Ordering, sys::record_lock};
 
 /// A byte, by who holds it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,35 +23,31 @@ impl LockByte {
             Self::Rank(rank) => FIRST + 1 + rank as i64,
         }
     }
-
-    /// Holds the byte until this process ends.
-    pub(crate) fn hold(self, memfd: RawFd) {
-        // A kernel that refuses locks only leaves the other ways to learn of a death.
-        let _ = record_lock::hold(memfd, self.offset());
-    }
-
-    /// Whether another process holds the byte.
-    pub(crate) fn is_held(self, memfd: RawFd) -> bool {
-        record_lock::is_held(memfd, self.offset()).unwrap_or(false)
-    }
 }
 
 impl Segment {
-    /// Holds a lock byte until this process ends, if the segment is a memfd.
-    pub(crate) fn hold(&self, byte: LockByte) {
-        if let Some(memfd) = self.fd() {
-            byte.hold(memfd);
-        }
+    /// Holds a lock byte until this process ends. False without a memfd, or if the kernel refuses: then
+    /// only the other ways to learn of a death are left.
+    pub(crate) fn hold(&self, byte: LockByte) -> bool {
+        self.fd().is_some_and(|memfd| record_lock::hold(memfd, byte.offset()).is_ok())
     }
 
     /// Whether another process holds the lock byte.
     pub(crate) fn is_held(&self, byte: LockByte) -> bool {
-        self.fd().is_some_and(|memfd| byte.is_held(memfd))
+        self.fd().is_some_and(|memfd| record_lock::is_held(memfd, byte.offset()).unwrap_or(false))
     }
 
-    /// Whether the job had a keeper when this process attached, and has none any more.
+    /// Makes this process the job's keeper, before there are any ranks.
+    pub(crate) fn keep(&self) {
+        let is_kept = self.hold(LockByte::Keeper);
+        // Relaxed: the fork of each rank orders it.
+        self.header().has_keeper.store(is_kept.into(), Ordering::Relaxed);
+    }
+
+    /// Whether the job had a keeper, and has none any more.
     pub(crate) fn has_lost_keeper(&self) -> bool {
-        self.had_keeper() && !self.is_held(LockByte::Keeper)
+        // Relaxed: constant since before this rank was forked.
+        self.header().has_keeper.load(Ordering::Relaxed) != 0 && !self.is_held(LockByte::Keeper)
     }
 }
 
@@ -67,6 +62,14 @@ mod tests {
             [LockByte::Keeper, LockByte::Rank(0), LockByte::Rank(RANKS_MAX - 1)].map(LockByte::offset);
         assert!(offsets.is_sorted_by(|a, b| a < b));
         assert!(offsets[0] > 1 << 47, "no address space is that large");
+    }
+
+    #[test]
+    fn a_keeper_that_has_died_is_missed() {
+        let segment = Segment::create(1).unwrap();
+        // No other process holds the byte.
+        segment.keep();
+        assert!(segment.has_lost_keeper());
     }
 
     #[test]

@@ -16,9 +16,7 @@
 //!
 //! Every page is allocated before it is used, because in a full `/dev/shm` a first touch would raise
 //! SIGBUS: whoever initialises allocates what all share (about 3 MiB), every rank its own
-//! rings and blocks (about 10 MiB). A segment in a memfd stays sparse; this one does not.
-
-mod locks;
+//! rings and blocks (about 12 MiB). A segment in a memfd stays sparse; this one does not.
 
 use super::{
     layout::{Header, Layout},
@@ -30,28 +28,30 @@ use super::{
 use crate::{
     error::{Error, ErrorClass, Result},
     sync::Ordering,
-    sys::process::Pid,
+    sys::{process::Pid, record_lock},
     types::RANKS_MAX,
 };
 use core::ptr::NonNull;
-use locks::Locks;
 use nix::{errno::Errno, fcntl::posix_fallocate};
 use shared_memory::{Shmem, ShmemConf, ShmemError};
 use std::{
     fs::{self, File, Metadata},
     io,
     ops::Range,
-    os::unix::fs::{MetadataExt, OpenOptionsExt},
+    os::{
+        fd::{AsRawFd, RawFd},
+        unix::fs::{MetadataExt, OpenOptionsExt},
+    },
     path::{Path, PathBuf},
     sync::Arc,
     thread,
     time::{Duration, Instant},
 };
 
-/// The bytes that ranks lock.
-const RANKS: Range<usize> = 0..RANKS_MAX;
+/// The bytes that ranks lock, far beyond the segment's.
+const RANKS: Range<i64> = 1 << 62..(1 << 62) + RANKS_MAX as i64;
 /// The byte that is locked by whoever decides about the name.
-const GATE: usize = RANKS_MAX;
+const GATE: i64 = RANKS.end;
 /// Between two attempts to do what needs another process to act first.
 const PAUSE: Duration = Duration::from_millis(1);
 /// So young an empty file is still being made.
@@ -61,11 +61,15 @@ const LEAVING: Duration = Duration::from_secs(2);
 
 /// A mapped segment that has, or had, a name.
 pub(crate) struct Named {
-    // Both hold a descriptor of the file, and are dropped together: closing one drops all locks.
+    // Both hold a descriptor of the file, and are dropped together: closing either gives all locks back.
     map: Shmem,
-    locks: Locks,
+    file: File,
     path: PathBuf,
     rank: usize,
+}
+
+fn byte_of(rank: usize) -> i64 {
+    RANKS.start + i64::try_from(rank).expect("at most RANKS_MAX")
 }
 
 impl Named {
@@ -94,7 +98,7 @@ impl Named {
 
     /// Whether no other process holds the lock of rank `rank`; false if that can't be found out.
     fn is_unlocked(&self, rank: usize) -> bool {
-        matches!(self.locks.holder(rank..rank + 1), Ok(None))
+        matches!(record_lock::is_held(self.fd(), byte_of(rank)), Ok(false))
     }
 
     /// Keeps the mapping out of forked children and of core dumps.
@@ -106,11 +110,15 @@ impl Named {
         }
     }
 
+    fn fd(&self) -> RawFd {
+        self.file.as_raw_fd()
+    }
+
     fn allocate(&self, bytes: Range<usize>) -> Result<()> {
         let offset = |byte: usize| libc::off_t::try_from(byte).expect("an offset in a mapping");
         let (start, len) = (offset(bytes.start), offset(bytes.len()));
         loop {
-            match posix_fallocate(self.locks.file(), start, len) {
+            match posix_fallocate(&self.file, start, len) {
                 Ok(()) => return Ok(()),
                 Err(Errno::EINTR) => {}
                 Err(errno) => return Err(self.no_room(bytes.len(), errno)),
@@ -129,12 +137,12 @@ impl Named {
     /// Removes the name, if it has not gone yet. A failure leaves one that the next job takes over.
     fn forget_name(&self) {
         let end = Instant::now() + LEAVING;
-        while leads_to(&self.path, self.locks.file()).unwrap_or(false) {
-            if self.locks.try_lock(GATE).unwrap_or(false) {
-                if leads_to(&self.path, self.locks.file()).unwrap_or(false) {
+        while leads_to(&self.path, &self.file).unwrap_or(false) {
+            if record_lock::try_hold(self.fd(), GATE).unwrap_or(false) {
+                if leads_to(&self.path, &self.file).unwrap_or(false) {
                     let _ = fs::remove_file(&self.path);
                 }
-                let _ = self.locks.unlock(GATE);
+                let _ = record_lock::release(self.fd(), GATE);
             } else if Instant::now() > end {
                 return;
             } else {
@@ -208,14 +216,14 @@ impl<'a> Meeting<'a> {
         self.create_unless_there()?;
         self.refuse_second_entry()?;
         let Some(file) = self.open()? else { return Ok(Attempt::Again("its name comes and goes")) };
-        let locks = Locks::on(file);
-        let is_in = locks.try_lock(GATE).map_err(|errno| self.failed("locking", errno))?;
-        if !is_in || !leads_to(&self.path, locks.file()).map_err(|errno| self.failed("looking at", errno))? {
+        let fd = file.as_raw_fd();
+        let is_in = record_lock::try_hold(fd, GATE).map_err(|errno| self.failed("locking", errno))?;
+        if !is_in || !leads_to(&self.path, &file).map_err(|errno| self.failed("looking at", errno))? {
             return Ok(Attempt::Again("other processes are entering it"));
         }
-        match locks.holder(RANKS).map_err(|errno| self.failed("reading the locks of", errno))? {
-            Some(_) => self.enter(locks),
-            None => self.begin(locks),
+        match record_lock::holder(fd, RANKS).map_err(|errno| self.failed("reading the locks of", errno))? {
+            Some(_) => self.enter(file),
+            None => self.begin(file),
         }
     }
 
@@ -263,15 +271,15 @@ impl<'a> Meeting<'a> {
     }
 
     /// Nobody is in the segment: it is new, or what a dead job has left.
-    fn begin(&self, locks: Locks) -> Result<Attempt> {
-        let found = locks.file().metadata().map_err(|errno| self.failed("looking at", errno))?;
+    fn begin(&self, file: File) -> Result<Attempt> {
+        let found = file.metadata().map_err(|errno| self.failed("looking at", errno))?;
         if found.len() == 0 && is_younger(&found, BEING_MADE) {
             return Ok(Attempt::Again("another process is creating it"));
         }
         if found.len() != self.layout.size as u64 {
             return self.remove_stale();
         }
-        let named = self.map(locks)?;
+        let named = self.map(file)?;
         if named.is_used() {
             return self.remove_stale();
         }
@@ -291,8 +299,8 @@ impl<'a> Meeting<'a> {
     }
 
     /// Others are in the segment, and so it is initialised.
-    fn enter(&self, locks: Locks) -> Result<Attempt> {
-        let segment = Segment::over_used(self.map(locks)?)?;
+    fn enter(&self, file: File) -> Result<Attempt> {
+        let segment = Segment::over_used(self.map(file)?)?;
         if segment.ranks() != self.layout.ranks {
             return Err(self.another_size(segment.ranks()));
         }
@@ -309,27 +317,28 @@ impl<'a> Meeting<'a> {
         Ok(Attempt::Entered(segment))
     }
 
-    fn map(&self, locks: Locks) -> Result<Named> {
+    fn map(&self, file: File) -> Result<Named> {
         let map = ShmemConf::new().os_id(&self.os_id).open();
         let map = map.map_err(|error| self.failed("mapping", os_error(error)))?;
         if map.len() < size_of::<Header>() {
             let what = format!("{} has only {} bytes", self.path.display(), map.len());
             return Err(Error::new(ErrorClass::OTHER, what).with_help("take another job name"));
         }
-        Ok(Named { map, locks, path: self.path.clone(), rank: self.rank })
+        Ok(Named { map, file, path: self.path.clone(), rank: self.rank })
     }
 
     fn lock_own_byte(&self, named: &Named) -> Result<()> {
-        let locked = named.locks.try_lock(self.rank).map_err(|errno| self.failed("locking", errno))?;
-        if locked {
+        let byte = byte_of(self.rank);
+        let held = record_lock::try_hold(named.fd(), byte);
+        if held.map_err(|errno| self.failed("locking", errno))? {
             return Ok(());
         }
-        let holder = named.locks.holder(self.rank..self.rank + 1).ok().flatten().unwrap_or(0);
+        let holder = record_lock::holder(named.fd(), byte..byte + 1).ok().flatten().unwrap_or(0);
         Err(self.taken_by(holder))
     }
 
     fn leave_gate(&self, named: &Named) -> Result<()> {
-        named.locks.unlock(GATE).map_err(|errno| self.failed("unlocking", errno))
+        record_lock::release(named.fd(), GATE).map_err(|errno| self.failed("unlocking", errno))
     }
 
     /// Allocates the rings to this rank and its blocks. Without them the job can't come about.

@@ -34,7 +34,7 @@ pub(crate) struct Class {
 pub(crate) const CLASSES: [Class; 5] = [
     Class { block_bytes: 256, blocks: 1024, working_set: 32 },
     Class { block_bytes: 2 << 10, blocks: 512, working_set: 32 },
-    Class { block_bytes: 16 << 10, blocks: 256, working_set: 16 },
+    Class { block_bytes: 8 << 10, blocks: 512, working_set: 16 },
     Class { block_bytes: 32 << 10, blocks: 64, working_set: 8 },
     Class { block_bytes: 128 << 10, blocks: 32, working_set: 16 },
 ];

@@ -137,6 +137,7 @@ impl Producer {
     }
 
     /// How many cells have been published since the ring's start.
+    #[cfg(any(test, feature = "internals"))]
     pub(crate) fn tail(&self) -> u64 {
         self.tail
     }
@@ -199,11 +200,6 @@ impl Consumer {
         // Release: RING_ROOM, pairs with the Acquire in `Producer::refresh`.
         self.line.head.store(self.head - self.start, Ordering::Release);
         true
-    }
-
-    #[inline]
-    pub(crate) fn is_all_published(&self) -> bool {
-        self.published == self.head
     }
 
     pub(crate) fn line(&self) -> &ReceiverLine {

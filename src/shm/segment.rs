@@ -6,7 +6,6 @@ use super::{
     doorbell::{BarrierMode, Doorbell},
     far::{Far, Span, Words},
     layout::{BOARDS, FINGERPRINT, Header, Layout, MAGIC},
-    lock_bytes::LockByte,
     pool::{self, Blocks},
     ring::{Cells, ReceiverLine},
     slot::{Published, RankState, Slot},
@@ -50,7 +49,6 @@ enum Memory {
     Mapped {
         map: MmapRaw,
         fd: RawFd,
-        had_keeper: bool,
     },
     Private(MmapRaw),
     #[cfg(feature = "join")]
@@ -96,9 +94,7 @@ impl Segment {
     fn map_file(file: File, layout: Layout) -> Result<Arc<Self>> {
         let map =
             memory::map_shared(file.as_fd(), layout.size).map_err(|errno| Error::system("mmap", errno))?;
-        let fd = file.into_raw_fd();
-        let had_keeper = LockByte::Keeper.is_held(fd);
-        Ok(Arc::new(Self { memory: Memory::Mapped { map, fd, had_keeper }, layout }))
+        Ok(Arc::new(Self { memory: Memory::Mapped { map, fd: file.into_raw_fd() }, layout }))
     }
 
     /// A segment in this process's own memory, for ranks that are threads, and for simulation.
@@ -197,14 +193,17 @@ impl Segment {
         let mut count = attached.word.fetch_add(1, Ordering::AcqRel) + 1;
         let end = Instant::now() + limit;
         while (count as usize) < self.layout.ranks {
+            if self.is_ended() {
+                let what = format!("the job has ended while init waited for rank {}", self.missing());
+                return Err(Error::new(ErrorClass::PROC_ABORTED, what));
+            }
             if let Some(lost) = self.lost_peer() {
                 return Err(self.peer_lost(lost));
             }
-            if self.is_ended() {
-                return Err(Error::new(ErrorClass::PROC_ABORTED, "the job has ended during init"));
-            }
             if Instant::now() > end {
-                return Err(self.missing(limit));
+                let what = format!("init waited {} s for rank {}", limit.as_secs(), self.missing());
+                return Err(Error::new(ErrorClass::OTHER, what)
+                    .with_help("every rank of a job has to call init, or none"));
             }
             attached.wait(count, Some(Duration::from_millis(50)), Scope::Shared);
             self.end_without_keeper();
@@ -215,12 +214,12 @@ impl Segment {
         Ok(())
     }
 
-    fn missing(self: &Arc<Self>, limit: Duration) -> Error {
+    /// The ranks that have not come.
+    fn missing(self: &Arc<Self>) -> String {
         let is_missing = |rank: &usize| self.published(*rank).slot.state() == RankState::Free;
         let missing: Vec<String> =
             (0..self.layout.ranks).filter(is_missing).map(|rank| rank.to_string()).collect();
-        let what = format!("init waited {} s for rank {}", limit.as_secs(), missing.join(", "));
-        Error::new(ErrorClass::OTHER, what).with_help("every rank of a job has to call init, or none")
+        missing.join(", ")
     }
 
     /// Whether init is over, but for what every rank does by itself.
@@ -266,11 +265,6 @@ impl Segment {
             Memory::Mapped { fd, .. } => Some(*fd),
             _ => None,
         }
-    }
-
-    /// Whether a keeper held its lock byte when this process made or attached the segment.
-    pub(super) fn had_keeper(&self) -> bool {
-        matches!(self.memory, Memory::Mapped { had_keeper: true, .. })
     }
 
     #[cfg(feature = "join")]

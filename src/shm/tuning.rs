@@ -33,10 +33,11 @@ pub(crate) fn class(bytes: u64) -> usize {
     (bytes.max(1).ilog2().saturating_sub(FIRST_CLASS) as usize).min(CLASSES - 1)
 }
 
-/// A sample counts for a quarter,
+/// A sample counts for a quarter, and one that is less than the average for a half: delays that have
+/// nothing to do with the method only ever add to it.
 const WEIGHT: u64 = 4;
-/// and for no more than this many times the average: a rank that was preempted while it copied says
-/// nothing about the method.
+const WEIGHT_LESS: u64 = 2;
+/// For the same reason it counts for no more than this many times the average.
 const OUTLIER: u64 = 4;
 
 /// The table.
@@ -65,6 +66,7 @@ impl Tuning {
         // Relaxed: a statistic.
         let cost = match word.load(Ordering::Relaxed) {
             0 => sample,
+            old if sample < old => old - old / WEIGHT_LESS + sample / WEIGHT_LESS,
             old => old - old / WEIGHT + sample.min(old.saturating_mul(OUTLIER)) / WEIGHT,
         };
         // Relaxed: a statistic.
@@ -77,7 +79,7 @@ mod tests {
     use super::*;
 
     fn tuning() -> Tuning {
-        Tuning::new(&Segment::on_heap(1).unwrap())
+        Tuning::new(&Segment::on_heap(1).expect("memory for one rank"))
     }
 
     #[test]

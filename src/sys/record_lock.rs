@@ -3,25 +3,47 @@
 //!
 //! A process loses its locks on a file also when it closes *any* descriptor of that file.
 
+use super::process::Pid;
 use nix::errno::Errno;
-use std::{io, os::fd::RawFd};
+use std::{io, ops::Range, os::fd::RawFd};
 
 /// Holds one byte of the file for as long as this process lives. The byte need not exist.
 pub(crate) fn hold(fd: RawFd, byte: i64) -> io::Result<()> {
-    control(fd, libc::F_SETLK, byte).map(drop)
+    control(fd, libc::F_SETLK, libc::F_WRLCK, byte..byte + 1).map(drop)
+}
+
+/// As [`hold`]; false if another process holds the byte.
+#[cfg(feature = "join")]
+pub(crate) fn try_hold(fd: RawFd, byte: i64) -> io::Result<bool> {
+    match hold(fd, byte) {
+        Ok(()) => Ok(true),
+        Err(error) if matches!(error.raw_os_error(), Some(libc::EAGAIN | libc::EACCES)) => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
+/// Gives a byte back.
+#[cfg(feature = "join")]
+pub(crate) fn release(fd: RawFd, byte: i64) -> io::Result<()> {
+    control(fd, libc::F_SETLK, libc::F_UNLCK, byte..byte + 1).map(drop)
 }
 
 /// Whether another process holds the byte. A process does not see its own locks.
 pub(crate) fn is_held(fd: RawFd, byte: i64) -> io::Result<bool> {
-    let found = control(fd, libc::F_GETLK, byte)?;
-    Ok(i32::from(found.l_type) != libc::F_UNLCK)
+    holder(fd, byte..byte + 1).map(|holder| holder.is_some())
 }
 
-fn control(fd: RawFd, command: i32, byte: i64) -> io::Result<libc::flock> {
+/// Another process that holds one of the bytes; 0 if it is in another pid namespace.
+pub(crate) fn holder(fd: RawFd, bytes: Range<i64>) -> io::Result<Option<Pid>> {
+    let found = control(fd, libc::F_GETLK, libc::F_WRLCK, bytes)?;
+    Ok((i32::from(found.l_type) != libc::F_UNLCK).then_some(found.l_pid.max(0)))
+}
+
+fn control(fd: RawFd, command: i32, kind: i32, bytes: Range<i64>) -> io::Result<libc::flock> {
     // SAFETY: all-zero is a valid `flock`.
     let mut lock: libc::flock = unsafe { std::mem::zeroed() };
-    (lock.l_type, lock.l_whence) = (libc::F_WRLCK as libc::c_short, libc::SEEK_SET as libc::c_short);
-    (lock.l_start, lock.l_len) = (byte, 1);
+    (lock.l_type, lock.l_whence) = (kind as libc::c_short, libc::SEEK_SET as libc::c_short);
+    (lock.l_start, lock.l_len) = (bytes.start, bytes.end - bytes.start);
     // SAFETY: both commands take a `flock` that is valid for reads and writes; a bad descriptor is an
     // error.
     Errno::result(unsafe { libc::fcntl(fd, command, &raw mut lock) })?;
@@ -61,6 +83,8 @@ mod tests {
         assert!(is_held(fd, byte).unwrap(), "the holder said {line:?}");
         assert!(!is_held(fd, byte + 1).unwrap());
         assert!(hold(fd, byte).is_err());
+        let pid = i32::try_from(holder.id()).unwrap();
+        assert_eq!(super::holder(fd, 0..i64::MAX).unwrap(), Some(pid));
         holder.stdin.take().unwrap().flush().unwrap();
         holder.wait().unwrap();
         assert!(!is_held(fd, byte).unwrap());

@@ -82,15 +82,18 @@ impl<T> PostedQueue<T> {
         self.remove(place)
     }
 
+    #[cfg(any(test, fuzzing))]
     pub(crate) fn get(&self, id: PostedId) -> Option<(&Pattern, &T)> {
         self.receives.get(id.0)
     }
 
+    #[cfg(any(test, fuzzing))]
     pub(crate) fn get_mut(&mut self, id: PostedId) -> Option<&mut T> {
         self.receives.get_mut(id.0)
     }
 
     /// All receives, in program order.
+    #[cfg(any(test, fuzzing))]
     pub(crate) fn iter(&self) -> impl Iterator<Item = (PostedId, &Pattern, &T)> {
         self.receives.iter().map(|(id, pattern, receive)| (PostedId(id), pattern, receive))
     }

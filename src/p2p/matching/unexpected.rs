@@ -65,6 +65,7 @@ impl<T> UnexpectedQueue<T> {
     }
 
     /// Takes out one message; `None` if it has left already.
+    #[cfg(any(test, fuzzing))]
     pub(crate) fn remove(&mut self, id: UnexpectedId) -> Option<(Envelope, T)> {
         let place = self.messages.place(id.0)?;
         self.remove_at(place)
@@ -79,6 +80,7 @@ impl<T> UnexpectedQueue<T> {
     }
 
     /// All messages, in the order in which they arrived.
+    #[cfg(any(test, fuzzing, feature = "internals"))]
     pub(crate) fn iter(&self) -> impl Iterator<Item = (UnexpectedId, &Envelope, &T)> {
         self.messages.iter().map(|(id, envelope, message)| (UnexpectedId(id), envelope, message))
     }

@@ -70,9 +70,7 @@ impl<'a> Job<'a> {
             if idle > STUCK {
                 return Err(format!("nothing has moved for {STUCK} attempts\n{}", self.describe()));
             }
-            if has_moved || self.random.one_in(4) {
-                self.reached.look_at(&self.ranks[turn].engine);
-            }
+            self.reached.look_at(&self.ranks[turn].engine);
         }
         self.note_outcomes();
         self.oracle.check(self.plan)?;

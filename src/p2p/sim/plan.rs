@@ -35,7 +35,7 @@ pub(super) struct Message {
     pub(super) at_end: AtEnd,
     /// Decides contents and shape.
     pub(super) key: u64,
-    class: usize,
+    pub(super) class: usize,
 }
 
 /// How a message is sent.
@@ -62,9 +62,9 @@ pub(super) enum AtEnd {
 /// Receives that accept the same messages.
 pub(super) struct Class {
     pub(super) pattern: Pattern,
-    dest: usize,
-    task: usize,
-    messages: Vec<usize>,
+    pub(super) dest: usize,
+    pub(super) task: usize,
+    pub(super) messages: Vec<usize>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -306,12 +306,22 @@ impl Plan {
                 progress[self.messages[sent].class].sent += 1;
                 sent += 1;
             } else {
-                let class = random.below(self.classes.len());
+                let class = self.next_class(random, style);
                 self.write_receive(random, class, &mut progress[class]);
             }
         }
         for steps in self.programs.iter_mut().flatten() {
             steps.push(Step::WaitSends);
+        }
+    }
+
+    /// Whose receive comes next. In long rows mostly a large message's: the last one that has come is
+    /// the one that may be half sent.
+    fn next_class(&self, random: &mut Random, style: &Style) -> usize {
+        let is_large = |class: &Class| class.pattern.tag == Some(1);
+        match self.classes.iter().position(is_large) {
+            Some(large) if style.is_streamed() && !random.one_in(4) => large,
+            _ => random.below(self.classes.len()),
         }
     }
 

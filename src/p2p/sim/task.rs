@@ -271,15 +271,21 @@ impl Task {
         Ok(true)
     }
 
-    /// By way of a matched probe: that at one attempt, the receive at the next.
+    /// By way of a matched probe: that at one attempt, the receive at the next or much later.
     fn receive_message(&mut self, context: &mut Context<'_>, receive: usize) -> Attempt<bool> {
         let Receive { pattern, way, room, key, .. } = context.plan.receives[receive];
         let engine = context.engine;
         let Some((message, status, posted)) = self.message.take() else {
             let found = expect(engine.improbe(&pattern))?;
             self.message = found.map(|(message, status)| (message, status, context.clock));
+            self.attempts = if key % 16 == 0 { 100 } else { 0 };
             return Ok(false);
         };
+        if self.attempts > 0 {
+            self.attempts -= 1;
+            self.message = Some((message, status, posted));
+            return Ok(false);
+        }
         if way == ReceiveWay::Discarded {
             expect(engine.discard_message(message))?;
             note(context, posted, pattern, Fate::Dropped(status));
