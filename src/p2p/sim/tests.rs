@@ -109,7 +109,7 @@ fn the_first_seeds_go_well() {
 
 fn engines(ranks: usize, config: Config) -> Vec<Engine> {
     let segment = Segment::on_heap(ranks).unwrap();
-    (0..ranks as u32).map(|me| Engine::new(&segment, PeerId(me), config)).collect()
+    (0..ranks as u32).map(|me| Engine::new(&segment, PeerId(me), config).unwrap()).collect()
 }
 
 fn envelope(source: u32, tag: Tag, bytes: u64) -> Envelope {
