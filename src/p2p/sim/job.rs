@@ -10,6 +10,7 @@ use super::{
 use crate::{
     p2p::{Engine, Until},
     shm::{segment::Segment, slot::RankState},
+    sys::process::own_pid,
     types::PeerId,
 };
 use std::sync::Arc;
@@ -43,14 +44,19 @@ impl<'a> Job<'a> {
     pub(super) fn new(plan: &'a Plan, random: Random) -> Attempt<Self> {
         let segment = Segment::on_heap_from(plan.programs.len(), plan.counters_start)
             .map_err(|error| error.to_string())?;
-        let rank = |(me, programs): (usize, &Vec<Vec<_>>)| SimulatedRank {
-            engine: Engine::new(&segment, PeerId(me as u32), plan.config)
-                .expect("a page of memory for the fork mark"),
-            tasks: programs.iter().map(|steps| Task::new(steps.clone())).collect(),
-            rests: me % 2 == 1,
-            has_left: false,
+        let engine = |me: usize| {
+            segment.published(me).slot.claim(own_pid()).map_err(|_| "a slot is taken".to_string())?;
+            Engine::new(&segment, PeerId(me as u32), plan.config).map_err(|error| error.to_string())
         };
-        let ranks = plan.programs.iter().enumerate().map(rank).collect();
+        let rank = |(me, programs): (usize, &Vec<Vec<_>>)| {
+            Attempt::Ok(SimulatedRank {
+                engine: engine(me)?,
+                tasks: programs.iter().map(|steps| Task::new(steps.clone())).collect(),
+                rests: me % 2 == 1,
+                has_left: false,
+            })
+        };
+        let ranks = plan.programs.iter().enumerate().map(rank).collect::<Attempt<_>>()?;
         let (oracle, reached) = (Oracle::default(), Reached::default());
         Ok(Self { plan, segment, ranks, oracle, random, rest_ends: 0, clock: 0, reached })
     }

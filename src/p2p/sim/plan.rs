@@ -10,7 +10,7 @@
 use super::random::Random;
 use crate::{
     envelope::{Envelope, Pattern},
-    p2p::{Config, CreditLimits, send::EAGER_BYTES},
+    p2p::{BulkOption, Config, CreditLimits, send::EAGER_BYTES},
     shm::{doorbell::BarrierMode, ring::CELLS},
     types::{ContextId, Rank, Tag},
 };
@@ -229,7 +229,9 @@ fn config(random: &mut Random, style: &Style) -> Config {
         _ => EAGER_BYTES,
     };
     let test_patience = random.pick(&[Duration::ZERO, Duration::MAX]);
-    Config { credit, eager_bytes, first_generation, test_patience, ..Config::new(BarrierMode::Fence) }
+    // Not one that measures, and decides by time.
+    let bulk = random.pick(&[BulkOption::Pipelined, BulkOption::Cma]);
+    Config { credit, eager_bytes, first_generation, test_patience, bulk, ..Config::new(BarrierMode::Fence) }
 }
 
 impl Plan {
