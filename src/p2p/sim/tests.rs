@@ -216,6 +216,7 @@ fn drain(engines: &[Engine]) {
         assert_eq!(outcome.unwrap(), 8);
         received.check(&contents(1, 8)).unwrap();
     }
+    engines.iter().for_each(Engine::rest);
     engines.iter().for_each(|engine| engine.check_idle().unwrap());
     assert_eq!((engines[0].held(), engines[1].held()), ((0, 0, 0), (0, 0, 0)));
 }
