@@ -323,10 +323,12 @@ impl Engine {
         self.lock().cancel_receive(id);
     }
 
-    /// Ends what this rank still owes: sends that nobody waits for, and control packets. Does not
-    /// wait for peers beyond that.
+    /// Ends what this rank still owes: sends that nobody waits for, control packets, room and blocks
+    /// of its peers. Does not wait for peers beyond that.
     pub(crate) fn finish_sends(&self) -> Result<()> {
-        self.wait_until(Until::Quiet)
+        let result = self.wait_until(Until::Quiet);
+        self.lock().publish_all();
+        result
     }
 
     /// Makes progress once. For simulations, which never wait.

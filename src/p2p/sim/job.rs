@@ -119,6 +119,7 @@ impl<'a> Job<'a> {
         }
         if unfinished.is_empty() {
             if engine.step_is(&Until::Quiet) {
+                engine.rest();
                 segment.published(turn).slot.set_state(RankState::Finalized);
                 *has_left = true;
                 return Ok(true);
@@ -149,7 +150,6 @@ impl<'a> Job<'a> {
 
     /// Nothing is left in any queue, slab or pool, and all credit has come back.
     fn check_drained(&self) -> Attempt<()> {
-        self.ranks.iter().for_each(|rank| rank.engine.rest());
         for (me, rank) in self.ranks.iter().enumerate() {
             let held = rank.engine.held();
             if held != (0, 0, 0) {
