@@ -319,8 +319,10 @@ mod tests {
         let arena = Arena::new(ID).unwrap();
         let mut remote = RemoteArena::open(own_pid(), arena.fd(), ID).unwrap();
         let start = arena.allocate(5 << 20).unwrap();
-        // SAFETY: just allocated.
-        unsafe { start.add((5 << 20) - 1).write(9) };
+        // SAFETY: the last byte of what was just allocated.
+        let last_byte = unsafe { start.add((5 << 20) - 1) };
+        // SAFETY: nobody else uses the memory.
+        unsafe { last_byte.write(9) };
         let offset = arena.offset_of(start.as_ptr() as u64, 5 << 20).unwrap();
         let mut last = vec![];
         append(&mut last, remote.span(offset + (5 << 20) - 1, 1).unwrap());
