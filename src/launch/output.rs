@@ -120,6 +120,18 @@ impl Output {
         self.sources.iter().all(|source| source.pipe.is_none() && source.lines.is_empty())
     }
 
+    /// Ends a line that a rank has left without its end on standard error, so that the launcher's own
+    /// line is one.
+    pub(super) fn end_error_line(&mut self) {
+        // The last one: both streams may be one.
+        if let Some(sink) = self.sinks.last_mut()
+            && sink.unfinished.take().is_some()
+        {
+            // What can't be written now can't be read with the report either.
+            let _ = io::write(&sink.fd, b"\n");
+        }
+    }
+
     /// Drops what is left: nobody reads it. Ranks that go on writing get SIGPIPE.
     pub(super) fn close(&mut self) {
         self.sources.clear();
@@ -242,6 +254,10 @@ mod tests {
     fn bench() -> Bench {
         let (stdout, sink) = io::pipe().expect("tests have pipes");
         let (_, errors) = io::pipe().expect("tests have pipes");
+        bench_into(stdout, sink, errors)
+    }
+
+    fn bench_into(stdout: OwnedFd, sink: OwnedFd, errors: OwnedFd) -> Bench {
         let (mut ranks, mut readers) = (Vec::new(), Vec::new());
         for _ in 0..2 {
             let ((reader, writer), (no_errors, _)) =
@@ -287,6 +303,21 @@ mod tests {
         assert_eq!(bench.forwarded(), "from 1\n");
         bench.print(0, "0\n");
         assert_eq!(bench.forwarded(), "from 0\n");
+    }
+
+    #[test]
+    fn a_line_left_open_on_standard_error_is_ended_before_the_launchers_own() {
+        let (stdout, sink) = io::pipe().expect("tests have pipes");
+        let errors = sink.try_clone().expect("tests have descriptors");
+        let mut bench = bench_into(stdout, sink, errors);
+        bench.print(0, "cut sho");
+        bench.serve();
+        bench.wait(PARTIAL_LINE_WAIT);
+        bench.serve();
+        assert_eq!(bench.forwarded(), "cut sho");
+        bench.output.end_error_line();
+        bench.output.end_error_line();
+        assert_eq!(bench.forwarded(), "\n");
     }
 
     #[test]

@@ -304,8 +304,16 @@ impl Supervisor {
         }
     }
 
-    fn verdict(self) -> Result<u8, LaunchError> {
-        match self.cause {
+    fn verdict(mut self) -> Result<u8, LaunchError> {
+        let verdict = self.judge();
+        if verdict.is_err() {
+            self.output.end_error_line();
+        }
+        verdict
+    }
+
+    fn judge(&mut self) -> Result<u8, LaunchError> {
+        match self.cause.take() {
             None => Ok(self.ranks.exit_code()),
             Some(Cause::Signalled(signal)) => Ok(code_of_signal(signal)),
             Some(Cause::OutputBroken(broken)) => broken_output(&broken),
