@@ -290,7 +290,8 @@ impl Engine {
                 },
             }
         };
-        if has_role {
+        // Also without the role: it may have come to this thread, which has no use for it any more.
+        if has_role || !core.role.is_taken {
             core.role.hand_over();
         }
         core.role.note_success(&self.published);
@@ -307,8 +308,14 @@ impl Engine {
         drop(core);
         // A word that only other ranks write ends nothing here: look at it now and then.
         let timeout = if wants_messages { Duration::from_millis(1) } else { SLEEP_MAX };
-        word.wait(0, Some(timeout), Scope::Private);
+        let woken = word.wait(0, Some(timeout), Scope::Private);
         let mut core = self.lock();
+        // Acquire: PROGRESS_ROLE, pairs with the Release in `Sleeper::wake`.
+        let is_forgotten = woken == Woken::TimedOut && word.word.load(Ordering::Acquire) == 0;
+        if is_forgotten && !wants_messages && (core.is_satisfied(until) || !core.role.is_taken) {
+            // Relaxed: a statistic.
+            self.rescues.fetch_add(1, Ordering::Relaxed);
+        }
         core.set_waiter(until, None);
         core.role.remove_sleeper(sleeper);
         core
