@@ -45,14 +45,12 @@ impl<'c, B: Owned> Request<'c, B> {
 
     pub(super) fn begin_receive(engine: &'c Engine, from: super::process::From, buffer: B) -> Result<Self> {
         let held = Held::new(buffer);
-        let mut aside = vec![];
-        let into = if buffer::any_bits::<B::Item>() {
-            held.receive_buffer()
+        let (into, kind) = if buffer::any_bits::<B::Item>() {
+            (held.receive_buffer(), Kind::Receive)
         } else {
-            aside = buffer::aside::<B::Item>(held.len());
-            buffer::of_aside::<B::Item>(&mut aside)
+            let mut bits = buffer::aside::<B::Item>(held.len());
+            (buffer::of_aside::<B::Item>(&mut bits), Kind::ReceiveAside(bits))
         };
-        let kind = if buffer::any_bits::<B::Item>() { Kind::Receive } else { Kind::ReceiveAside(aside) };
         let (id, outcome) = post(engine, from, into)?;
         Ok(Self { engine, id, outcome, held: Some(held), kind })
     }

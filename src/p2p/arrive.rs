@@ -4,13 +4,13 @@ use super::{
     Core,
     packet::{Packet, Rts, WORDS},
     rendezvous::Clearance,
-    request::{Pieces, ReceivePhase, RequestId, Requests, SendPhase, unknown_request},
+    request::{Pieces, ReceivePhase, RequestId, SendPhase, unknown_request},
     send::PIECE_BYTES,
 };
 use crate::{
     buffer::{INLINE_WORDS, SendBuffer},
     envelope::Envelope,
-    error::{Error, ErrorClass, Result, Truncated},
+    error::{Error, Result},
     shm::pool::Block,
     status::Status,
     types::PeerId,
@@ -186,7 +186,7 @@ impl Core {
             Arrived::Announced { from, rts } => self.begin_rendezvous(receive, from, rts),
             Arrived::Inline { from, words, synchronous } => {
                 self.matched_eager(from, envelope, synchronous)?;
-                let outcome = self.fits(receive, envelope).map(|buffer| {
+                let outcome = self.requests.fits(receive, envelope).map(|buffer| {
                     buffer.store_words(&words, envelope.bytes);
                 });
                 self.end_receive(receive, envelope, outcome);
@@ -226,7 +226,7 @@ impl Core {
     ) -> Result<()> {
         let is_whole = arrived == envelope.bytes;
         let blocks = &self.peers[from.index()].blocks;
-        let outcome = fits(&mut self.requests, receive, envelope).map(|buffer| unpack(buffer, blocks));
+        let outcome = self.requests.fits(receive, envelope).map(|buffer| unpack(buffer, blocks));
         if is_whole {
             self.end_receive(receive, envelope, outcome);
             return Ok(());
@@ -247,15 +247,6 @@ impl Core {
         Ok(())
     }
 
-    /// The buffer of a receive, if the message fits into it.
-    pub(super) fn fits(
-        &mut self,
-        receive: RequestId,
-        envelope: &Envelope,
-    ) -> Result<&mut crate::buffer::ReceiveBuffer> {
-        fits(&mut self.requests, receive, envelope)
-    }
-
     pub(super) fn end_receive(&mut self, receive: RequestId, envelope: &Envelope, outcome: Result<()>) {
         let status = Status::of_message(envelope.source, envelope.tag, envelope.bytes);
         self.end(receive, outcome.map(|()| status));
@@ -263,7 +254,7 @@ impl Core {
 
     /// Copies a message that this rank has sent to itself.
     pub(super) fn copy_to_receive(&mut self, receive: RequestId, envelope: &Envelope, from: &mut SendBuffer) {
-        let outcome = self.fits(receive, envelope).map(|buffer| buffer.copy_from(from));
+        let outcome = self.requests.fits(receive, envelope).map(|buffer| buffer.copy_from(from));
         self.end_receive(receive, envelope, outcome);
     }
 
@@ -428,40 +419,9 @@ impl Arrived {
     }
 }
 
-fn fits<'r>(
-    requests: &'r mut Requests,
-    receive: RequestId,
-    envelope: &Envelope,
-) -> Result<&'r mut crate::buffer::ReceiveBuffer> {
-    let Some(operation) = requests.receive(receive) else {
-        return Err(unknown_request("a matched message", receive));
-    };
-    let room = operation.buffer.bytes();
-    let Envelope { source, tag, bytes: sent, .. } = *envelope;
-    if sent > room {
-        return Err(Error::truncated(Truncated { source, tag, sent, room }));
-    }
-    if !sent.is_multiple_of(operation.buffer.unit()) {
-        return Err(broken_element(envelope, operation.buffer.unit()));
-    }
-    Ok(&mut operation.buffer)
-}
-
 /// The sizes of the pieces that hold the first `bytes` bytes of a message.
 fn piece_sizes(bytes: u64) -> impl Iterator<Item = u64> {
     (0..bytes.div_ceil(PIECE_BYTES)).map(move |index| (bytes - index * PIECE_BYTES).min(PIECE_BYTES))
-}
-
-#[cold]
-fn broken_element(envelope: &Envelope, unit: u64) -> Error {
-    let Envelope { source, tag, bytes, .. } = envelope;
-    Error::new(
-        ErrorClass::TYPE,
-        format!(
-            "rank {source} sent {bytes} bytes with tag {tag}: no whole number of elements of {unit} bytes"
-        ),
-    )
-    .with_help("send and receive the same type")
 }
 
 #[cold]

@@ -120,7 +120,10 @@ impl Core {
         if peer.credits.give_back_envelope() {
             peer.publish_consumed();
         }
-        let fits = self.fits(receive, &rts.envelope).map(|buffer| (buffer.is_contiguous(), buffer.is_gone()));
+        let fits = self
+            .requests
+            .fits(receive, &rts.envelope)
+            .map(|buffer| (buffer.is_contiguous(), buffer.is_gone()));
         let is_contiguous = match fits {
             Ok((is_contiguous, false)) if rts.envelope.bytes > 0 => is_contiguous,
             outcome => {

@@ -8,7 +8,7 @@ use super::{
 use crate::{
     buffer::{Keep, ReceiveBuffer, SendBuffer},
     envelope::Envelope,
-    error::{Error, ErrorClass, Result},
+    error::{Error, ErrorClass, Result, Truncated},
     shm::pool::Block,
     status::Status,
     types::PeerId,
@@ -219,6 +219,22 @@ impl Requests {
         }
     }
 
+    /// The buffer of a receive, if the message fits into it.
+    pub(super) fn fits(&mut self, receive: RequestId, envelope: &Envelope) -> Result<&mut ReceiveBuffer> {
+        let Some(operation) = self.receive(receive) else {
+            return Err(unknown_request("a matched message", receive));
+        };
+        let room = operation.buffer.bytes();
+        let Envelope { source, tag, bytes: sent, .. } = *envelope;
+        if sent > room {
+            return Err(Error::truncated(Truncated { source, tag, sent, room }));
+        }
+        if !sent.is_multiple_of(operation.buffer.unit()) {
+            return Err(broken_element(envelope, operation.buffer.unit()));
+        }
+        Ok(&mut operation.buffer)
+    }
+
     pub(super) fn is_done(&mut self, id: RequestId) -> bool {
         // A request that is no more has ended.
         self.slot(id).is_none_or(|slot| slot.is_buffered || matches!(slot.state, State::Done(_)))
@@ -332,6 +348,18 @@ impl Requests {
     pub(super) fn in_use(&self) -> usize {
         self.slots.len() - self.free.len()
     }
+}
+
+#[cold]
+fn broken_element(envelope: &Envelope, unit: u64) -> Error {
+    let Envelope { source, tag, bytes, .. } = envelope;
+    Error::new(
+        ErrorClass::TYPE,
+        format!(
+            "rank {source} sent {bytes} bytes with tag {tag}: no whole number of elements of {unit} bytes"
+        ),
+    )
+    .with_help("send and receive the same type")
 }
 
 /// A packet named a request that does not exist, or is in another state.
