@@ -18,17 +18,22 @@ const ANY_SOURCE: Rank = -1;
 ///
 /// # Standard
 /// MPI 5.0, 3.2.5 (the status object) and 3.8.4 (cancelled).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Status {
     source: Rank,
     tag: Tag,
-    bytes: u64,
-    cancelled: bool,
+    /// Bytes, and the flag [`CANCELLED`]: so a status fits two registers.
+    size: u64,
 }
 
+/// The operation was cancelled instead of finished.
+const CANCELLED: u64 = 1 << 63;
+
 impl Status {
+    #[inline]
     pub(crate) const fn of_message(source: Rank, tag: Tag, bytes: u64) -> Self {
-        Self { source, tag, bytes, cancelled: false }
+        debug_assert!(bytes < CANCELLED);
+        Self { source, tag, size: bytes }
     }
 
     /// The empty status: of a finished send, or an inactive request.
@@ -37,7 +42,7 @@ impl Status {
     /// Of a receive from the null process.
     pub(crate) const NULL_PROCESS: Self = Self::of_message(PROC_NULL, ANY_TAG, 0);
 
-    pub(crate) const CANCELLED: Self = Self { cancelled: true, ..Self::EMPTY };
+    pub(crate) const CANCELLED: Self = Self { size: CANCELLED, ..Self::EMPTY };
 
     /// The sender's rank in the communicator; [`PROC_NULL`] for the null process.
     #[must_use]
@@ -54,16 +59,16 @@ impl Status {
     /// The message's size in bytes.
     #[must_use]
     pub fn bytes(&self) -> u64 {
-        self.bytes
+        self.size & !CANCELLED
     }
 
     /// The message's size in elements of `T`; `None` if it is no whole number of them.
     #[must_use]
     pub fn count<T>(&self) -> Option<usize> {
-        let size = size_of::<T>() as u64;
+        let (bytes, size) = (self.bytes(), size_of::<T>() as u64);
         match size {
-            0 => (self.bytes == 0).then_some(0),
-            _ if self.bytes.is_multiple_of(size) => usize::try_from(self.bytes / size).ok(),
+            0 => (bytes == 0).then_some(0),
+            _ if bytes.is_multiple_of(size) => usize::try_from(bytes / size).ok(),
             _ => None,
         }
     }
@@ -71,6 +76,17 @@ impl Status {
     /// Whether the operation was cancelled instead of finished.
     #[must_use]
     pub fn is_cancelled(&self) -> bool {
-        self.cancelled
+        self.size & CANCELLED != 0
+    }
+}
+
+impl std::fmt::Debug for Status {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Status")
+            .field("source", &self.source)
+            .field("tag", &self.tag)
+            .field("bytes", &self.bytes())
+            .field("cancelled", &self.is_cancelled())
+            .finish()
     }
 }

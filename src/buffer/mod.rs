@@ -96,6 +96,96 @@ pub(crate) struct ReceiveBuffer {
 // SAFETY: as for `SendBuffer`.
 unsafe impl Send for ReceiveBuffer {}
 
+/// Contiguous memory that is sent from: what a buffer is made of only when somebody has to keep it.
+/// (To move a description that has just been written costs more than a small message.)
+#[derive(Clone, Copy)]
+pub(crate) struct SendBytes {
+    base: *const u8,
+    len: u64,
+}
+
+/// Contiguous memory that is received into; see [`SendBytes`].
+#[derive(Clone, Copy)]
+pub(crate) struct ReceiveBytes {
+    base: *mut u8,
+    len: u64,
+    unit: u32,
+}
+
+/// What can be sent.
+pub(crate) trait Payload: Into<SendBuffer> {
+    /// The bytes, if they lie one behind the other.
+    fn contiguous(&self) -> Option<SendBytes>;
+}
+
+impl SendBytes {
+    #[inline]
+    pub(crate) fn new(base: *const u8, len: u64) -> Self {
+        Self { base, len }
+    }
+
+    #[inline]
+    pub(crate) fn len(self) -> u64 {
+        self.len
+    }
+
+    /// The whole of a message of at most [`INLINE_BYTES`], in words.
+    #[inline]
+    pub(crate) fn inline_words(self) -> [u64; INLINE_WORDS] {
+        debug_assert!(self.len <= INLINE_BYTES);
+        let mut words = [0; INLINE_WORDS];
+        if self.len == 8 {
+            // SAFETY: 8 bytes are readable, by the contract.
+            words[0] = unsafe { self.base.cast::<u64>().read_unaligned() };
+        } else {
+            // SAFETY: the words hold INLINE_BYTES, and `len` is no more; readable by the contract.
+            unsafe { self.base.copy_to_nonoverlapping(words.as_mut_ptr().cast(), self.len as usize) };
+        }
+        words
+    }
+}
+
+impl Payload for SendBytes {
+    #[inline]
+    fn contiguous(&self) -> Option<SendBytes> {
+        Some(*self)
+    }
+}
+
+impl From<SendBytes> for SendBuffer {
+    #[inline]
+    fn from(bytes: SendBytes) -> Self {
+        Self::contiguous(bytes.base, bytes.len)
+    }
+}
+
+impl Payload for SendBuffer {
+    #[inline]
+    fn contiguous(&self) -> Option<SendBytes> {
+        self.is_contiguous().then_some(SendBytes { base: self.base, len: self.bytes })
+    }
+}
+
+impl ReceiveBytes {
+    /// Only messages of whole elements of `unit` bytes are accepted.
+    #[inline]
+    pub(crate) fn new(base: *mut u8, len: u64, unit: usize) -> Self {
+        Self { base, len, unit: u32::try_from(unit).unwrap_or(1).max(1) }
+    }
+
+    #[inline]
+    pub(crate) fn len(self) -> u64 {
+        self.len
+    }
+}
+
+impl From<ReceiveBytes> for ReceiveBuffer {
+    #[inline]
+    fn from(ReceiveBytes { base, len, unit }: ReceiveBytes) -> Self {
+        Self { unit, ..Self::contiguous(base, len) }
+    }
+}
+
 impl SendBuffer {
     #[inline]
     pub(crate) fn contiguous(base: *const u8, bytes: u64) -> Self {
@@ -155,15 +245,13 @@ impl SendBuffer {
     /// The whole of a message of at most [`INLINE_BYTES`], in words.
     #[inline]
     pub(crate) fn inline_words(&mut self) -> [u64; INLINE_WORDS] {
+        if let Some(bytes) = self.contiguous() {
+            return bytes.inline_words();
+        }
         debug_assert!(self.bytes <= INLINE_BYTES);
         let mut words = [0; INLINE_WORDS];
-        if self.is_contiguous() && self.bytes == 8 {
-            // SAFETY: 8 bytes are readable, by the contract.
-            words[0] = unsafe { self.base.cast::<u64>().read_unaligned() };
-        } else {
-            // SAFETY: the words hold INLINE_BYTES, and `bytes` is no more.
-            unsafe { self.copy_out(0, words.as_mut_ptr().cast(), self.bytes as usize) };
-        }
+        // SAFETY: the words hold INLINE_BYTES, and `bytes` is no more.
+        unsafe { self.copy_out(0, words.as_mut_ptr().cast(), self.bytes as usize) };
         words
     }
 
@@ -214,12 +302,6 @@ impl ReceiveBuffer {
         Self { base, bytes, cursor: Some(Box::new(cursor)), keep: None, is_gone: false, unit: 1 }
     }
 
-    /// Only messages of whole elements of `unit` bytes are accepted.
-    #[inline]
-    pub(crate) fn in_units_of(self, unit: usize) -> Self {
-        Self { unit: u32::try_from(unit).unwrap_or(1).max(1), ..self }
-    }
-
     /// Bytes of an element.
     #[inline]
     pub(crate) fn unit(&self) -> u64 {
@@ -250,6 +332,13 @@ impl ReceiveBuffer {
     #[inline]
     pub(crate) fn is_contiguous(&self) -> bool {
         self.cursor.is_none()
+    }
+
+    /// Whether a message of so many bytes is whole elements that fit, one behind the other.
+    #[inline]
+    pub(crate) fn accepts_in_place(&self, bytes: u64) -> bool {
+        let is_whole = bytes == self.bytes || bytes < self.bytes && bytes.is_multiple_of(self.unit());
+        is_whole && self.is_contiguous()
     }
 
     /// The memory's owner lets go of it: the buffer frees it.

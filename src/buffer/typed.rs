@@ -1,10 +1,11 @@
 //! Typed memory: which values may travel, and how slices and owned buffers become bytes.
 
-use super::{Keep, ReceiveBuffer, SendBuffer};
+use super::{Keep, ReceiveBytes, SendBytes};
 use bytemuck::{CheckedBitPattern, NoUninit, Zeroable};
 use std::{
     any::TypeId,
     mem::{ManuallyDrop, MaybeUninit},
+    ptr::NonNull,
 };
 
 /// Plain data: no padding bytes leave the process, no invalid value comes out of it.
@@ -27,6 +28,7 @@ impl<T: NoUninit + CheckedBitPattern> Plain for T {}
 
 /// Whether every bit pattern is a value, so that messages may be received in place. Others are
 /// received aside and checked.
+#[inline]
 pub(crate) fn any_bits<T: Plain>() -> bool {
     TypeId::of::<T>() == TypeId::of::<T::Bits>()
 }
@@ -53,10 +55,12 @@ pub unsafe trait Owned: 'static + Sized {
 // SAFETY: a vector's memory is on the heap and does not move with the handle.
 unsafe impl<T: Plain> Owned for Vec<T> {
     type Item = T;
+    #[inline]
     fn into_parts(self) -> (*mut T, usize, usize) {
         let mut this = ManuallyDrop::new(self);
         (this.as_mut_ptr(), this.len(), this.capacity())
     }
+    #[inline]
     unsafe fn from_parts((start, len, capacity): (*mut T, usize, usize)) -> Self {
         // SAFETY: the parts of a vector, by the caller.
         unsafe { Self::from_raw_parts(start, len, capacity) }
@@ -66,10 +70,12 @@ unsafe impl<T: Plain> Owned for Vec<T> {
 // SAFETY: as for a vector.
 unsafe impl<T: Plain> Owned for Box<[T]> {
     type Item = T;
+    #[inline]
     fn into_parts(self) -> (*mut T, usize, usize) {
         let len = self.len();
         (Box::into_raw(self).cast(), len, len)
     }
+    #[inline]
     unsafe fn from_parts((start, len, _): (*mut T, usize, usize)) -> Self {
         // SAFETY: the parts of a boxed slice, by the caller.
         unsafe { Self::from_raw(std::ptr::slice_from_raw_parts_mut(start, len)) }
@@ -77,7 +83,11 @@ unsafe impl<T: Plain> Owned for Box<[T]> {
 }
 
 /// An owned buffer taken apart while the engine uses its memory.
-pub(crate) struct Held<B: Owned>(Option<(*mut B::Item, usize, usize)>);
+pub(crate) struct Held<B: Owned> {
+    start: NonNull<B::Item>,
+    len: usize,
+    more: usize,
+}
 
 // SAFETY: plain data in memory of its own.
 unsafe impl<B: Owned + Send> Send for Held<B> {}
@@ -85,27 +95,37 @@ unsafe impl<B: Owned + Send> Send for Held<B> {}
 unsafe impl<B: Owned + Sync> Sync for Held<B> {}
 
 impl<B: Owned> Held<B> {
+    #[inline]
     pub(crate) fn new(buffer: B) -> Self {
-        Self(Some(buffer.into_parts()))
+        let (start, len, more) = buffer.into_parts();
+        let start = NonNull::new(start).expect("memory, even of no bytes, is not at address 0");
+        Self { start, len, more }
     }
 
+    #[inline]
     fn parts(&self) -> (*mut B::Item, usize, usize) {
-        self.0.expect("taken only by methods that consume the holder")
+        (self.start.as_ptr(), self.len, self.more)
     }
 
+    /// The parts, which from now on are the caller's.
+    #[inline]
+    fn into_parts(self) -> (*mut B::Item, usize, usize) {
+        ManuallyDrop::new(self).parts()
+    }
+
+    #[inline]
     pub(crate) fn len(&self) -> usize {
-        self.parts().1
+        self.len
     }
 
-    pub(crate) fn send_buffer(&self) -> SendBuffer {
-        let (start, len, _) = self.parts();
-        SendBuffer::contiguous(start.cast(), (len * size_of::<B::Item>()) as u64)
+    #[inline]
+    pub(crate) fn to_send(&self) -> SendBytes {
+        SendBytes::new(self.start.as_ptr().cast(), (self.len * size_of::<B::Item>()) as u64)
     }
 
-    pub(crate) fn receive_buffer(&self) -> ReceiveBuffer {
-        let (start, len, _) = self.parts();
-        ReceiveBuffer::contiguous(start.cast(), (len * size_of::<B::Item>()) as u64)
-            .in_units_of(size_of::<B::Item>())
+    #[inline]
+    pub(crate) fn to_fill(&self) -> ReceiveBytes {
+        receive_bytes(self.start.as_ptr(), self.len)
     }
 
     /// The elements, while no operation uses them.
@@ -115,17 +135,17 @@ impl<B: Owned> Held<B> {
         unsafe { std::slice::from_raw_parts_mut(start, len) }
     }
 
-    pub(crate) fn into_inner(mut self) -> B {
-        let parts = self.0.take().expect("taken only by methods that consume the holder");
-        // SAFETY: the parts of `into_parts`, once.
-        unsafe { B::from_parts(parts) }
+    #[inline]
+    pub(crate) fn into_inner(self) -> B {
+        // SAFETY: the parts of the buffer's `into_parts`, once.
+        unsafe { B::from_parts(self.into_parts()) }
     }
 
     /// Leaves the memory to the engine, which frees it when its operation has ended.
-    pub(crate) fn into_keep(mut self) -> Keep {
-        let (start, len, capacity) = self.0.take().expect("taken only by methods that consume the holder");
+    pub(crate) fn into_keep(self) -> Keep {
+        let (start, len, more) = self.into_parts();
         // SAFETY: `free` puts the buffer together again, once, and drops it.
-        unsafe { Keep::new((start.cast(), len, capacity), free::<B>) }
+        unsafe { Keep::new((start.cast(), len, more), free::<B>) }
     }
 }
 
@@ -136,28 +156,23 @@ impl<T: Plain> Held<Vec<T>> {
     }
 
     /// The buffer of a receive into the vector's spare room of `len` elements.
-    pub(crate) fn room(&self, len: usize) -> ReceiveBuffer {
-        let (start, _, capacity) = self.parts();
-        debug_assert!(len <= capacity);
-        ReceiveBuffer::contiguous(start.cast(), (len * size_of::<T>()) as u64).in_units_of(size_of::<T>())
+    pub(crate) fn room(&self, len: usize) -> ReceiveBytes {
+        debug_assert!(len <= self.more);
+        receive_bytes(self.start.as_ptr(), len)
     }
 
     /// After a receive of `len` elements in place into the room.
     pub(crate) fn into_received(mut self, len: usize) -> Vec<T> {
-        assert!(any_bits::<T>() && len <= self.parts().2);
-        if let Some(parts) = &mut self.0 {
-            parts.1 = len;
-        }
+        assert!(any_bits::<T>() && len <= self.more);
+        self.len = len;
         self.into_inner()
     }
 }
 
 impl<B: Owned> Drop for Held<B> {
     fn drop(&mut self) {
-        if let Some(parts) = self.0.take() {
-            // SAFETY: the parts of `into_parts`, once.
-            drop(unsafe { B::from_parts(parts) });
-        }
+        // SAFETY: the parts of the buffer's `into_parts`, once: other ways out forget the holder.
+        drop(unsafe { B::from_parts(self.parts()) });
     }
 }
 
@@ -168,15 +183,15 @@ unsafe fn free<B: Owned>((start, len, capacity): (*mut u8, usize, usize)) {
 
 /// The bytes of a slice, to send.
 #[inline]
-pub(crate) fn of_slice<T: Plain>(data: &[T]) -> SendBuffer {
-    SendBuffer::contiguous(data.as_ptr().cast(), size_of_val(data) as u64)
+pub(crate) fn of_slice<T: Plain>(data: &[T]) -> SendBytes {
+    SendBytes::new(data.as_ptr().cast(), size_of_val(data) as u64)
 }
 
 /// The memory of a slice, to receive into in place: for types of which every bit pattern is a value.
 #[inline]
-pub(crate) fn of_slice_mut<T: Plain>(data: &mut [T]) -> ReceiveBuffer {
+pub(crate) fn of_slice_mut<T: Plain>(data: &mut [T]) -> ReceiveBytes {
     debug_assert!(any_bits::<T>());
-    ReceiveBuffer::contiguous(data.as_mut_ptr().cast(), size_of_val(data) as u64).in_units_of(size_of::<T>())
+    receive_bytes(data.as_mut_ptr(), data.len())
 }
 
 /// Memory beside the user's for `len` elements that have to be checked first.
@@ -185,8 +200,13 @@ pub(crate) fn aside<T: Plain>(len: usize) -> Vec<T::Bits> {
 }
 
 /// The memory of such elements.
-pub(crate) fn of_aside<T: Plain>(bits: &mut [T::Bits]) -> ReceiveBuffer {
-    ReceiveBuffer::contiguous(bits.as_mut_ptr().cast(), size_of_val(bits) as u64).in_units_of(size_of::<T>())
+pub(crate) fn of_aside<T: Plain>(bits: &mut [T::Bits]) -> ReceiveBytes {
+    receive_bytes(bits.as_mut_ptr(), bits.len())
+}
+
+#[inline]
+fn receive_bytes<T>(start: *mut T, len: usize) -> ReceiveBytes {
+    ReceiveBytes::new(start.cast(), (len * size_of::<T>()) as u64, size_of::<T>())
 }
 
 /// The bytes of a slice in 64-bit words, the last one filled up with zeros.

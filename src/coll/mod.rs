@@ -46,7 +46,7 @@ impl Round<'_, '_> {
             context: self.comm.contexts().collective(),
             source: self.comm.rank(),
             tag: self.tag,
-            bytes: buffer.bytes(),
+            bytes: buffer.len(),
         };
         self.comm.engine().send(self.peer(to)?, envelope, Mode::Standard, buffer)
     }
@@ -58,7 +58,7 @@ impl Round<'_, '_> {
     /// Receives exactly as many elements as the vector of bit patterns has.
     pub(crate) fn receive_bits<T: Plain>(&self, from: Rank, bits: &mut [T::Bits]) -> Result<()> {
         let into = buffer::of_aside::<T>(bits);
-        let expected = into.bytes();
+        let expected = into.len();
         let status = self.comm.engine().receive(self.pattern(from), Some(self.peer(from)?), into)?;
         self.check_size(from, status.bytes(), expected)
     }

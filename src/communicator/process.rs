@@ -2,7 +2,7 @@
 
 use super::{Communicator, Message, Persistent, Request};
 use crate::{
-    buffer::{self, Held, Owned, Plain, ReceiveBuffer, SendBuffer},
+    buffer::{self, Held, Owned, Plain, ReceiveBytes, SendBytes},
     envelope::{Envelope, Pattern},
     error::{Error, ErrorClass, Result, Truncated},
     p2p::{Mode, RequestId},
@@ -84,8 +84,8 @@ impl<'c, 'u> Process<'c, 'u> {
     }
 
     #[inline]
-    fn send_mode(self, mode: Mode, buffer: SendBuffer) -> Result<()> {
-        self.with_envelope(buffer.bytes(), (), |peer, envelope| {
+    fn send_mode(self, mode: Mode, buffer: SendBytes) -> Result<()> {
+        self.with_envelope(buffer.len(), (), |peer, envelope| {
             self.comm.engine().send(peer, envelope, mode, buffer)
         })
     }
@@ -147,7 +147,7 @@ impl<'c, 'u> Process<'c, 'u> {
     /// MPI 5.0, 3.4 and 3.6: `MPI_Bsend`, with automatic buffering.
     pub fn buffered_send<T: Plain>(self, data: &[T]) -> Result<()> {
         let buffer = buffer::of_slice(data);
-        self.with_envelope(buffer.bytes(), (), |peer, envelope| {
+        self.with_envelope(buffer.len(), (), |peer, envelope| {
             self.comm.engine().send_buffered(peer, envelope, buffer)
         })
     }
@@ -160,6 +160,7 @@ impl<'c, 'u> Process<'c, 'u> {
     ///
     /// # Standard
     /// MPI 5.0, 3.7.2: `MPI_Isend`.
+    #[inline]
     pub fn immediate_send<B: Owned>(self, buffer: B) -> Result<Request<'c, B>> {
         self.immediate_mode(Mode::Standard, buffer)
     }
@@ -175,15 +176,17 @@ impl<'c, 'u> Process<'c, 'u> {
         self.immediate_mode(Mode::Synchronous, buffer)
     }
 
+    #[inline]
     fn immediate_mode<B: Owned>(self, mode: Mode, buffer: B) -> Result<Request<'c, B>> {
         let held = Held::new(buffer);
-        let id = self.begin_send(mode, held.send_buffer())?;
+        let id = self.begin_send(mode, held.to_send())?;
         Ok(Request::of_send(self.comm.engine(), id, held))
     }
 
     /// Begins a send; the caller keeps the memory until the request ends.
-    pub(super) fn begin_send(&self, mode: Mode, buffer: SendBuffer) -> Result<RequestId> {
-        self.with_envelope(buffer.bytes(), RequestId::COMPLETE, |peer, envelope| {
+    #[inline]
+    pub(super) fn begin_send(&self, mode: Mode, buffer: SendBytes) -> Result<RequestId> {
+        self.with_envelope(buffer.len(), RequestId::COMPLETE, |peer, envelope| {
             self.comm.engine().isend(peer, envelope, mode, buffer)
         })
     }
@@ -352,6 +355,7 @@ pub trait Source<'c>: Sized + Copy + sealed::Sealed {
     ///
     /// # Standard
     /// MPI 5.0, 3.7.2: `MPI_Irecv`.
+    #[inline]
     fn immediate_receive_into<B: Owned>(self, buffer: B) -> Result<Request<'c, B>> {
         Request::begin_receive(self.engine(), self.from()?, buffer)
     }
@@ -485,7 +489,7 @@ fn nothing_from_null() -> Error {
 fn receive_slice<'c, T: Plain>(
     from: &impl Source<'c>,
     into: &mut [T],
-    receive: impl FnOnce(&crate::p2p::Engine, Pattern, Option<PeerId>, ReceiveBuffer) -> Result<Status>,
+    receive: impl FnOnce(&crate::p2p::Engine, Pattern, Option<PeerId>, ReceiveBytes) -> Result<Status>,
 ) -> Result<Status> {
     let Some((pattern, peer)) = from.from()? else { return Ok(Status::NULL_PROCESS) };
     if buffer::any_bits::<T>() {

@@ -2,7 +2,7 @@
 
 use super::process::{Process, checked};
 use crate::{
-    buffer::{self, Held, Owned, Plain},
+    buffer::{self, Held, Owned, Plain, ReceiveBytes},
     error::{Error, ErrorClass, Result},
     p2p::{Engine, Mode, RequestId, Until},
     status::Status,
@@ -22,7 +22,7 @@ type Bits<B> = <<B as Owned>::Item as CheckedBitPattern>::Bits;
 pub struct Request<'c, B: Owned> {
     engine: &'c Engine,
     id: RequestId,
-    outcome: Option<Result<Status>>,
+    /// None once it has been given back.
     held: Option<Held<B>>,
     kind: Kind<B>,
 }
@@ -30,29 +30,49 @@ pub struct Request<'c, B: Owned> {
 enum Kind<B: Owned> {
     Send,
     Receive,
-    /// The message is checked before it becomes values of the buffer.
-    ReceiveAside(Vec<Bits<B>>),
-    /// Into the spare room of a vector, which then holds what arrived.
-    ReceiveRoom(fn(Held<B>, &Kind<B>, &Status) -> Result<B>, Vec<Bits<B>>),
+    /// Into the spare room of a vector, which then holds so many elements.
+    ReceiveRoom(fn(Held<B>, usize) -> B),
+    ReceiveAside(Box<Aside<B>>),
+}
+
+/// A message that is checked before it becomes values of the buffer.
+struct Aside<B: Owned> {
+    bits: Vec<Bits<B>>,
+    place: fn(Held<B>, &[B::Item]) -> B,
 }
 
 impl<'c, B: Owned> Request<'c, B> {
+    #[inline]
     pub(super) fn of_send(engine: &'c Engine, id: RequestId, held: Held<B>) -> Self {
-        // A send that was complete at once is not asked for again.
-        let outcome = (id == RequestId::COMPLETE).then_some(Ok(Status::EMPTY));
-        Self { engine, id, outcome, held: Some(held), kind: Kind::Send }
+        Self { engine, id, held: Some(held), kind: Kind::Send }
     }
 
+    #[inline]
     pub(super) fn begin_receive(engine: &'c Engine, from: super::process::From, buffer: B) -> Result<Self> {
         let held = Held::new(buffer);
+        let (into, len) = (held.to_fill(), held.len());
+        Self::begin(engine, from, (into, len), held, Kind::Receive, fill_front)
+    }
+
+    /// Begins to receive `len` elements: in place if every bit pattern is a value, else aside, from where
+    /// `place` brings them to the buffer.
+    #[inline]
+    fn begin(
+        engine: &'c Engine,
+        from: super::process::From,
+        (into, len): (ReceiveBytes, usize),
+        held: Held<B>,
+        kind: Kind<B>,
+        place: fn(Held<B>, &[B::Item]) -> B,
+    ) -> Result<Self> {
         let (into, kind) = if buffer::any_bits::<B::Item>() {
-            (held.receive_buffer(), Kind::Receive)
+            (into, kind)
         } else {
-            let mut bits = buffer::aside::<B::Item>(held.len());
-            (buffer::of_aside::<B::Item>(&mut bits), Kind::ReceiveAside(bits))
+            let mut bits = buffer::aside::<B::Item>(len);
+            (buffer::of_aside::<B::Item>(&mut bits), Kind::ReceiveAside(Box::new(Aside { bits, place })))
         };
-        let (id, outcome) = post(engine, from, into)?;
-        Ok(Self { engine, id, outcome, held: Some(held), kind })
+        let id = post(engine, from, into)?;
+        Ok(Self { engine, id, held: Some(held), kind })
     }
 
     /// Whether the operation has ended. Makes progress; does not wait.
@@ -63,7 +83,7 @@ impl<'c, B: Owned> Request<'c, B> {
     /// # Standard
     /// MPI 5.0, 3.7.3: `MPI_Test`.
     pub fn test(&mut self) -> Result<bool> {
-        Ok(self.outcome.is_some() || self.engine.test(self.id)?)
+        self.engine.test(self.id)
     }
 
     /// Waits for the end, and gives the buffer back.
@@ -73,6 +93,7 @@ impl<'c, B: Owned> Request<'c, B> {
     ///
     /// # Standard
     /// MPI 5.0, 3.7.3: `MPI_Wait`.
+    #[inline]
     pub fn wait(self) -> Result<B> {
         self.wait_status().map(|(buffer, _)| buffer)
     }
@@ -81,12 +102,10 @@ impl<'c, B: Owned> Request<'c, B> {
     ///
     /// # Errors
     /// As [`wait`](Self::wait).
+    #[inline]
     pub fn wait_status(mut self) -> Result<(B, Status)> {
-        let outcome = match self.outcome.take() {
-            Some(outcome) => outcome,
-            None => self.engine.wait(self.id),
-        };
-        self.finish(outcome?)
+        let status = self.engine.wait(self.id)?;
+        Ok((self.finish(&status)?, status))
     }
 
     /// Cancels a receive that has no message yet, and gives the buffer back. `None` if it has one, or if
@@ -100,33 +119,22 @@ impl<'c, B: Owned> Request<'c, B> {
     /// MPI 5.0, 3.8.4: `MPI_Cancel`.
     pub fn cancel(mut self) -> Result<Option<B>> {
         self.engine.cancel(self.id);
-        if self.outcome.is_none() && !self.engine.test(self.id)? {
+        if !self.engine.test(self.id)? {
             return Ok(None);
         }
-        let outcome = match self.outcome.take() {
-            Some(outcome) => outcome,
-            None => self.engine.take_outcome(self.id),
-        };
-        self.outcome = Some(Ok(Status::EMPTY));
-        let is_cancelled = outcome?.is_cancelled();
-        Ok(self.held.take().filter(|_| is_cancelled).map(Held::into_inner))
+        let status = self.engine.take_outcome(self.id)?;
+        Ok(self.held.take().filter(|_| status.is_cancelled()).map(Held::into_inner))
     }
 
-    fn finish(mut self, status: Status) -> Result<(B, Status)> {
-        self.outcome = Some(Ok(Status::EMPTY));
-        let mut held = self.held.take().ok_or_else(used_up)?;
-        if status.is_cancelled() {
-            return Ok((held.into_inner(), status));
-        }
+    #[inline]
+    fn finish(&mut self, status: &Status) -> Result<B> {
+        let held = self.held.take().ok_or_else(used_up)?;
         match &self.kind {
-            Kind::Send | Kind::Receive => {}
-            Kind::ReceiveAside(bits) => {
-                let values = checked::<B::Item>(bits, &status)?;
-                held.as_mut_slice()[..values.len()].copy_from_slice(values);
-            }
-            Kind::ReceiveRoom(rebuild, _) => return Ok((rebuild(held, &self.kind, &status)?, status)),
+            _ if status.is_cancelled() => Ok(held.into_inner()),
+            Kind::Send | Kind::Receive => Ok(held.into_inner()),
+            Kind::ReceiveRoom(received) => Ok(received(held, status.count::<B::Item>().unwrap_or(0))),
+            Kind::ReceiveAside(aside) => Ok((aside.place)(held, checked::<B::Item>(&aside.bits, status)?)),
         }
-        Ok((held.into_inner(), status))
     }
 }
 
@@ -137,46 +145,31 @@ impl<'c, T: Plain> Request<'c, Vec<T>> {
         len: usize,
     ) -> Result<Self> {
         let held = Held::<Vec<T>>::with_room(len);
-        let mut aside = vec![];
-        let into = if buffer::any_bits::<T>() {
-            held.room(len)
-        } else {
-            aside = buffer::aside::<T>(len);
-            buffer::of_aside::<T>(&mut aside)
-        };
-        let (id, outcome) = post(engine, from, into)?;
-        Ok(Self { engine, id, outcome, held: Some(held), kind: Kind::ReceiveRoom(rebuild_vec::<T>, aside) })
+        let (into, kind) = (held.room(len), Kind::ReceiveRoom(Held::into_received));
+        Self::begin(engine, from, (into, len), held, kind, |_, values| values.to_vec())
     }
 }
 
-fn rebuild_vec<T: Plain>(held: Held<Vec<T>>, kind: &Kind<Vec<T>>, status: &Status) -> Result<Vec<T>> {
-    match kind {
-        Kind::ReceiveRoom(_, bits) if !buffer::any_bits::<T>() => {
-            checked::<T>(bits, status).map(<[T]>::to_vec)
-        }
-        _ => Ok(held.into_received(status.count::<T>().unwrap_or(0))),
-    }
+fn fill_front<B: Owned>(mut held: Held<B>, values: &[B::Item]) -> B {
+    held.as_mut_slice()[..values.len()].copy_from_slice(values);
+    held.into_inner()
 }
 
 /// Posts a receive; from the null process it has ended already.
-fn post(
-    engine: &Engine,
-    from: super::process::From,
-    into: crate::buffer::ReceiveBuffer,
-) -> Result<(RequestId, Option<Result<Status>>)> {
+#[inline]
+fn post(engine: &Engine, from: super::process::From, into: ReceiveBytes) -> Result<RequestId> {
     match from {
-        Some((pattern, peer)) => Ok((engine.ireceive(pattern, peer, into)?, None)),
-        None => Ok((RequestId::COMPLETE, Some(Ok(Status::NULL_PROCESS)))),
+        Some((pattern, peer)) => engine.ireceive(pattern, peer, into),
+        None => Ok(RequestId::FROM_NULL),
     }
 }
 
 impl<B: Owned> Drop for Request<'_, B> {
+    #[inline]
     fn drop(&mut self) {
-        if self.outcome.is_some() {
-            return;
-        }
+        let Some(held) = self.held.take() else { return };
         match self.kind {
-            Kind::Send => self.engine.detach(self.id, self.held.take().map(Held::into_keep)),
+            Kind::Send => self.engine.detach(self.id, Some(held.into_keep())),
             // What is matched already comes in and is dropped.
             _ => self.engine.abandon(self.id),
         }
@@ -185,10 +178,7 @@ impl<B: Owned> Drop for Request<'_, B> {
 
 impl<B: Owned> std::fmt::Debug for Request<'_, B> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Request")
-            .field("id", &self.id)
-            .field("outcome", &self.outcome)
-            .finish_non_exhaustive()
+        f.debug_struct("Request").field("id", &self.id).finish_non_exhaustive()
     }
 }
 
@@ -245,10 +235,8 @@ pub fn wait_some<B: Owned>(requests: &mut Vec<Request<'_, B>>) -> Result<Vec<(us
 /// The place of a request that has ended.
 fn wait_for_first<B: Owned>(requests: &mut [Request<'_, B>]) -> Result<Option<usize>> {
     let Some(engine) = requests.first().map(|request| request.engine) else { return Ok(None) };
-    if requests.iter().all(|request| request.outcome.is_none()) {
-        let ids: Vec<RequestId> = requests.iter().map(|request| request.id).collect();
-        engine.wait_until(Until::Any(&ids))?;
-    }
+    let ids: Vec<RequestId> = requests.iter().map(|request| request.id).collect();
+    engine.wait_until(Until::Any(&ids))?;
     for (index, request) in requests.iter_mut().enumerate() {
         if request.test()? {
             return Ok(Some(index));
@@ -316,15 +304,14 @@ impl<'c, 'u, B: Owned> Persistent<'c, 'u, B> {
         }
         let held = self.held.as_ref().ok_or_else(used_up)?;
         let id = match &self.operation {
-            Operation::Send(to) => to.begin_send(Mode::Standard, held.send_buffer())?,
-            Operation::Receive(None) => RequestId::COMPLETE,
-            Operation::Receive(Some((pattern, peer))) => {
+            Operation::Send(to) => to.begin_send(Mode::Standard, held.to_send())?,
+            Operation::Receive(from) => {
                 let into = if buffer::any_bits::<B::Item>() {
-                    held.receive_buffer()
+                    held.to_fill()
                 } else {
                     buffer::of_aside::<B::Item>(&mut self.aside)
                 };
-                self.engine.ireceive(*pattern, *peer, into)?
+                post(self.engine, *from, into)?
             }
         };
         self.active = Some(id);
@@ -349,14 +336,12 @@ impl<'c, 'u, B: Owned> Persistent<'c, 'u, B> {
     pub fn wait(&mut self) -> Result<Status> {
         let Some(id) = self.active.take() else { return Ok(Status::EMPTY) };
         let status = self.engine.wait(id)?;
-        match self.operation {
-            Operation::Receive(None) => return Ok(Status::NULL_PROCESS),
-            Operation::Receive(_) if !buffer::any_bits::<B::Item>() => {
-                let values = checked::<B::Item>(&self.aside, &status)?;
-                let held = self.held.as_mut().ok_or_else(used_up)?;
-                held.as_mut_slice()[..values.len()].copy_from_slice(values);
-            }
-            _ => {}
+        if let Operation::Receive(_) = self.operation
+            && !buffer::any_bits::<B::Item>()
+        {
+            let values = checked::<B::Item>(&self.aside, &status)?;
+            let held = self.held.as_mut().ok_or_else(used_up)?;
+            held.as_mut_slice()[..values.len()].copy_from_slice(values);
         }
         Ok(status)
     }

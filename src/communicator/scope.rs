@@ -4,17 +4,16 @@ use super::{Communicator, Process, Source};
 use crate::{
     buffer::{self, Plain},
     error::Result,
-    p2p::{Engine, Mode, RequestId},
+    p2p::{Engine, Mode, RequestId, ScopeId},
     status::Status,
 };
 use bytemuck::AnyBitPattern;
-use std::{marker::PhantomData, sync::Mutex};
+use std::marker::PhantomData;
 
 /// Where nonblocking operations may borrow buffers; see [`Communicator::scope`].
 pub struct Scope<'s, 'env: 's> {
     engine: &'env Engine,
-    /// Operations that nobody has waited for yet.
-    open: Mutex<Vec<RequestId>>,
+    id: ScopeId,
     scope: PhantomData<&'s mut &'s ()>,
     env: PhantomData<&'env mut &'env ()>,
 }
@@ -24,9 +23,7 @@ pub struct Scope<'s, 'env: 's> {
 #[must_use = "`wait` gives the buffer back inside the scope"]
 pub struct Scoped<'s, B> {
     engine: &'s Engine,
-    open: &'s Mutex<Vec<RequestId>>,
     id: RequestId,
-    null: Option<Status>,
     buffer: B,
 }
 
@@ -89,13 +86,13 @@ impl<'u> Communicator<'u> {
     /// # Standard
     /// MPI 5.0, 3.7.
     pub fn scope<'env, R>(&'env self, f: impl for<'s> FnOnce(&'s Scope<'s, 'env>) -> Result<R>) -> Result<R> {
-        let scope =
-            Scope { engine: self.engine(), open: Mutex::new(vec![]), scope: PhantomData, env: PhantomData };
-        let guard = AbandonOnUnwind { engine: self.engine(), open: &scope.open };
+        let (engine, id) = (self.engine(), self.engine().open_scope());
+        let scope = Scope { engine, id, scope: PhantomData, env: PhantomData };
+        let guard = AbandonOnUnwind { engine, id };
         let value = f(&scope)?;
         let mut result = Ok(());
-        for id in take(&scope.open) {
-            let outcome = self.engine().wait(id);
+        for open in engine.in_scope(id) {
+            let outcome = engine.wait(open);
             result = result.and(outcome.map(drop));
         }
         drop(guard);
@@ -106,21 +103,13 @@ impl<'u> Communicator<'u> {
 /// Leaves no operation behind that uses a borrowed buffer.
 struct AbandonOnUnwind<'a> {
     engine: &'a Engine,
-    open: &'a Mutex<Vec<RequestId>>,
+    id: ScopeId,
 }
 
 impl Drop for AbandonOnUnwind<'_> {
     fn drop(&mut self) {
-        take(self.open).into_iter().for_each(|id| self.engine.abandon(id));
+        self.engine.in_scope(self.id).into_iter().for_each(|open| self.engine.abandon(open));
     }
-}
-
-fn take(open: &Mutex<Vec<RequestId>>) -> Vec<RequestId> {
-    std::mem::take(&mut *open.lock().unwrap_or_else(std::sync::PoisonError::into_inner))
-}
-
-fn push(open: &Mutex<Vec<RequestId>>, id: RequestId) {
-    open.lock().unwrap_or_else(std::sync::PoisonError::into_inner).push(id);
 }
 
 impl<'s, 'env> Scope<'s, 'env> {
@@ -137,7 +126,7 @@ impl<'s, 'env> Scope<'s, 'env> {
         data: &'env [T],
     ) -> Result<Scoped<'s, &'env [T]>> {
         let id = to.begin_send(Mode::Standard, buffer::of_slice(data))?;
-        Ok(self.opened(id, None, data))
+        Ok(self.opened(id, data))
     }
 
     /// Begins to receive into a borrowed slice, which may be longer than the message. Only for types of
@@ -155,20 +144,17 @@ impl<'s, 'env> Scope<'s, 'env> {
         from: impl Source<'env>,
         into: &'env mut [T],
     ) -> Result<Scoped<'s, &'env mut [T]>> {
-        match from.from()? {
-            Some((pattern, peer)) => {
-                let id = self.engine.ireceive(pattern, peer, buffer::of_slice_mut(into))?;
-                Ok(self.opened(id, None, into))
-            }
-            None => Ok(self.opened(RequestId::COMPLETE, Some(Status::NULL_PROCESS), into)),
-        }
+        let id = match from.from()? {
+            Some((pattern, peer)) => self.engine.ireceive(pattern, peer, buffer::of_slice_mut(into))?,
+            None => RequestId::FROM_NULL,
+        };
+        Ok(self.opened(id, into))
     }
 
-    fn opened<B>(&'s self, id: RequestId, null: Option<Status>, buffer: B) -> Scoped<'s, B> {
-        if id != RequestId::COMPLETE {
-            push(&self.open, id);
-        }
-        Scoped { engine: self.engine, open: &self.open, id, null, buffer }
+    #[inline]
+    fn opened<B>(&'s self, id: RequestId, buffer: B) -> Scoped<'s, B> {
+        self.engine.put_into_scope(id, self.id);
+        Scoped { engine: self.engine, id, buffer }
     }
 }
 
@@ -189,11 +175,7 @@ impl<B> Scoped<'_, B> {
     /// # Standard
     /// MPI 5.0, 3.7.3: `MPI_Wait`.
     pub fn wait(self) -> Result<(B, Status)> {
-        let outcome = self.engine.wait(self.id);
-        let mut open = self.open.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        open.retain(|id| *id != self.id);
-        drop(open);
-        let status = outcome?;
-        Ok((self.buffer, self.null.unwrap_or(status)))
+        let status = self.engine.wait(self.id)?;
+        Ok((self.buffer, status))
     }
 }

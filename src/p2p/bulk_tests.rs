@@ -298,7 +298,7 @@ fn a_detached_send_keeps_its_buffer_in_the_arena_until_it_has_been_read() {
         let data = pattern(bytes, 4);
         let held = Held::new(shared(from, &data));
         let envelope = envelope(from, bytes);
-        let send = from.isend(PeerId(1), envelope, Mode::Standard, held.send_buffer()).unwrap();
+        let send = from.isend(PeerId(1), envelope, Mode::Standard, held.to_send()).unwrap();
         from.detach(send, Some(held.into_keep()));
         // Were the memory free, it would be taken again and overwritten.
         let other = shared(from, &vec![0xee; bytes]);
@@ -339,7 +339,7 @@ fn data_with_gaps_on_either_side_arrives_by_every_method() {
                 let source = if has_gaps {
                     SendBuffer::mapped(wide.as_ptr(), with_gaps(count))
                 } else {
-                    of_slice(&packed)
+                    of_slice(&packed).into()
                 };
                 let send = from.isend(PeerId(1), envelope(from, bytes), Mode::Standard, source).unwrap();
                 let mut into = vec![0; wide.len()];

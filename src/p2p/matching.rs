@@ -5,19 +5,20 @@
 //! *earliest* entry that fits: a message takes the earliest posted receive that accepts it, a receive
 //! or a probe the earliest message that it accepts (MPI 5.0, 3.5).
 //!
-//! Most queues hold a handful of entries, and the quickest way through these is to look at each. A
-//! queue deeper than [`SCAN_MAX`] is indexed: an [`index::Index`] leads from a pattern to the entries
-//! under it, oldest first. Patterns come in four *classes*, by what they leave open (nothing, the tag,
-//! the source, both), so
+//! Most matches are among the oldest entries, and the quickest way through these is to look at each. A
+//! search that goes beyond [`SCAN_MAX`] has the queue indexed: an [`index::Index`] leads from a pattern
+//! to the entries under it, oldest first. Patterns come in four *classes*, by what they leave open
+//! (nothing, the tag, the source, both), so
 //!
 //! - a posted receive is filed once, under its own pattern, and a message looks under the four patterns
 //!   that accept it and takes the oldest of the four firsts;
 //! - an unexpected message is filed under the four patterns that accept it, and a receive looks only
-//!   under its own. The index of a class is built when the first receive of that class asks.
+//!   under its own. The index of a class is built when the first receive of that class needs it.
 //!
-//! Either way a match costs the same at any depth. An index is dropped again when its queue has become
-//! short. All of it is pure: no I/O and no unsafe code; places are reused, so memory is what the
-//! queue took when it was deepest, and nothing is allocated when a receive or a message is taken.
+//! So a match costs the same at any depth. An index is dropped again when its queue has become short:
+//! what building it cost has then been spread over the entries that left. All of it is pure: no I/O and
+//! no unsafe code; places are reused, so memory is what the queue took when it was deepest, and nothing
+//! is allocated when a receive or a message is taken.
 
 mod chain;
 mod index;
@@ -37,7 +38,7 @@ pub(crate) use unexpected::{UnexpectedId, UnexpectedQueue};
 
 use crate::envelope::{Envelope, Pattern};
 
-/// The longest queue that is searched entry by entry. Looking at this many costs about as much as going
+/// The most entries that are searched one by one. Looking at this many costs about as much as going
 /// through an index (benches/matching.rs).
 const SCAN_MAX: usize = 16;
 

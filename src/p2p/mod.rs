@@ -31,7 +31,7 @@ pub(crate) use bulk_choice::BulkOption;
 pub(crate) use credit::CreditLimits;
 pub(crate) use probe::MessageId;
 pub(crate) use progress::Until;
-pub(crate) use request::{Mode, RequestId};
+pub(crate) use request::{Mode, RequestId, ScopeId};
 
 use crate::{
     error::{Error, ErrorClass, Result},
@@ -286,15 +286,39 @@ impl Engine {
     }
 
     /// Waits for the operation's end.
+    #[inline]
     pub(crate) fn wait(&self, id: RequestId) -> Result<Status> {
-        if let Some(outcome) = self.lock().requests.take_outcome(id) {
-            return outcome;
+        let outcome = self.lock().requests.take_outcome(id);
+        match outcome {
+            Some(outcome) => outcome,
+            None => self.wait_slow(id),
         }
+    }
+
+    fn wait_slow(&self, id: RequestId) -> Result<Status> {
         if let Err(error) = self.wait_until(Until::Request(id)) {
             self.abandon(id);
             return Err(error);
         }
         self.take_outcome(id)
+    }
+
+    /// A scope for operations on borrowed memory.
+    pub(crate) fn open_scope(&self) -> ScopeId {
+        self.lock().requests.open_scope()
+    }
+
+    /// From now on the operation belongs to the scope.
+    #[inline]
+    pub(crate) fn put_into_scope(&self, id: RequestId, scope: ScopeId) {
+        if id != RequestId::COMPLETE {
+            self.lock().requests.put_into_scope(id, scope);
+        }
+    }
+
+    /// The operations of a scope that nobody has waited for.
+    pub(crate) fn in_scope(&self, scope: ScopeId) -> Vec<RequestId> {
+        self.lock().requests.in_scope(scope)
     }
 
     /// The memory of the operation goes away although it has not ended: nothing is waited for. A

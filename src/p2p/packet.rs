@@ -60,12 +60,13 @@ pub(super) fn eager_head(bytes: u64) -> u32 {
     Kind::Eager as u32 | (bytes as u32) << 8
 }
 
-/// A message that is whole in one packet and whose sender does not wait for its match: what the
-/// receive's fast path takes.
+/// A message that is whole in one packet and whose sender does not wait for its match: what the fast
+/// paths of receives take.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Plain {
-    Inline(u64),
-    InBlock(Block, u64),
+pub(super) struct Plain {
+    pub(super) envelope: Envelope,
+    /// Where the payload is, if not in the cell.
+    pub(super) block: Option<Block>,
 }
 
 impl Plain {
@@ -76,18 +77,12 @@ impl Plain {
         const IN_BLOCK: u32 = Kind::InBlock as u32;
         let inline = u64::from(head >> 8 & 0xff);
         // The head of a synchronous message has another bit set.
-        match head & (0xff | SYNCHRONOUS) {
-            EAGER if inline <= INLINE_BYTES => Some(Self::Inline(inline)),
-            IN_BLOCK => Some(Self::InBlock(Block::from_word(cell.word(3)), cell.word(4))),
-            _ => None,
-        }
-    }
-
-    #[inline]
-    pub(super) fn bytes(self) -> u64 {
-        match self {
-            Self::Inline(bytes) | Self::InBlock(_, bytes) => bytes,
-        }
+        let (bytes, block) = match head & (0xff | SYNCHRONOUS) {
+            EAGER if inline <= INLINE_BYTES => (inline, None),
+            IN_BLOCK => (cell.word(4), Some(Block::from_word(cell.word(3)))),
+            _ => return None,
+        };
+        Some(Self { envelope: envelope_of_words(cell.word(1), cell.word(2), bytes), block })
     }
 }
 
@@ -95,6 +90,16 @@ impl Plain {
 pub(super) fn envelope_words(envelope: &Envelope) -> (u64, u64) {
     let first = u64::from(envelope.context.0) | u64::from(envelope.tag as u32) << 32;
     (first, u64::from(envelope.source as u32))
+}
+
+#[inline]
+fn envelope_of_words(first: u64, second: u64, bytes: u64) -> Envelope {
+    Envelope {
+        context: ContextId(first as u32),
+        source: second as u32 as i32,
+        tag: (first >> 32) as u32 as i32,
+        bytes,
+    }
 }
 
 /// A cell's contents without the sequence.
@@ -197,12 +202,7 @@ impl Packet {
     /// Errs for anything that no correct sender writes.
     pub(super) fn decode(head: u32, words: &[u64; WORDS]) -> Result<Self> {
         let inline = u64::from(head >> 8 & 0xff);
-        let envelope = |bytes| Envelope {
-            context: ContextId(words[0] as u32),
-            source: words[1] as u32 as i32,
-            tag: (words[0] >> 32) as u32 as i32,
-            bytes,
-        };
+        let envelope = |bytes| envelope_of_words(words[0], words[1], bytes);
         let synchronous = (head & SYNCHRONOUS != 0).then(|| RequestId::from_word(words[6]));
         let block = Block::from_word(words[2]);
         let packet = match head as u8 {
@@ -295,7 +295,7 @@ mod tests {
     #[test]
     fn every_packet_survives_its_cell() {
         let envelope = Envelope { context: ContextId(7), source: 3, tag: i32::MAX, bytes: 24 };
-        let request = RequestId { index: 5, generation: u32::MAX };
+        let request = RequestId::new(5, u32::MAX);
         let block = Block { index: 9, generation: 1 << 31 };
         let rts = |place| Packet::Rts(Rts { envelope, send: request, place, revocations: u32::MAX });
         let cts = Cts { send: request, receive: request, offset: 0, is_large: false, is_timed: false };
@@ -323,7 +323,7 @@ mod tests {
     fn only_whole_messages_that_nobody_waits_for_are_plain() {
         let envelope = Envelope { context: ContextId(7), source: 3, tag: 1, bytes: 24 };
         let block = Block { index: 9, generation: 1 };
-        let request = RequestId { index: 5, generation: 1 };
+        let request = RequestId::new(5, 1);
         let plain = |packet: Packet| {
             let (mut producer, consumer) = crate::shm::ring::on_heap(0);
             let Encoded { head, words, used } = packet.encode();
@@ -333,8 +333,8 @@ mod tests {
         let words = [0; INLINE_WORDS];
         let inline = |synchronous| plain(Packet::Eager { envelope, synchronous, words });
         let in_block = |synchronous| plain(Packet::InBlock { envelope, synchronous, block });
-        assert_eq!(inline(None), Some(Plain::Inline(24)));
-        assert_eq!(in_block(None), Some(Plain::InBlock(block, 24)));
+        assert_eq!(inline(None), Some(Plain { envelope, block: None }));
+        assert_eq!(in_block(None), Some(Plain { envelope, block: Some(block) }));
         assert_eq!((inline(Some(request)), in_block(Some(request))), (None, None));
         assert_eq!(plain(Packet::Stream { envelope, synchronous: None, block }), None);
         assert_eq!(plain(Packet::Fin { send: request }), None);

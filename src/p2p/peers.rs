@@ -4,13 +4,14 @@
 
 use super::{
     Config,
-    arrive::StreamTarget,
+    arrive::{RELEASE_BATCH, StreamTarget},
     credit::Credits,
-    packet::{Encoded, Packet},
+    packet::{Encoded, Packet, Plain},
     pull::Reach,
     request::RequestId,
 };
 use crate::{
+    buffer::ReceiveBuffer,
     error::{Error, Result},
     shm::{
         doorbell::Doorbell,
@@ -110,6 +111,28 @@ impl Peer {
         let Encoded { head, words, used } = packet.encode();
         self.producer.push(head, &words[..used]);
         self.bell.announce(me.0);
+    }
+
+    /// Moves the plain message at the head of the ring to a buffer that it fits. False, and nothing is
+    /// done, if it names a block that does not exist.
+    #[inline]
+    pub(super) fn receive_plain(&mut self, plain: &Plain, buffer: &mut ReceiveBuffer) -> bool {
+        let bytes = plain.envelope.bytes;
+        if let Some(block) = plain.block {
+            let Some(span) = self.blocks.span(block, bytes) else { return false };
+            buffer.unpack(0, span);
+            self.unreleased.push(block);
+        } else if bytes <= 8 {
+            buffer.store_words(&[self.consumer.word(3), 0, 0, 0, 0], bytes);
+        } else {
+            buffer.store_words(&std::array::from_fn(|index| self.consumer.word(3 + index)), bytes);
+        }
+        self.silent_polls = 0;
+        let is_quarter = self.consumer.pop() | self.credits.give_back_eager(bytes);
+        if is_quarter || self.unreleased.len() >= RELEASE_BATCH {
+            self.publish_consumed();
+        }
+        true
     }
 
     /// Tells the peer what has been consumed: cells, credit and blocks. It may be waiting for any.

@@ -67,7 +67,8 @@ impl Engine {
     /// Waits for a message without receiving it.
     pub(crate) fn probe(&self, pattern: &Pattern) -> Result<Status> {
         loop {
-            if let Some(status) = self.lock().probe(pattern)? {
+            let found = self.lock().probe(pattern)?;
+            if let Some(status) = found {
                 return Ok(status);
             }
             self.wait_until(Until::Message(pattern))?;
@@ -84,7 +85,8 @@ impl Engine {
     /// Waits for a message and takes it out of matching.
     pub(crate) fn mprobe(&self, pattern: &Pattern) -> Result<(MessageId, Status)> {
         loop {
-            if let Some(found) = self.lock().matched_probe(pattern)? {
+            let found = self.lock().matched_probe(pattern)?;
+            if let Some(found) = found {
                 return Ok(found);
             }
             self.wait_until(Until::Message(pattern))?;
@@ -92,18 +94,22 @@ impl Engine {
     }
 
     /// Receives a message that a matched probe has taken.
-    pub(crate) fn mreceive(&self, message: MessageId, buffer: ReceiveBuffer) -> Result<Status> {
-        let id = self.imreceive(message, buffer)?;
+    pub(crate) fn mreceive(&self, message: MessageId, into: impl Into<ReceiveBuffer>) -> Result<Status> {
+        let id = self.imreceive(message, into)?;
         self.wait(id)
     }
 
     /// Begins to receive a message that a matched probe has taken.
-    pub(crate) fn imreceive(&self, message: MessageId, buffer: ReceiveBuffer) -> Result<super::RequestId> {
+    pub(crate) fn imreceive(
+        &self,
+        message: MessageId,
+        into: impl Into<ReceiveBuffer>,
+    ) -> Result<super::RequestId> {
         let mut core = self.lock();
         let Some((envelope, arrived)) = core.messages.take(message) else {
             return Err(Error::new(ErrorClass::REQUEST, "the message has been received already"));
         };
-        let id = core.insert_matched(buffer);
+        let id = core.insert_matched(into.into());
         core.deliver(id, &envelope, arrived)?;
         Ok(id)
     }

@@ -2,12 +2,12 @@
 
 use super::{
     Core, Engine,
-    arrive::RELEASE_BATCH,
-    packet::{Plain, envelope_words},
+    arrive::Arrived,
+    packet::Plain,
     request::{ReceiveOperation, ReceivePhase, RequestId, State},
 };
 use crate::{
-    buffer::{INLINE_WORDS, ReceiveBuffer},
+    buffer::ReceiveBuffer,
     envelope::{Envelope, Pattern},
     error::Result,
     status::Status,
@@ -33,12 +33,14 @@ impl Engine {
         &self,
         pattern: Pattern,
         from: Option<PeerId>,
-        mut buffer: ReceiveBuffer,
+        into: impl Into<ReceiveBuffer>,
     ) -> Result<Status> {
+        let mut buffer = into.into();
         if let Some(from) = from {
             let looks = if self.may_spin { FAST_LOOKS } else { 1 };
             for _ in 0..looks {
-                match self.lock().look(&pattern, from, &mut buffer) {
+                let look = self.lock().look(&pattern, from, &mut buffer);
+                match look {
                     Look::Received(status) => return Ok(status),
                     Look::Nothing => {}
                     Look::Other => break,
@@ -55,13 +57,14 @@ impl Engine {
     }
 
     /// Begins a receive. The buffer stays in use until the request ends.
+    #[inline]
     pub(crate) fn ireceive(
         &self,
         pattern: Pattern,
         from: Option<PeerId>,
-        buffer: ReceiveBuffer,
+        into: impl Into<ReceiveBuffer>,
     ) -> Result<RequestId> {
-        self.lock().post_receive(pattern, from, buffer)
+        self.lock().post_receive(pattern, from, into)
     }
 }
 
@@ -78,37 +81,13 @@ impl Core {
         }
         let Some(head) = peer.consumer.peek() else { return Look::Nothing };
         let Some(plain) = Plain::of_cell(head, &peer.consumer) else { return Look::Other };
-        let (first, second) = (peer.consumer.word(1), peer.consumer.word(2));
-        let tag = (first >> 32) as u32 as i32;
-        let source = second as u32 as i32;
-        let bytes = plain.bytes();
-        let expected = Envelope {
-            context: pattern.context,
-            source: pattern.source.unwrap_or(source),
-            tag: pattern.tag.unwrap_or(tag),
-            bytes,
-        };
-        let fits = bytes <= buffer.bytes() && buffer.is_contiguous() && bytes.is_multiple_of(buffer.unit());
-        if !(fits && envelope_words(&expected) == (first, second)) {
+        let Envelope { source, tag, bytes, .. } = plain.envelope;
+        // A block that does not exist is reported by the slow path.
+        if !(pattern.accepts(&plain.envelope)
+            && buffer.accepts_in_place(bytes)
+            && peer.receive_plain(&plain, buffer))
+        {
             return Look::Other;
-        }
-        match plain {
-            Plain::Inline(0..=8) => buffer.store_words(&[peer.consumer.word(3), 0, 0, 0, 0], bytes),
-            Plain::Inline(_) => {
-                let words: [u64; INLINE_WORDS] = std::array::from_fn(|index| peer.consumer.word(3 + index));
-                buffer.store_words(&words, bytes);
-            }
-            Plain::InBlock(block, _) => {
-                // A block that does not exist is reported by the slow path.
-                let Some(span) = peer.blocks.span(block, bytes) else { return Look::Other };
-                buffer.unpack(0, span);
-                peer.unreleased.push(block);
-            }
-        }
-        peer.silent_polls = 0;
-        let is_quarter = peer.consumer.pop() | peer.credits.give_back_eager(bytes);
-        if is_quarter || peer.unreleased.len() >= RELEASE_BATCH {
-            peer.publish_consumed();
         }
         self.tick();
         Look::Received(Status::of_message(source, tag, bytes))
@@ -116,39 +95,40 @@ impl Core {
 
     /// Begins a receive: the earliest unexpected message that matches, or a place in the posted
     /// queue.
+    #[inline]
     fn post_receive(
         &mut self,
         pattern: Pattern,
         from: Option<PeerId>,
-        buffer: ReceiveBuffer,
+        into: impl Into<ReceiveBuffer>,
     ) -> Result<RequestId> {
         if self.segment.is_ended() {
             return Err(super::job_ended());
         }
-        match self.unexpected.take(&pattern) {
-            Some((envelope, arrived)) => {
-                let id = self.insert_matched(buffer);
-                self.let_go(&envelope, &arrived);
-                self.deliver(id, &envelope, arrived)?;
-                Ok(id)
-            }
-            None => Ok(self.insert_posted(pattern, from, buffer)),
+        if !self.unexpected.is_empty()
+            && let Some((envelope, arrived)) = self.take_unexpected(pattern)
+        {
+            let id = self.insert_matched(into.into());
+            self.let_go(&envelope, &arrived);
+            self.deliver(id, &envelope, arrived)?;
+            return Ok(id);
         }
+        let id = self.requests.reserve();
+        let phase = ReceivePhase::Posted { id: self.posted.post(pattern, id), from };
+        self.requests.begin(id, || State::Receive(ReceiveOperation { buffer: into.into(), phase }));
+        Ok(id)
+    }
+
+    /// By value: what is behind a pointer would have to be in memory on the quick way too.
+    #[inline(never)]
+    fn take_unexpected(&mut self, pattern: Pattern) -> Option<(Envelope, Arrived)> {
+        self.unexpected.take(&pattern)
     }
 
     /// A receive that has its message already.
     pub(super) fn insert_matched(&mut self, buffer: ReceiveBuffer) -> RequestId {
         let phase = ReceivePhase::Matched;
         self.requests.insert(State::Receive(ReceiveOperation { buffer, phase }))
-    }
-
-    fn insert_posted(&mut self, pattern: Pattern, from: Option<PeerId>, buffer: ReceiveBuffer) -> RequestId {
-        let id = self.insert_matched(buffer);
-        let posted = self.posted.post(pattern, id);
-        if let Some(operation) = self.requests.receive(id) {
-            operation.phase = ReceivePhase::Posted { id: posted, from };
-        }
-        id
     }
 
     /// Withdraws a receive that has not been matched.

@@ -13,26 +13,51 @@ use crate::{
     status::Status,
     types::PeerId,
 };
+use std::num::NonZeroU64;
 
-/// Names a request. A generation makes an id that has been freed harmless.
+/// Names a request: the index of its slot, and a generation that makes an id harmless once it has been
+/// freed. (One word, so that it is returned in a register.)
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(crate) struct RequestId {
-    pub(super) index: u32,
-    pub(super) generation: u32,
-}
+pub(crate) struct RequestId(u64);
 
 impl RequestId {
+    pub(super) const fn new(index: u32, generation: u32) -> Self {
+        Self((generation as u64) << 32 | index as u64)
+    }
+
+    #[inline]
+    pub(super) fn index(self) -> u32 {
+        self.0 as u32
+    }
+
+    #[inline]
+    pub(super) fn generation(self) -> u32 {
+        (self.0 >> 32) as u32
+    }
+
     /// The request of an operation that was complete when its call returned: it needs no slot.
-    pub(crate) const COMPLETE: Self = Self { index: u32::MAX, generation: 0 };
+    pub(crate) const COMPLETE: Self = Self::new(u32::MAX, 0);
+
+    /// The request of a receive from the null process.
+    pub(crate) const FROM_NULL: Self = Self::new(u32::MAX, 1);
+
+    /// The outcome of a request that needs no slot.
+    fn slotless_outcome(self) -> Option<Result<Status>> {
+        match self {
+            Self::COMPLETE => Some(Ok(Status::EMPTY)),
+            Self::FROM_NULL => Some(Ok(Status::NULL_PROCESS)),
+            _ => None,
+        }
+    }
 
     #[inline]
     pub(super) fn to_word(self) -> u64 {
-        u64::from(self.generation) << 32 | u64::from(self.index)
+        self.0
     }
 
     #[inline]
     pub(super) fn from_word(word: u64) -> Self {
-        Self { index: word as u32, generation: (word >> 32) as u32 }
+        Self(word)
     }
 }
 
@@ -154,8 +179,14 @@ struct Slot {
     is_buffered: bool,
     /// A thread sleeps until the operation ends.
     waiter: Option<u32>,
+    /// Whose end the operation must not outlive.
+    scope: Option<ScopeId>,
     state: State,
 }
+
+/// Names a scope: operations whose memory is borrowed until it ends. Never given twice.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct ScopeId(NonZeroU64);
 
 /// All requests of a rank.
 #[derive(Default)]
@@ -163,6 +194,7 @@ pub(super) struct Requests {
     slots: Vec<Slot>,
     free: Vec<u32>,
     detached: usize,
+    scopes: u64,
 }
 
 /// What became of ending an operation.
@@ -173,18 +205,46 @@ pub(super) struct Ended {
 
 impl Requests {
     pub(super) fn insert(&mut self, state: State) -> RequestId {
-        if let Some(index) = self.free.pop() {
-            let slot = &mut self.slots[index as usize];
-            slot.state = state;
-            return RequestId { index, generation: slot.generation };
-        }
-        let index = u32::try_from(self.slots.len()).expect("fewer than 2^32 requests fit into memory");
-        self.slots.push(Slot { generation: 1, is_detached: false, is_buffered: false, waiter: None, state });
-        RequestId { index, generation: 1 }
+        let id = self.reserve();
+        self.begin(id, || state);
+        id
     }
 
+    /// A slot for an operation that is about to begin.
+    #[inline]
+    pub(super) fn reserve(&mut self) -> RequestId {
+        let index = match self.free.pop() {
+            Some(index) => index,
+            None => self.add_slot(),
+        };
+        RequestId::new(index, self.slots[index as usize].generation)
+    }
+
+    #[cold]
+    fn add_slot(&mut self) -> u32 {
+        let index = u32::try_from(self.slots.len()).expect("fewer than 2^32 requests fit into memory");
+        self.slots.push(Slot {
+            generation: 1,
+            is_detached: false,
+            is_buffered: false,
+            waiter: None,
+            scope: None,
+            state: State::Free,
+        });
+        index
+    }
+
+    /// Begins an operation in a slot that has been reserved for it; `state` builds its state in place.
+    #[inline]
+    pub(super) fn begin(&mut self, id: RequestId, state: impl FnOnce() -> State) {
+        let slot = &mut self.slots[id.index() as usize];
+        // Nothing is lost: a reserved slot has no state, and need not be asked whether it has.
+        std::mem::forget(std::mem::replace(&mut slot.state, state()));
+    }
+
+    #[inline]
     fn slot(&mut self, id: RequestId) -> Option<&mut Slot> {
-        self.slots.get_mut(id.index as usize).filter(|slot| slot.generation == id.generation)
+        self.slots.get_mut(id.index() as usize).filter(|slot| slot.generation == id.generation())
     }
 
     pub(super) fn send(&mut self, id: RequestId) -> Option<&mut SendOperation> {
@@ -212,6 +272,7 @@ impl Requests {
         }
     }
 
+    #[inline]
     pub(super) fn receive(&mut self, id: RequestId) -> Option<&mut ReceiveOperation> {
         match &mut self.slot(id)?.state {
             State::Receive(receive) => Some(receive),
@@ -235,12 +296,14 @@ impl Requests {
         Ok(&mut operation.buffer)
     }
 
+    #[inline]
     pub(super) fn is_done(&mut self, id: RequestId) -> bool {
         // A request that is no more has ended.
         self.slot(id).is_none_or(|slot| slot.is_buffered || matches!(slot.state, State::Done(_)))
     }
 
     /// Ends an operation; its buffer is let go of.
+    #[inline]
     pub(super) fn end(&mut self, id: RequestId, outcome: Result<Status>) -> Ended {
         let Some(slot) = self.slot(id) else { return Ended { waiter: None } };
         slot.state = State::Done(outcome);
@@ -253,25 +316,19 @@ impl Requests {
     }
 
     /// Takes the outcome of an ended request and frees it.
+    #[inline]
     pub(super) fn take_outcome(&mut self, id: RequestId) -> Option<Result<Status>> {
-        if id == RequestId::COMPLETE {
-            return Some(Ok(Status::EMPTY));
+        let Some(slot) = self.slot(id) else { return id.slotless_outcome() };
+        if let State::Done(outcome) = &mut slot.state {
+            let outcome = std::mem::replace(outcome, Ok(Status::EMPTY));
+            self.release(id);
+            return Some(outcome);
         }
-        let slot = self.slot(id)?;
-        match std::mem::replace(&mut slot.state, State::Free) {
-            State::Done(outcome) => {
-                self.release(id);
-                Some(outcome)
-            }
-            other => {
-                slot.state = other;
-                let is_buffered = slot.is_buffered;
-                is_buffered.then(|| {
-                    self.detach(id, None);
-                    Ok(Status::EMPTY)
-                })
-            }
-        }
+        let is_buffered = slot.is_buffered;
+        is_buffered.then(|| {
+            self.detach(id, None);
+            Ok(Status::EMPTY)
+        })
     }
 
     /// Completes a send for its user by copying the data aside.
@@ -284,14 +341,16 @@ impl Requests {
         Ended { waiter: slot.waiter.take() }
     }
 
+    #[inline]
     fn release(&mut self, id: RequestId) {
         if let Some(slot) = self.slot(id) {
             slot.generation = slot.generation.wrapping_add(1);
             slot.is_detached = false;
             slot.is_buffered = false;
             slot.waiter = None;
+            slot.scope = None;
             slot.state = State::Free;
-            self.free.push(id.index);
+            self.free.push(id.index());
         }
     }
 
@@ -329,10 +388,28 @@ impl Requests {
         }
     }
 
+    pub(super) fn open_scope(&mut self) -> ScopeId {
+        self.scopes += 1;
+        ScopeId(NonZeroU64::new(self.scopes).expect("one more than before"))
+    }
+
+    #[inline]
+    pub(super) fn put_into_scope(&mut self, id: RequestId, scope: ScopeId) {
+        if let Some(slot) = self.slot(id) {
+            slot.scope = Some(scope);
+        }
+    }
+
+    /// The operations of a scope whose outcome nobody has taken.
+    pub(super) fn in_scope(&self, scope: ScopeId) -> Vec<RequestId> {
+        let slots = self.slots.iter().enumerate().filter(|(_, slot)| slot.scope == Some(scope));
+        slots.map(|(index, slot)| RequestId::new(index as u32, slot.generation)).collect()
+    }
+
     /// Every send in flight.
     pub(super) fn sends(&mut self) -> impl Iterator<Item = (RequestId, &mut SendOperation)> {
         self.slots.iter_mut().enumerate().filter_map(|(index, slot)| match &mut slot.state {
-            State::Send(send) => Some((RequestId { index: index as u32, generation: slot.generation }, send)),
+            State::Send(send) => Some((RequestId::new(index as u32, slot.generation), send)),
             _ => None,
         })
     }
@@ -365,7 +442,7 @@ fn broken_element(envelope: &Envelope, unit: u64) -> Error {
 /// A packet named a request that does not exist, or is in another state.
 #[cold]
 pub(super) fn unknown_request(what: &str, id: RequestId) -> Error {
-    Error::corrupt(format!("{what} for request {} of generation {}", id.index, id.generation))
+    Error::corrupt(format!("{what} for request {} of generation {}", id.index(), id.generation()))
 }
 
 /// A request handle that has been used up.

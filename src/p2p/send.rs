@@ -8,7 +8,7 @@ use super::{
     request::{Mode, Pieces, RequestId, SendOperation, SendPhase, State},
 };
 use crate::{
-    buffer::{INLINE_BYTES, SendBuffer},
+    buffer::{INLINE_BYTES, Payload, SendBuffer},
     envelope::Envelope,
     error::Result,
     shm::pool::{CLASSES, EAGER_PIECE, eager_class},
@@ -44,12 +44,12 @@ impl Engine {
         to: PeerId,
         envelope: Envelope,
         mode: Mode,
-        mut buffer: SendBuffer,
+        payload: impl Payload,
     ) -> Result<()> {
-        if mode == Mode::Standard && self.lock().send_inline(to, &envelope, &mut buffer) {
+        if mode == Mode::Standard && self.lock().send_inline(to, &envelope, &payload) {
             return Ok(());
         }
-        self.send_slow(to, envelope, mode, buffer)
+        self.send_slow(to, envelope, mode, payload.into())
     }
 
     #[cold]
@@ -78,21 +78,22 @@ impl Engine {
         to: PeerId,
         envelope: Envelope,
         mode: Mode,
-        mut buffer: SendBuffer,
+        payload: impl Payload,
     ) -> Result<RequestId> {
         let mut core = self.lock();
-        if mode == Mode::Standard && core.send_inline(to, &envelope, &mut buffer) {
+        if mode == Mode::Standard && core.send_inline(to, &envelope, &payload) {
             return Ok(RequestId::COMPLETE);
         }
-        core.post_send(to, envelope, mode, buffer)
+        core.post_send(to, envelope, mode, payload.into())
     }
 
     /// Sends a copy: the buffer may be reused at once.
-    pub(crate) fn send_buffered(&self, to: PeerId, envelope: Envelope, mut buffer: SendBuffer) -> Result<()> {
+    pub(crate) fn send_buffered(&self, to: PeerId, envelope: Envelope, payload: impl Payload) -> Result<()> {
         let mut core = self.lock();
-        if core.send_inline(to, &envelope, &mut buffer) {
+        if core.send_inline(to, &envelope, &payload) {
             return Ok(());
         }
+        let mut buffer: SendBuffer = payload.into();
         buffer.own();
         let id = core.post_send(to, envelope, Mode::Standard, buffer)?;
         core.requests.detach(id, None);
@@ -103,20 +104,20 @@ impl Engine {
 impl Core {
     /// The fast path: a small contiguous message to a peer with nothing queued goes into a cell.
     #[inline]
-    fn send_inline(&mut self, to: PeerId, envelope: &Envelope, buffer: &mut SendBuffer) -> bool {
+    fn send_inline(&mut self, to: PeerId, envelope: &Envelope, payload: &impl Payload) -> bool {
         let bytes = envelope.bytes;
         let peer = &mut self.peers[to.index()];
-        let fits = bytes <= INLINE_BYTES && buffer.is_contiguous();
+        let Some(contiguous) = payload.contiguous() else { return false };
         // A bad head in the receiver's line is reported by the slow path.
-        if !(peer.is_fast && fits && matches!(peer.producer.find_room(), Ok(true))) {
+        if !(peer.is_fast && bytes <= INLINE_BYTES && matches!(peer.producer.find_room(), Ok(true))) {
             return false;
         }
         if !peer.credits.take_eager(bytes, peer.producer.line()) {
             return false;
         }
         let (first, second) = envelope_words(envelope);
-        let payload = buffer.inline_words();
-        let words = [first, second, payload[0], payload[1], payload[2], payload[3], payload[4]];
+        let [a, b, c, d, e] = contiguous.inline_words();
+        let words = [first, second, a, b, c, d, e];
         peer.producer.push(eager_head(bytes), &words[..2 + bytes.div_ceil(8) as usize]);
         peer.bell.announce(self.me.0);
         self.tick()

@@ -42,6 +42,7 @@ unsafe impl<T: Send> Sync for BiasedLock<T> {}
 // SAFETY: as for any lock: moving it moves the value.
 unsafe impl<T: Send> Send for BiasedLock<T> {}
 
+#[clippy::has_significant_drop]
 pub(crate) struct Guard<'a, T> {
     lock: &'a BiasedLock<T>,
     biased: bool,
@@ -75,6 +76,9 @@ impl<T> BiasedLock<T> {
 
     #[inline]
     fn enter_biased(&self) -> bool {
+        #[cfg(not(loom))]
+        // Relaxed: written by this thread only.
+        debug_assert_eq!(self.inside.load(Ordering::Relaxed), 0, "the lock is not reentrant");
         // Relaxed: BIAS_REVOKE, ordered by the revoker's membarrier.
         self.inside.store(1, Ordering::Relaxed);
         store_load_barrier();

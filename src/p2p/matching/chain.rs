@@ -37,6 +37,7 @@ pub(super) struct Links(Vec<Link>);
 
 impl Links {
     /// Puts `place` behind the last member of `chain`.
+    #[inline]
     pub(super) fn append(&mut self, chain: &mut Chain, place: u32) {
         let link = Link { previous: chain.last, next: NIL };
         if self.0.len() <= place as usize {
@@ -51,6 +52,7 @@ impl Links {
     }
 
     /// Takes `place`, a member of `chain`, out of it.
+    #[inline]
     pub(super) fn unlink(&mut self, chain: &mut Chain, place: u32) {
         let Link { previous, next } = self.0[place as usize];
         match previous {

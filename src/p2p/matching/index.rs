@@ -38,31 +38,31 @@ pub(super) struct Index {
 
 impl Index {
     /// Files `place`, an entry younger than all under `pattern`.
-    pub(super) fn append(&mut self, pattern: &Pattern, place: u32) {
+    pub(super) fn append(&mut self, pattern: Pattern, place: u32) {
         if self.patterns * 2 >= self.buckets.len() {
             self.grow();
         }
-        let hash = hash(pattern);
-        let bucket = self.find(hash, pattern);
+        let hash = hash(&pattern);
+        let bucket = self.find(hash, &pattern);
         let bucket = &mut self.buckets[bucket];
         if bucket.entries.is_empty() {
-            *bucket = Bucket { hash, pattern: *pattern, entries: Chain::EMPTY };
+            *bucket = Bucket { hash, pattern, entries: Chain::EMPTY };
             self.patterns += 1;
         }
         self.links.append(&mut bucket.entries, place);
     }
 
     /// The place of the oldest entry under `pattern`.
-    pub(super) fn first(&self, pattern: &Pattern) -> Option<u32> {
+    pub(super) fn first(&self, pattern: Pattern) -> Option<u32> {
         if self.patterns == 0 {
             return None;
         }
-        self.buckets[self.find(hash(pattern), pattern)].entries.first()
+        self.buckets[self.find(hash(&pattern), &pattern)].entries.first()
     }
 
     /// Removes `place`, which is filed under `pattern`.
-    pub(super) fn unlink(&mut self, pattern: &Pattern, place: u32) {
-        let position = self.find(hash(pattern), pattern);
+    pub(super) fn unlink(&mut self, pattern: Pattern, place: u32) {
+        let position = self.find(hash(&pattern), &pattern);
         let entries = &mut self.buckets[position].entries;
         self.links.unlink(entries, place);
         if entries.is_empty() {
@@ -156,7 +156,7 @@ mod tests {
     fn mean_search(patterns: impl Iterator<Item = Pattern>) -> f64 {
         let (mut index, mut count) = (Index::default(), 0);
         for (place, pattern) in (0..).zip(patterns) {
-            index.append(&pattern, place);
+            index.append(pattern, place);
             count += 1;
         }
         let occupied = (0..index.buckets.len()).filter(|&at| !index.buckets[at].entries.is_empty());
@@ -188,30 +188,30 @@ mod tests {
     fn patterns_stay_findable_while_others_come_and_go() {
         let mut index = Index::default();
         for place in 0..1000u32 {
-            index.append(&exact(0, 0, place.cast_signed()), place);
+            index.append(exact(0, 0, place.cast_signed()), place);
             if place >= 100 {
                 let gone = place - 100;
-                index.unlink(&exact(0, 0, gone.cast_signed()), gone);
+                index.unlink(exact(0, 0, gone.cast_signed()), gone);
             }
             for kept in place.saturating_sub(99)..=place {
-                assert_eq!(index.first(&exact(0, 0, kept.cast_signed())), Some(kept));
+                assert_eq!(index.first(exact(0, 0, kept.cast_signed())), Some(kept));
             }
         }
         assert_eq!(index.patterns, 100);
-        assert_eq!(index.first(&exact(0, 0, 899)), None);
+        assert_eq!(index.first(exact(0, 0, 899)), None);
     }
 
     #[test]
     fn entries_under_one_pattern_come_oldest_first() {
         let mut index = Index::default();
         for place in [5, 2, 9] {
-            index.append(&exact(0, 0, 7), place);
+            index.append(exact(0, 0, 7), place);
         }
-        index.unlink(&exact(0, 0, 7), 2);
-        assert_eq!(index.first(&exact(0, 0, 7)), Some(5));
-        index.unlink(&exact(0, 0, 7), 5);
-        assert_eq!(index.first(&exact(0, 0, 7)), Some(9));
-        index.unlink(&exact(0, 0, 7), 9);
-        assert_eq!((index.first(&exact(0, 0, 7)), index.patterns), (None, 0));
+        index.unlink(exact(0, 0, 7), 2);
+        assert_eq!(index.first(exact(0, 0, 7)), Some(5));
+        index.unlink(exact(0, 0, 7), 5);
+        assert_eq!(index.first(exact(0, 0, 7)), Some(9));
+        index.unlink(exact(0, 0, 7), 9);
+        assert_eq!((index.first(exact(0, 0, 7)), index.patterns), (None, 0));
     }
 }

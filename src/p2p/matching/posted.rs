@@ -55,16 +55,29 @@ impl<T> PostedQueue<T> {
     }
 
     /// Posts a receive, after all others in program order.
+    #[inline]
     pub(crate) fn post(&mut self, pattern: Pattern, receive: T) -> PostedId {
         let id = self.receives.push(pattern, receive);
         self.by_class[class(&pattern)] += 1;
         *self.by_context.of_mut(pattern.context) += 1;
         if self.indexed {
-            self.index.append(&pattern, id.place);
-        } else if self.len() > SCAN_MAX {
-            self.build_index();
+            self.index.append(pattern, id.place);
         }
         PostedId(id)
+    }
+
+    /// The earliest of all receives, if it accepts a message with this envelope.
+    #[inline]
+    pub(crate) fn oldest_match(&self, envelope: &Envelope) -> Option<&T> {
+        let (pattern, receive) = self.receives.oldest()?;
+        pattern.accepts(envelope).then_some(receive)
+    }
+
+    /// Takes out the earliest of all receives.
+    #[inline]
+    pub(crate) fn take_oldest(&mut self) -> Option<T> {
+        let place = self.receives.oldest_place()?;
+        self.remove(place)
     }
 
     /// Takes out the earliest posted receive that accepts a message with this envelope.
@@ -72,7 +85,7 @@ impl<T> PostedQueue<T> {
         if !self.could_match(envelope.context) {
             return None;
         }
-        let place = if self.indexed { self.look_up(envelope) } else { self.scan(envelope) }?;
+        let place = self.find(envelope)?;
         self.remove(place)
     }
 
@@ -98,23 +111,39 @@ impl<T> PostedQueue<T> {
         self.receives.iter().map(|(id, pattern, receive)| (PostedId(id), pattern, receive))
     }
 
-    fn scan(&self, envelope: &Envelope) -> Option<u32> {
-        self.receives.keys().find(|(_, pattern)| pattern.accepts(envelope)).map(|(place, _)| place)
+    fn find(&mut self, envelope: &Envelope) -> Option<u32> {
+        // With an index, the oldest receive is worth a look: programs mostly get their messages in the
+        // order in which they post.
+        let looks = if self.indexed { 1 } else { SCAN_MAX };
+        let found = self.scan(looks, envelope);
+        if found.is_some() || self.len() <= looks {
+            return found;
+        }
+        self.look_up(envelope)
     }
 
-    fn look_up(&self, envelope: &Envelope) -> Option<u32> {
+    fn scan(&self, looks: usize, envelope: &Envelope) -> Option<u32> {
+        let mut oldest = self.receives.keys().take(looks);
+        oldest.find(|(_, pattern)| pattern.accepts(envelope)).map(|(place, _)| place)
+    }
+
+    fn look_up(&mut self, envelope: &Envelope) -> Option<u32> {
+        if !self.indexed {
+            self.build_index();
+        }
         (0..CLASSES)
             .filter(|&class| self.by_class[class] != 0)
-            .filter_map(|class| self.index.first(&pattern_of_class(class, envelope)))
+            .filter_map(|class| self.index.first(pattern_of_class(class, envelope)))
             .min_by_key(|&place| self.receives.sequence(place))
     }
 
+    #[inline]
     fn remove(&mut self, place: u32) -> Option<T> {
         let (pattern, receive) = self.receives.remove(place)?;
         self.by_class[class(&pattern)] -= 1;
         *self.by_context.of_mut(pattern.context) -= 1;
         if self.indexed {
-            self.index.unlink(&pattern, place);
+            self.index.unlink(pattern, place);
             if self.len() <= INDEX_MIN {
                 self.drop_index();
             }
@@ -125,7 +154,7 @@ impl<T> PostedQueue<T> {
     #[cold]
     fn build_index(&mut self) {
         for (place, pattern) in self.receives.keys() {
-            self.index.append(pattern, place);
+            self.index.append(*pattern, place);
         }
         self.indexed = true;
     }
@@ -133,7 +162,7 @@ impl<T> PostedQueue<T> {
     #[cold]
     fn drop_index(&mut self) {
         for (place, pattern) in self.receives.keys() {
-            self.index.unlink(pattern, place);
+            self.index.unlink(*pattern, place);
         }
         self.indexed = false;
     }
@@ -167,20 +196,21 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_queue_is_indexed_while_it_is_deep() {
+    fn a_queue_is_indexed_from_the_first_long_search_until_it_is_short() {
         let mut queue = PostedQueue::new();
-        let envelope = Envelope { context: ContextId(0), source: 1, tag: 2, bytes: 0 };
-        let exact = Pattern { context: ContextId(0), source: Some(1), tag: Some(2) };
+        let [early, late] = [3, 2].map(|tag| Envelope { context: ContextId(0), source: 1, tag, bytes: 0 });
         for round in 0..3 {
-            (0..SCAN_MAX).for_each(|_| _ = queue.post(exact, round));
-            assert!(!queue.indexed);
-            queue.post(exact, round);
+            (0..=SCAN_MAX).for_each(|_| _ = queue.post(pattern_of_class(0, &early), round));
+            queue.post(pattern_of_class(0, &late), round);
+            assert_eq!(queue.take_match(&early), Some(round));
+            assert!(!queue.indexed, "the oldest is found without");
+            assert_eq!(queue.take_match(&late), Some(round));
             while queue.len() > INDEX_MIN {
                 assert!(queue.indexed);
-                assert_eq!(queue.take_match(&envelope), Some(round));
+                assert_eq!(queue.take_match(&early), Some(round));
             }
             assert!(!queue.indexed);
-            while queue.take_match(&envelope).is_some() {}
+            while queue.take_match(&early).is_some() {}
         }
     }
 }

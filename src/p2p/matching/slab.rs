@@ -56,6 +56,7 @@ impl<K: Copy, T> Slab<K, T> {
         self.len
     }
 
+    #[inline]
     pub(super) fn push(&mut self, key: K, value: T) -> Id {
         let sequence = self.next_sequence;
         let place = self.hold(Cell { sequence, key, content: Content::Held(value) });
@@ -65,6 +66,7 @@ impl<K: Copy, T> Slab<K, T> {
         Id { place, sequence }
     }
 
+    #[inline]
     fn hold(&mut self, cell: Cell<K, T>) -> u32 {
         if let Some(free) = self.cells.get_mut(self.free as usize) {
             let place = self.free;
@@ -80,6 +82,7 @@ impl<K: Copy, T> Slab<K, T> {
     }
 
     /// Takes out the entry at `place`; `None` if the place is free.
+    #[inline]
     pub(super) fn remove(&mut self, place: u32) -> Option<(K, T)> {
         let cell = &mut self.cells[place as usize];
         if matches!(cell.content, Content::Free { .. }) {
@@ -124,6 +127,22 @@ impl<K: Copy, T> Slab<K, T> {
 
     pub(super) fn id(&self, place: u32) -> Id {
         Id { place, sequence: self.sequence(place) }
+    }
+
+    /// The place of the oldest entry.
+    #[inline]
+    pub(super) fn oldest_place(&self) -> Option<u32> {
+        self.order.first()
+    }
+
+    /// The oldest entry.
+    #[inline]
+    pub(super) fn oldest(&self) -> Option<(&K, &T)> {
+        let cell = &self.cells[self.order.first()? as usize];
+        match &cell.content {
+            Content::Held(value) => Some((&cell.key, value)),
+            Content::Free { .. } => None,
+        }
     }
 
     /// The places and keys of all entries, oldest first.

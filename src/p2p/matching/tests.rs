@@ -176,14 +176,19 @@ fn order_holds_while_a_queue_becomes_deep_and_short_again() {
     let (mut next, mut oldest) = (0, 0);
     for depth in [SCAN_MAX as i32, SCAN_MAX as i32 + 1, 3 * SCAN_MAX as i32] {
         for short in [INDEX_MIN as i32 + 1, INDEX_MIN as i32, 1, 0] {
+            // Others are before them, so that the way leads through the index.
+            (0..SCAN_MAX).for_each(|_| _ = queue.push(message(9, 9), -1));
             while next - oldest < depth {
                 queue.push(message(next % 3, next % 2), next);
                 next += 1;
             }
             while next - oldest > short {
-                assert_eq!(queue.take(&receive(None, None)), Some((message(oldest % 3, oldest % 2), oldest)));
+                let wanted = receive(Some(oldest % 3), Some(oldest % 2));
+                assert_eq!(queue.take(&wanted), Some((message(oldest % 3, oldest % 2), oldest)));
                 oldest += 1;
             }
+            (0..SCAN_MAX)
+                .for_each(|_| assert_eq!(queue.take(&receive(None, Some(9))), Some((message(9, 9), -1))));
         }
     }
 }

@@ -45,7 +45,7 @@ impl<T> UnexpectedQueue<T> {
     pub(crate) fn push(&mut self, envelope: Envelope, message: T) -> UnexpectedId {
         let id = self.messages.push(envelope, message);
         for (class, index) in self.built() {
-            index.append(&pattern_of_class(class, &envelope), id.place);
+            index.append(pattern_of_class(class, &envelope), id.place);
         }
         UnexpectedId(id)
     }
@@ -86,12 +86,24 @@ impl<T> UnexpectedQueue<T> {
     }
 
     /// The place of the earliest message that the pattern accepts.
+    #[inline]
     fn place(&mut self, pattern: &Pattern) -> Option<u32> {
-        if self.len() > SCAN_MAX { self.look_up(pattern) } else { self.scan(pattern) }
+        if self.is_empty() {
+            return None;
+        }
+        // With an index, the oldest message is worth a look: programs mostly receive in the order in
+        // which messages come.
+        let looks = if self.by_class[class(pattern)].built { 1 } else { SCAN_MAX };
+        let found = self.scan(looks, pattern);
+        if found.is_some() || self.len() <= looks {
+            return found;
+        }
+        self.look_up(pattern)
     }
 
-    fn scan(&self, pattern: &Pattern) -> Option<u32> {
-        self.messages.keys().find(|(_, envelope)| pattern.accepts(envelope)).map(|(place, _)| place)
+    fn scan(&self, looks: usize, pattern: &Pattern) -> Option<u32> {
+        let mut oldest = self.messages.keys().take(looks);
+        oldest.find(|(_, envelope)| pattern.accepts(envelope)).map(|(place, _)| place)
     }
 
     fn look_up(&mut self, pattern: &Pattern) -> Option<u32> {
@@ -99,13 +111,13 @@ impl<T> UnexpectedQueue<T> {
         if !self.by_class[class].built {
             self.build_index(class);
         }
-        self.by_class[class].index.first(pattern)
+        self.by_class[class].index.first(*pattern)
     }
 
     fn remove_at(&mut self, place: u32) -> Option<(Envelope, T)> {
         let (envelope, message) = self.messages.remove(place)?;
         for (class, index) in self.built() {
-            index.unlink(&pattern_of_class(class, &envelope), place);
+            index.unlink(pattern_of_class(class, &envelope), place);
         }
         if self.len() == INDEX_MIN {
             self.drop_indexes();
@@ -122,7 +134,7 @@ impl<T> UnexpectedQueue<T> {
     fn build_index(&mut self, class: usize) {
         let ClassIndex { index, built } = &mut self.by_class[class];
         for (place, envelope) in self.messages.keys() {
-            index.append(&pattern_of_class(class, envelope), place);
+            index.append(pattern_of_class(class, envelope), place);
         }
         *built = true;
     }
@@ -132,7 +144,7 @@ impl<T> UnexpectedQueue<T> {
         for (class, ClassIndex { index, built }) in self.by_class.iter_mut().enumerate() {
             if std::mem::take(built) {
                 for (place, envelope) in self.messages.keys() {
-                    index.unlink(&pattern_of_class(class, envelope), place);
+                    index.unlink(pattern_of_class(class, envelope), place);
                 }
             }
         }
@@ -152,21 +164,27 @@ mod tests {
     #[test]
     fn only_the_class_that_is_asked_for_is_indexed_and_not_for_longer_than_the_queue_is_deep() {
         let mut queue = UnexpectedQueue::new();
-        let envelope = Envelope { context: ContextId(0), source: 1, tag: 2, bytes: 0 };
-        let any_tag = Pattern { context: ContextId(0), source: Some(1), tag: None };
+        let early = Envelope { context: ContextId(0), source: 1, tag: 2, bytes: 0 };
+        let late = Envelope { source: 2, ..early };
+        let any_tag = |envelope| pattern_of_class(class_of_any_tag(), envelope);
         for round in 0..3 {
-            (0..SCAN_MAX).for_each(|_| _ = queue.push(envelope, round));
-            assert!(queue.find(&any_tag).is_some());
-            assert_eq!(queue.built().count(), 0);
-            queue.push(envelope, round);
-            assert!(queue.find(&any_tag).is_some());
-            assert_eq!(queue.built().map(|(class, _)| class).collect::<Vec<_>>(), [class(&any_tag)]);
+            (0..=SCAN_MAX).for_each(|_| _ = queue.push(early, round));
+            queue.push(late, round);
+            assert!(queue.take(&any_tag(&early)).is_some());
+            assert_eq!(queue.built().count(), 0, "the oldest is found without");
+            assert!(queue.take(&any_tag(&late)).is_some());
+            let built: Vec<_> = queue.built().map(|(class, _)| class).collect();
+            assert_eq!(built, [class_of_any_tag()]);
             while queue.len() > INDEX_MIN {
                 assert_eq!(queue.built().count(), 1);
-                assert!(queue.take(&any_tag).is_some());
+                assert!(queue.take(&any_tag(&early)).is_some());
             }
             assert_eq!(queue.built().count(), 0);
-            while queue.take(&any_tag).is_some() {}
+            while queue.take(&any_tag(&early)).is_some() {}
         }
+    }
+
+    fn class_of_any_tag() -> usize {
+        class(&Pattern { context: ContextId(0), source: Some(0), tag: None })
     }
 }

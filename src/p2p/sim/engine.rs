@@ -16,7 +16,8 @@ impl Engine {
         from: PeerId,
         buffer: &mut ReceiveBuffer,
     ) -> Option<Status> {
-        match self.lock().look(pattern, from, buffer) {
+        let look = self.lock().look(pattern, from, buffer);
+        match look {
             Look::Received(status) => Some(status),
             Look::Nothing | Look::Other => None,
         }
@@ -85,7 +86,7 @@ impl Core {
         );
         for (id, send) in self.requests.sends() {
             let (to, bytes) = (send.to.0, send.envelope.bytes);
-            text += &format!("\n    send {} to {to}: {bytes} bytes, {:?}", id.index, send.phase);
+            text += &format!("\n    send {} to {to}: {bytes} bytes, {:?}", id.index(), send.phase);
         }
         for (other, peer) in self.peers.iter().enumerate().filter(|(_, peer)| peer.has_backlog()) {
             let (control, sends) = (peer.control.len(), peer.sends.len());
