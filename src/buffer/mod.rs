@@ -334,6 +334,12 @@ impl ReceiveBuffer {
         self.cursor.is_none()
     }
 
+    /// Whether it owns nothing: memory of the user's, in one piece.
+    #[inline]
+    pub(crate) fn is_plain(&self) -> bool {
+        self.cursor.is_none() && self.keep.is_none()
+    }
+
     /// Whether a message of so many bytes is whole elements that fit, one behind the other.
     #[inline]
     pub(crate) fn accepts_in_place(&self, bytes: u64) -> bool {

@@ -101,7 +101,10 @@ impl Core {
             return false;
         }
         self.posted.take_oldest();
-        self.end(receive, Ok(Status::of_message(source, tag, bytes)));
+        let ended = self.requests.end(receive, Ok(Status::of_message(source, tag, bytes)));
+        if let Some(waiter) = ended.waiter {
+            self.role.wake(waiter, &self.bell);
+        }
         true
     }
 
@@ -394,7 +397,6 @@ impl Core {
     }
 
     /// Ends an operation, and wakes the thread that waits for it.
-    #[inline]
     pub(super) fn end(&mut self, id: RequestId, outcome: Result<Status>) {
         if let Some(waiter) = self.requests.end(id, outcome).waiter {
             self.role.wake(waiter, &self.bell);

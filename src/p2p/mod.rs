@@ -286,7 +286,7 @@ impl Engine {
     }
 
     /// Waits for the operation's end.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn wait(&self, id: RequestId) -> Result<Status> {
         let outcome = self.lock().requests.take_outcome(id);
         match outcome {

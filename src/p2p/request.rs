@@ -171,6 +171,33 @@ pub(super) enum State {
     Receive(ReceiveOperation),
 }
 
+impl State {
+    /// Puts the outcome in the operation's place.
+    #[inline(always)]
+    fn end(&mut self, outcome: Result<Status>) {
+        match self {
+            // The common case, without a call: nothing is to be dropped.
+            Self::Receive(operation) if operation.buffer.is_plain() => {
+                std::mem::forget(std::mem::replace(self, Self::Done(outcome)));
+            }
+            _ => *self = Self::Done(outcome),
+        }
+    }
+
+    #[inline(always)]
+    fn take_outcome(&mut self) -> Option<Result<Status>> {
+        match self {
+            Self::Done(outcome) => {
+                let outcome = std::mem::replace(outcome, Ok(Status::EMPTY));
+                // A status is plain data.
+                std::mem::forget(std::mem::replace(self, Self::Free));
+                Some(outcome)
+            }
+            _ => None,
+        }
+    }
+}
+
 struct Slot {
     generation: u32,
     /// Nobody will ask for the outcome: the slot is freed when the operation ends.
@@ -303,10 +330,10 @@ impl Requests {
     }
 
     /// Ends an operation; its buffer is let go of.
-    #[inline]
+    #[inline(always)]
     pub(super) fn end(&mut self, id: RequestId, outcome: Result<Status>) -> Ended {
         let Some(slot) = self.slot(id) else { return Ended { waiter: None } };
-        slot.state = State::Done(outcome);
+        slot.state.end(outcome);
         let waiter = slot.waiter.take();
         if slot.is_detached {
             self.detached -= 1;
@@ -319,8 +346,7 @@ impl Requests {
     #[inline]
     pub(super) fn take_outcome(&mut self, id: RequestId) -> Option<Result<Status>> {
         let Some(slot) = self.slot(id) else { return id.slotless_outcome() };
-        if let State::Done(outcome) = &mut slot.state {
-            let outcome = std::mem::replace(outcome, Ok(Status::EMPTY));
+        if let Some(outcome) = slot.state.take_outcome() {
             self.release(id);
             return Some(outcome);
         }
@@ -349,7 +375,9 @@ impl Requests {
             slot.is_buffered = false;
             slot.waiter = None;
             slot.scope = None;
-            slot.state = State::Free;
+            if !matches!(slot.state, State::Free) {
+                slot.state = State::Free;
+            }
             self.free.push(id.index());
         }
     }

@@ -6,10 +6,7 @@ use super::{
     pattern_of_class,
     slab::{Id, Slab},
 };
-use crate::{
-    envelope::{Envelope, Pattern},
-    types::ContextId,
-};
+use crate::envelope::{Envelope, Pattern};
 
 /// Names a posted receive; once that has matched or was withdrawn, it names nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,20 +19,13 @@ pub(crate) struct PostedQueue<T> {
     /// Every receive under its own pattern while `indexed`, else empty.
     index: Index,
     indexed: bool,
-    /// How many receives there are of each class: a message need not look where there is none.
+    /// How many receives of each class are in the index: a message need not look where there is none.
     by_class: [u32; CLASSES],
-    by_context: ContextCounts,
 }
 
 impl<T> PostedQueue<T> {
     pub(crate) fn new() -> Self {
-        Self {
-            receives: Slab::new(),
-            index: Index::default(),
-            indexed: false,
-            by_class: [0; CLASSES],
-            by_context: ContextCounts([0; ContextCounts::COUNTS]),
-        }
+        Self { receives: Slab::new(), index: Index::default(), indexed: false, by_class: [0; CLASSES] }
     }
 
     #[inline]
@@ -48,20 +38,12 @@ impl<T> PostedQueue<T> {
         self.len() == 0
     }
 
-    /// Whether any receive may be posted on this context. Quick; "yes" may be wrong, "no" never is.
-    #[inline]
-    pub(crate) fn could_match(&self, context: ContextId) -> bool {
-        *self.by_context.of(context) != 0
-    }
-
     /// Posts a receive, after all others in program order.
     #[inline]
     pub(crate) fn post(&mut self, pattern: Pattern, receive: T) -> PostedId {
         let id = self.receives.push(pattern, receive);
-        self.by_class[class(&pattern)] += 1;
-        *self.by_context.of_mut(pattern.context) += 1;
         if self.indexed {
-            self.index.append(pattern, id.place);
+            self.file(pattern, id.place);
         }
         PostedId(id)
     }
@@ -82,9 +64,6 @@ impl<T> PostedQueue<T> {
 
     /// Takes out the earliest posted receive that accepts a message with this envelope.
     pub(crate) fn take_match(&mut self, envelope: &Envelope) -> Option<T> {
-        if !self.could_match(envelope.context) {
-            return None;
-        }
         let place = self.find(envelope)?;
         self.remove(place)
     }
@@ -139,31 +118,43 @@ impl<T> PostedQueue<T> {
 
     #[inline]
     fn remove(&mut self, place: u32) -> Option<T> {
-        let (pattern, receive) = self.receives.remove(place)?;
-        self.by_class[class(&pattern)] -= 1;
-        *self.by_context.of_mut(pattern.context) -= 1;
         if self.indexed {
-            self.index.unlink(pattern, place);
-            if self.len() <= INDEX_MIN {
-                self.drop_index();
-            }
+            self.unfile(place);
         }
-        Some(receive)
+        self.receives.remove(place)
+    }
+
+    fn file(&mut self, pattern: Pattern, place: u32) {
+        self.by_class[class(&pattern)] += 1;
+        self.index.append(pattern, place);
+    }
+
+    /// Takes an entry that is about to leave out of the index, which is dropped if few are left.
+    fn unfile(&mut self, place: u32) {
+        let pattern = *self.receives.key(place);
+        self.by_class[class(&pattern)] -= 1;
+        self.index.unlink(pattern, place);
+        if self.len() <= INDEX_MIN + 1 {
+            self.drop_index(place);
+        }
     }
 
     #[cold]
     fn build_index(&mut self) {
-        for (place, pattern) in self.receives.keys() {
-            self.index.append(*pattern, place);
-        }
         self.indexed = true;
+        for (place, &pattern) in self.receives.keys() {
+            self.by_class[class(&pattern)] += 1;
+            self.index.append(pattern, place);
+        }
     }
 
+    /// Empties the index of all but one entry, which has been taken out of it already.
     #[cold]
-    fn drop_index(&mut self) {
-        for (place, pattern) in self.receives.keys() {
-            self.index.unlink(*pattern, place);
+    fn drop_index(&mut self, leaving: u32) {
+        for (place, &pattern) in self.receives.keys().filter(|(place, _)| *place != leaving) {
+            self.index.unlink(pattern, place);
         }
+        self.by_class = [0; CLASSES];
         self.indexed = false;
     }
 
@@ -173,27 +164,10 @@ impl<T> PostedQueue<T> {
     }
 }
 
-/// How many receives are posted on each context; contexts that are equal modulo `COUNTS` share a count.
-#[derive(Debug)]
-struct ContextCounts([u32; ContextCounts::COUNTS]);
-
-impl ContextCounts {
-    /// Enough for sixteen communicators of four context ids without sharing.
-    const COUNTS: usize = 64;
-
-    #[inline]
-    fn of(&self, context: ContextId) -> &u32 {
-        &self.0[context.0 as usize % Self::COUNTS]
-    }
-
-    fn of_mut(&mut self, context: ContextId) -> &mut u32 {
-        &mut self.0[context.0 as usize % Self::COUNTS]
-    }
-}
-
 #[cfg(all(test, not(loom)))]
 mod tests {
     use super::*;
+    use crate::types::ContextId;
 
     #[test]
     fn a_queue_is_indexed_from_the_first_long_search_until_it_is_short() {

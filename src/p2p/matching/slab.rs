@@ -83,20 +83,25 @@ impl<K: Copy, T> Slab<K, T> {
 
     /// Takes out the entry at `place`; `None` if the place is free.
     #[inline]
-    pub(super) fn remove(&mut self, place: u32) -> Option<(K, T)> {
-        let cell = &mut self.cells[place as usize];
-        if matches!(cell.content, Content::Free { .. }) {
+    pub(super) fn remove(&mut self, place: u32) -> Option<T> {
+        let content = &mut self.cells[place as usize].content;
+        if matches!(content, Content::Free { .. }) {
             return None;
         }
-        let content = std::mem::replace(&mut cell.content, Content::Free { next: self.free });
-        let key = cell.key;
+        let content = std::mem::replace(content, Content::Free { next: self.free });
         self.free = place;
         self.links.unlink(&mut self.order, place);
         self.len -= 1;
         match content {
-            Content::Held(value) => Some((key, value)),
+            Content::Held(value) => Some(value),
             Content::Free { .. } => None,
         }
+    }
+
+    /// The key of the entry at `place`, or of the last one that was there.
+    #[inline]
+    pub(super) fn key(&self, place: u32) -> &K {
+        &self.cells[place as usize].key
     }
 
     /// The place of the entry `id`; `None` if the entry has left.
@@ -179,7 +184,7 @@ mod tests {
         let mut slab = Slab::new();
         let first = slab.push('a', 1);
         slab.push('b', 2);
-        assert_eq!(slab.remove(first.place), Some(('a', 1)));
+        assert_eq!(slab.remove(first.place), Some(1));
         let third = slab.push('c', 3);
         assert_eq!(third.place, first.place);
         assert_eq!(values(&slab), [2, 3]);
@@ -203,7 +208,7 @@ mod tests {
     fn a_free_place_is_not_removed_twice() {
         let mut slab = Slab::new();
         let id = slab.push('a', 1);
-        assert_eq!(slab.remove(id.place), Some(('a', 1)));
+        assert_eq!(slab.remove(id.place), Some(1));
         assert_eq!(slab.remove(id.place), None);
         assert_eq!(slab.len(), 0);
     }

@@ -91,19 +91,6 @@ fn receives_of_another_context_never_match() {
     let other = Pattern { context: ContextId(9), source: None, tag: None };
     (0..100).for_each(|number| _ = queue.post(other, number));
     assert_eq!(queue.take_match(&message(0, 0)), None);
-    assert!(!queue.could_match(CONTEXT));
-    assert!(queue.could_match(other.context));
-}
-
-#[test]
-fn could_match_is_false_again_once_the_receives_have_left() {
-    let mut queue = PostedQueue::new();
-    let withdrawn = queue.post(receive(0, 0), 'w');
-    queue.post(receive(None, None), 'm');
-    queue.withdraw(withdrawn);
-    assert!(queue.could_match(CONTEXT));
-    queue.take_match(&message(0, 0));
-    assert!(!queue.could_match(CONTEXT));
 }
 
 #[test]

@@ -115,7 +115,8 @@ impl<T> UnexpectedQueue<T> {
     }
 
     fn remove_at(&mut self, place: u32) -> Option<(Envelope, T)> {
-        let (envelope, message) = self.messages.remove(place)?;
+        let envelope = *self.messages.key(place);
+        let message = self.messages.remove(place)?;
         for (class, index) in self.built() {
             index.unlink(pattern_of_class(class, &envelope), place);
         }
