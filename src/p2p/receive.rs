@@ -52,8 +52,18 @@ impl Engine {
 
     #[cold]
     fn receive_slow(&self, pattern: Pattern, from: Option<PeerId>, buffer: ReceiveBuffer) -> Result<Status> {
-        let id = self.ireceive(pattern, from, buffer)?;
-        self.wait(id)
+        let mut core = self.lock();
+        let id = core.post_receive(pattern, from, buffer)?;
+        // What the fast path could not deal with is mostly for this receive.
+        let taken = from.map_or(Ok(false), |from| core.consume(from));
+        drop(core);
+        match taken {
+            Ok(_) => self.wait(id),
+            Err(error) => {
+                self.abandon(id);
+                Err(error)
+            }
+        }
     }
 
     /// Begins a receive. The buffer stays in use until the request ends.

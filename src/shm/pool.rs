@@ -34,7 +34,7 @@ pub(crate) struct Class {
 pub(crate) const CLASSES: [Class; 5] = [
     Class { block_bytes: 256, blocks: 1024, working_set: 32 },
     Class { block_bytes: 2 << 10, blocks: 512, working_set: 32 },
-    Class { block_bytes: 8 << 10, blocks: 512, working_set: 16 },
+    Class { block_bytes: 16 << 10, blocks: 256, working_set: 16 },
     Class { block_bytes: 32 << 10, blocks: 64, working_set: 8 },
     Class { block_bytes: 128 << 10, blocks: 32, working_set: 16 },
 ];
@@ -55,35 +55,24 @@ pub(crate) const BULK_SMALL: usize = 3;
 /// The class of large bulk pieces.
 pub(crate) const BULK_LARGE: usize = 4;
 
-/// Blocks of one rank.
-pub(crate) const BLOCKS: u32 = {
-    let mut sum = 0;
+/// Where each class begins, and where the last ends: the number of its first block, its first byte.
+const STARTS: [(u32, usize); CLASSES.len() + 1] = {
+    let mut starts = [(0, 0); CLASSES.len() + 1];
     let mut class = 0;
     while class < CLASSES.len() {
-        sum += CLASSES[class].blocks;
+        let (block, byte) = starts[class];
+        let Class { block_bytes, blocks, .. } = CLASSES[class];
+        starts[class + 1] = (block + blocks, byte + block_bytes * blocks as usize);
         class += 1;
     }
-    sum
+    starts
 };
 
+/// Blocks of one rank.
+pub(crate) const BLOCKS: u32 = STARTS[CLASSES.len()].0;
+
 /// Bytes of one rank's blocks.
-pub(crate) const POOL_BYTES: usize = first_byte(CLASSES.len());
-
-/// Where a class's first block starts.
-const fn first_byte(class: usize) -> usize {
-    match class {
-        0 => 0,
-        _ => first_byte(class - 1) + CLASSES[class - 1].block_bytes * CLASSES[class - 1].blocks as usize,
-    }
-}
-
-/// The number of a class's first block.
-const fn first_block(class: usize) -> u32 {
-    match class {
-        0 => 0,
-        _ => first_block(class - 1) + CLASSES[class - 1].blocks,
-    }
-}
+pub(crate) const POOL_BYTES: usize = STARTS[CLASSES.len()].1;
 
 /// The class whose blocks hold `bytes` best; `None` above the largest eager block.
 pub(crate) fn eager_class(bytes: u64) -> Option<usize> {
@@ -91,10 +80,11 @@ pub(crate) fn eager_class(bytes: u64) -> Option<usize> {
 }
 
 /// Where block `index` lies in the pool: (offset, bytes).
+#[inline]
 fn place(index: u32) -> Option<(usize, usize)> {
-    let class = (0..CLASSES.len()).find(|&class| index < first_block(class + 1))?;
-    let size = CLASSES[class].block_bytes;
-    Some((first_byte(class) + (index - first_block(class)) as usize * size, size))
+    let class = (0..CLASSES.len()).find(|&class| index < STARTS[class + 1].0)?;
+    let ((first, start), size) = (STARTS[class], CLASSES[class].block_bytes);
+    Some((start + (index - first) as usize * size, size))
 }
 
 /// One use of a block.
@@ -169,7 +159,7 @@ impl Pool {
 
     fn fresh(&mut self, class: usize) -> Option<u32> {
         let state = &mut self.classes[class];
-        let index = (state.used < CLASSES[class].blocks).then(|| first_block(class) + state.used)?;
+        let index = (state.used < CLASSES[class].blocks).then(|| STARTS[class].0 + state.used)?;
         state.used += 1;
         Some(index)
     }
