@@ -2,8 +2,9 @@
 //!
 //! The receiver decides. What a method costs is in a table that all ranks share ([`Tuning`]): the time
 //! in copies only, so that a peer that comes late makes no method look slow. Another method is taken up
-//! only if it is a fifth cheaper, and at most one byte in a hundred travels by another than the best to
-//! see whether that is still so.
+//! only if it is a fifth cheaper. To see whether the best still is, some messages travel by another: at
+//! most one byte in a hundred, and fewer if it is known to be slow, so that trials cost about one part in
+//! a hundred of the time.
 
 use crate::shm::tuning::{CLASSES, Method, Tuning, class};
 use std::str::FromStr;
@@ -84,6 +85,19 @@ const COLD: u32 = 2;
 /// all up to here are, before anything else is tried.
 const SETTLED: u32 = 16;
 
+/// A method that is known to be so many times slower costs so many times its bytes, up to this.
+const SLOWER_MAX: u64 = 8;
+
+/// A method that is being tried.
+#[derive(Clone, Copy)]
+struct Trial {
+    method: Method,
+    /// What its bytes count.
+    weight: u64,
+    /// Messages to go.
+    left: u32,
+}
+
 /// One rank's choices.
 pub(super) struct Choices {
     option: BulkOption,
@@ -99,7 +113,7 @@ struct State {
     /// Bytes, all, and those in trials.
     moved: u64,
     tried: u64,
-    trial: Option<(Method, u32)>,
+    trial: Option<Trial>,
     /// Where the search for the next method to try begins.
     turn: usize,
 }
@@ -150,9 +164,10 @@ impl Choices {
 
 impl State {
     fn go_on_trying(&mut self, bytes: u64, possible: Possible) -> Option<Plan> {
-        let (method, left) = self.trial.take().filter(|(method, _)| possible.contains(*method))?;
-        self.tried += bytes;
-        self.trial = Some((method, left - 1)).filter(|(_, left)| *left > 0);
+        let Trial { method, weight, left } =
+            self.trial.take().filter(|trial| possible.contains(trial.method))?;
+        self.tried += bytes * weight;
+        self.trial = Some(Trial { method, weight, left: left - 1 }).filter(|trial| trial.left > 0);
         Some(Plan { method, is_timed: self.trial.is_none() })
     }
 
@@ -178,15 +193,23 @@ impl State {
         possible: Possible,
         cost: impl Fn(Method) -> Option<u64>,
     ) -> Option<Method> {
-        let is_affordable = (self.tried + bytes * u64::from(TRIAL)) * TRIAL_SHARE <= self.moved;
+        let best = self.chosen.and_then(&cost).unwrap_or(1).max(1);
+        let weight = |cost: u64| (cost / best).clamp(1, SLOWER_MAX);
         let in_turn = (0..Method::ALL.len()).map(|step| (self.turn + step) % Method::ALL.len());
-        let (index, method) = in_turn
+        let mut others = in_turn
             .map(|index| (index, Method::ALL[index]))
-            .filter(|(_, method)| possible.contains(*method) && Some(*method) != self.chosen)
-            .find(|(_, method)| is_affordable || cost(*method).is_none())?;
+            .filter(|(_, method)| possible.contains(*method) && Some(*method) != self.chosen);
+        let unknown = others.clone().find(|(_, method)| cost(*method).is_none());
+        let (index, method) = unknown.or_else(|| others.next())?;
+        let is_affordable =
+            |cost: u64| (self.tried + bytes * u64::from(TRIAL) * weight(cost)) * TRIAL_SHARE <= self.moved;
+        if !cost(method).is_none_or(is_affordable) {
+            return None;
+        }
+        let weight = cost(method).map_or(1, weight);
         self.turn = index + 1;
-        self.tried += bytes;
-        self.trial = Some((method, TRIAL - 1));
+        self.tried += bytes * weight;
+        self.trial = Some(Trial { method, weight, left: TRIAL - 1 });
         Some(method)
     }
 }
@@ -235,7 +258,7 @@ mod tests {
     fn the_cheapest_method_is_found_and_the_others_get_one_byte_in_a_hundred() {
         for cheapest in Method::ALL {
             let mut choices = choices(BulkOption::Auto);
-            let mut costs = [1000; 4];
+            let mut costs = [300; 4];
             costs[cheapest as usize] = 100;
             play(&mut choices, ALL, costs, 60);
             let taken = play(&mut choices, ALL, costs, 10_000);
@@ -245,10 +268,19 @@ mod tests {
     }
 
     #[test]
+    fn slow_methods_are_tried_less() {
+        let mut choices = choices(BulkOption::Auto);
+        play(&mut choices, CMA, [100, 150, 600, 1], 60);
+        let taken = play(&mut choices, CMA, [100, 150, 600, 1], 20_000);
+        let extra = 50 * taken[1] + 500 * taken[2];
+        assert!(taken[2] > 0 && extra <= 20_000 * 100 / 100, "{taken:?}");
+    }
+
+    #[test]
     fn a_method_that_gets_cheaper_is_taken_up() {
         let mut choices = choices(BulkOption::Auto);
         play(&mut choices, CMA, [100, 1000, 1000, 1], 1000);
-        play(&mut choices, CMA, [100, 1000, 20, 1], 10_000);
+        play(&mut choices, CMA, [100, 1000, 20, 1], 50_000);
         let taken = play(&mut choices, CMA, [100, 1000, 20, 1], 1000);
         assert!(taken[Method::Cma as usize] >= 980, "{taken:?}");
     }
