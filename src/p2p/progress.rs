@@ -82,6 +82,9 @@ pub(super) struct Role {
     spin: SpinBan,
 }
 
+/// The waiter of an operation for which the holder sleeps: it has no word of its own.
+const HOLDER: u32 = u32::MAX;
+
 /// A thread that sleeps on its own word.
 struct Sleeper {
     word: Arc<FutexWord>,
@@ -91,14 +94,14 @@ struct Sleeper {
 
 impl Role {
     /// Wakes the thread that waits for an operation that has ended.
-    pub(super) fn wake(&mut self, sleeper: u32, bell: &Doorbell) {
-        self.wake_holder(bell);
-        if let Some(sleeper) = self.sleepers.get(sleeper as usize) {
-            sleeper.wake();
+    pub(super) fn wake(&self, waiter: u32, bell: &Doorbell) {
+        match self.sleepers.get(waiter as usize) {
+            Some(sleeper) => sleeper.wake(),
+            None => self.wake_holder(bell),
         }
     }
 
-    /// Something has ended that the holder may wait for.
+    /// Something has changed that the holder may wait for.
     #[inline]
     pub(super) fn wake_holder(&self, bell: &Doorbell) {
         if self.is_holder_asleep {
@@ -340,9 +343,12 @@ impl Engine {
             }
         }
         core.role.is_holder_asleep = true;
+        // Another thread of this rank may end the operation: then no peer rings.
+        core.set_waiter(until, Some(HOLDER));
         drop(core);
         let woken = self.bell.sleep(timeout);
         let mut core = self.lock();
+        core.set_waiter(until, None);
         core.role.is_holder_asleep = false;
         let news =
             if woken == Woken::TimedOut { self.after_time_out(&mut core, until) } else { core.poll_all() };
