@@ -101,7 +101,7 @@ impl Role {
         }
     }
 
-    /// Something has changed that the holder may wait for.
+    /// Something has changed that the holder may wait for, or has to go on with.
     #[inline]
     pub(super) fn wake_holder(&self, bell: &Doorbell) {
         if self.is_holder_asleep {

@@ -145,3 +145,26 @@ pub(crate) fn threads_that_end_each_others_waits(world: &Communicator<'_>) -> Re
         Ok(())
     })
 }
+
+/// A thread begins to take a large message out of the sender's memory, while the one that would go on
+/// with it sleeps.
+pub(crate) fn threads_that_receive_large_messages(world: &Communicator<'_>) -> Result<()> {
+    const ROUNDS: u64 = 10;
+    const LEN: usize = 1 << 20;
+    const END: Tag = 1;
+    in_threads(2, |thread| {
+        if thread == 0 {
+            return previous(world).tag(END).receive_vec::<u8>().map(drop);
+        }
+        for round in 0..ROUNDS {
+            let mut buffer = world.alloc::<u64>(LEN)?;
+            buffer.fill(round);
+            let sending = next(world).tag(0).immediate_send(buffer)?;
+            std::thread::sleep(PAUSE);
+            let (got, _) = previous(world).tag(0).receive_vec::<u64>()?;
+            assert!(got.len() == LEN && got.iter().all(|word| *word == round));
+            sending.wait()?;
+        }
+        next(world).tag(END).send(&[0u8; 0])
+    })
+}
