@@ -257,3 +257,7 @@ fn sleep<'a, W: Wait>(
     wait.after_sleep(&mut core);
     (core, news.map(drop))
 }
+
+#[cfg(all(test, loom))]
+#[path = "role_loom.rs"]
+mod models;
