@@ -2,8 +2,8 @@
 //!
 //! Reading order: [`packet`] (what a cell means), [`peers`] (the table of peers), [`matching`],
 //! [`request`], [`send`], [`arrive`] (what packets do), [`rendezvous`], [`pull`] and [`bulk_choice`]
-//! (large messages), [`receive`], [`probe`], [`progress`] (the only event loop), [`credit`] and
-//! [`cycle`] (flow control).
+//! (large messages), [`receive`], [`probe`], [`progress`] and [`role`] (the only event loop),
+//! [`credit`] and [`cycle`] (flow control).
 //!
 //! The engine knows context ids and peer ids, never a communicator. It may be entered by any number
 //! of threads; its state, [`Core`], is behind one biased lock.
@@ -23,6 +23,7 @@ mod pull;
 mod receive;
 mod rendezvous;
 mod request;
+mod role;
 mod send;
 #[cfg(any(all(test, not(loom)), feature = "internals"))]
 pub(crate) mod sim;
@@ -56,8 +57,9 @@ use bulk_choice::Choices;
 use matching::{PostedQueue, UnexpectedQueue};
 use peers::Peer;
 use probe::Messages;
-use progress::Role;
+use progress::{Blocked, SpinBan};
 use request::{Requests, inactive};
+use role::Role;
 use std::{sync::Arc, time::Duration};
 
 /// What an engine is told when it is made.
@@ -139,6 +141,8 @@ pub(crate) struct Core {
     /// This rank's memory that peers read in place, once something has been allocated there.
     arena: Option<Arc<Arena>>,
     role: Role,
+    blocked: Blocked,
+    spin_ban: SpinBan,
     ticks: u32,
     polls: u64,
 }
@@ -175,6 +179,8 @@ impl Engine {
             nonce,
             arena: None,
             role: Role::default(),
+            blocked: Blocked::default(),
+            spin_ban: SpinBan::default(),
             ticks: 0,
             polls: 0,
         };
@@ -268,7 +274,7 @@ impl Engine {
     pub(crate) fn test(&self, id: RequestId) -> Result<bool> {
         let mut core = self.lock();
         if core.requests.is_done(id) {
-            core.role.note_success(&self.published);
+            core.blocked.note_success(&self.published);
             return Ok(true);
         }
         core.poll()?;

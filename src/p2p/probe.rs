@@ -127,7 +127,7 @@ impl Engine {
 
     fn after_probe(&self, pattern: &Pattern, has_found: bool) -> Result<()> {
         if has_found {
-            self.lock().role.note_success(&self.published);
+            self.lock().blocked.note_success(&self.published);
             return Ok(());
         }
         self.note_failed_test(Until::Message(pattern))

@@ -1,25 +1,19 @@
-//! Progress: the only event loop, and how a rank waits.
+//! Progress: what a rank polls, what its threads wait for, and how patiently.
 //!
-//! Of the threads of a rank that wait, one holds the *role*: it polls, and sleeps on the rank's
-//! doorbell. The others sleep on words of their own, until their operation ends or the role comes
-//! to them. A thread that holds the role drops the lock after every empty poll.
+//! The loop in which they wait is in [`super::role`].
 
-use super::{Core, Engine, RequestId, job_ended};
+use super::{
+    Core, Engine, RequestId, job_ended,
+    role::{self, Pause, Role, Wait},
+};
 use crate::{
     envelope::Pattern,
     error::Result,
     shm::{doorbell::Doorbell, far::Far, slot::Published},
-    sync::{AtomicU64, Ordering, spin_hint},
-    sys::{
-        biased_lock::Guard,
-        futex::{FutexWord, Scope, Woken},
-    },
+    sync::{AtomicU64, Ordering},
     types::PeerId,
 };
-use std::{
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
 /// What a thread waits for. One type for progress, for the search for cycles and for whoever wants
 /// to show what a rank is blocked in.
@@ -68,78 +62,16 @@ const SWEEP_EVERY: u64 = 64;
 /// A rank behind a shell that never sleeps learns after so many polls that nobody else will end it.
 const LOOK_FOR_KEEPER_EVERY: u64 = 1 << 12;
 
-/// Who makes progress, and who waits for its turn.
+/// Whether this rank counts as blocked: it sleeps, or its tests have failed for long.
 #[derive(Default)]
-pub(super) struct Role {
-    is_taken: bool,
-    /// The holder sleeps on the doorbell: whoever ends something rings it.
-    is_holder_asleep: bool,
-    sleepers: Vec<Sleeper>,
+pub(super) struct Blocked {
     failed_tests: u32,
     failed_since: Option<Instant>,
     /// What the published slot says about this rank.
-    is_published_blocked: bool,
-    spin: SpinBan,
+    is_published: bool,
 }
 
-/// A thread that sleeps on its own word.
-struct Sleeper {
-    word: Arc<FutexWord>,
-    is_used: bool,
-    wants_messages: bool,
-}
-
-impl Role {
-    /// Wakes the thread that waits for an operation that has ended.
-    pub(super) fn wake(&mut self, sleeper: u32, bell: &Doorbell) {
-        self.wake_holder(bell);
-        if let Some(sleeper) = self.sleepers.get(sleeper as usize) {
-            sleeper.wake();
-        }
-    }
-
-    /// Something has ended that the holder may wait for.
-    #[inline]
-    pub(super) fn wake_holder(&self, bell: &Doorbell) {
-        if self.is_holder_asleep {
-            bell.ring();
-        }
-    }
-
-    /// A message has come that nobody expected: probes may wait for it.
-    #[inline]
-    pub(super) fn wake_probers(&self, bell: &Doorbell) {
-        self.wake_holder(bell);
-        self.sleepers.iter().filter(|sleeper| sleeper.wants_messages).for_each(Sleeper::wake);
-    }
-
-    /// The role is free: one of those who sleep takes it.
-    fn hand_over(&mut self) {
-        self.is_taken = false;
-        if let Some(next) = self.sleepers.iter().find(|sleeper| sleeper.is_used) {
-            next.wake();
-        }
-    }
-
-    fn add_sleeper(&mut self, wants_messages: bool) -> (u32, Arc<FutexWord>) {
-        let free = self.sleepers.iter().position(|sleeper| !sleeper.is_used);
-        let index = free.unwrap_or_else(|| {
-            let word = Arc::new(FutexWord::default());
-            self.sleepers.push(Sleeper { word, is_used: false, wants_messages: false });
-            self.sleepers.len() - 1
-        });
-        let sleeper = &mut self.sleepers[index];
-        (sleeper.is_used, sleeper.wants_messages) = (true, wants_messages);
-        // Relaxed: written and slept on under the lock's order.
-        sleeper.word.word.store(0, Ordering::Relaxed);
-        (u32::try_from(index).expect("fewer than 2^32 threads"), Arc::clone(&sleeper.word))
-    }
-
-    fn remove_sleeper(&mut self, index: u32) {
-        let sleeper = &mut self.sleepers[index as usize];
-        (sleeper.is_used, sleeper.wants_messages) = (false, false);
-    }
-
+impl Blocked {
     /// A test or a probe has found what it looked for.
     #[inline]
     pub(super) fn note_success(&mut self, published: &Published) {
@@ -151,24 +83,16 @@ impl Role {
     }
 
     pub(super) fn publish_running(&mut self, published: &Published) {
-        if self.is_published_blocked {
-            self.is_published_blocked = false;
+        if self.is_published {
+            self.is_published = false;
             published.slot.unblock();
         }
     }
 }
 
-impl Sleeper {
-    fn wake(&self) {
-        // Release: PROGRESS_ROLE; the lock orders everything else.
-        self.word.word.store(1, Ordering::Release);
-        self.word.wake(1, Scope::Private);
-    }
-}
-
 /// For how long nobody spins, because others use this CPU.
 #[derive(Default)]
-struct SpinBan {
+pub(super) struct SpinBan {
     until: Option<Instant>,
     length: Duration,
 }
@@ -187,13 +111,6 @@ impl SpinBan {
         }
         is_on
     }
-}
-
-/// What to do after an empty poll.
-enum Pause {
-    Spin,
-    Yield,
-    Sleep(Duration),
 }
 
 /// How long a thread has been waiting without news.
@@ -215,6 +132,7 @@ impl Patience {
         self.next_sleep = SLEEP;
     }
 
+    #[inline]
     fn next(&mut self, ban: &mut SpinBan, is_shared: bool) -> Pause {
         self.polls += 1;
         let spins = self.may_spin && !is_shared;
@@ -239,127 +157,103 @@ impl Patience {
     }
 }
 
+/// A wait of one of the engine's threads.
+struct EngineWait<'a> {
+    engine: &'a Engine,
+    until: Until<'a>,
+    patience: Patience,
+}
+
+impl EngineWait<'_> {
+    #[inline]
+    fn noting_news(&mut self, has_news: Result<bool>) -> Result<bool> {
+        if let Ok(true) = has_news {
+            self.patience.note_news();
+        }
+        has_news
+    }
+}
+
+impl Wait for EngineWait<'_> {
+    type Core = Core;
+
+    #[inline]
+    fn role(core: &mut Core) -> &mut Role {
+        &mut core.role
+    }
+
+    #[inline]
+    fn is_satisfied(&self, core: &mut Core) -> bool {
+        core.is_satisfied(&self.until)
+    }
+
+    fn is_job_ended(&self) -> bool {
+        self.engine.segment.is_ended()
+    }
+
+    fn wants_messages(&self) -> bool {
+        matches!(self.until, Until::Message(_) | Until::Words { .. } | Until::Quiet)
+    }
+
+    fn set_waiter(&self, core: &mut Core, waiter: Option<u32>) {
+        match self.until {
+            Until::Request(id) => core.requests.set_waiter(id, waiter),
+            Until::Any(ids) => ids.iter().for_each(|id| core.requests.set_waiter(*id, waiter)),
+            Until::Message(_) | Until::Words { .. } | Until::Quiet => {}
+        }
+    }
+
+    #[inline]
+    fn poll(&mut self, core: &mut Core) -> Result<bool> {
+        self.noting_news(core.poll())
+    }
+
+    fn poll_all(&mut self, core: &mut Core) -> Result<bool> {
+        self.noting_news(core.poll_all())
+    }
+
+    #[inline]
+    fn pause(&mut self, core: &mut Core) -> Pause {
+        match self.patience.next(&mut core.spin_ban, self.engine.core.is_shared()) {
+            Pause::Spin => Pause::Spin,
+            Pause::Yield => {
+                core.publish_all();
+                Pause::Yield
+            }
+            Pause::Sleep(timeout) => {
+                core.publish_all();
+                core.publish_blocked(&self.engine.published, &self.until);
+                Pause::Sleep(if core.waits_for_credit() { CYCLE_LOOK } else { timeout })
+            }
+        }
+    }
+
+    fn after_time_out(&mut self, core: &mut Core) -> Result<bool> {
+        self.noting_news(self.engine.after_time_out(core, &self.until))
+    }
+
+    fn after_sleep(&mut self, core: &mut Core) {
+        core.blocked.publish_running(&self.engine.published);
+    }
+
+    fn note_rescue(&self) {
+        // Relaxed: a statistic.
+        self.engine.rescues.fetch_add(1, Ordering::Relaxed);
+    }
+
+    fn leave(&mut self, core: &mut Core, has_role: bool) {
+        core.role.leave(has_role);
+        core.blocked.note_success(&self.engine.published);
+        core.blocked.publish_running(&self.engine.published);
+    }
+}
+
 impl Engine {
     /// Makes progress until the condition holds. Errs when the job ends, or the shared memory is
     /// corrupted: then it may never hold.
     pub(crate) fn wait_until(&self, until: Until<'_>) -> Result<()> {
-        let mut patience = Patience::new(self.may_spin);
-        let mut core = self.lock();
-        let mut has_role = false;
-        let result = loop {
-            if core.is_satisfied(&until) {
-                break Ok(());
-            }
-            if !has_role && core.role.is_taken {
-                core = self.sleep_behind_holder(core, &until);
-                continue;
-            }
-            (core.role.is_taken, has_role) = (true, true);
-            match core.poll() {
-                Err(error) => break Err(error),
-                Ok(true) => {
-                    patience.note_news();
-                    continue;
-                }
-                Ok(false) if self.segment.is_ended() => break Err(job_ended()),
-                Ok(false) => {}
-            }
-            match core.pause(&mut patience, self.core.is_shared()) {
-                Pause::Spin => {
-                    drop(core);
-                    spin_hint();
-                    core = self.lock();
-                }
-                Pause::Yield => {
-                    core.publish_all();
-                    drop(core);
-                    std::thread::yield_now();
-                    core = self.lock();
-                }
-                Pause::Sleep(timeout) => match self.sleep(core, &until, timeout) {
-                    Ok((awake, has_news)) => {
-                        core = awake;
-                        if has_news {
-                            patience.note_news();
-                        }
-                    }
-                    Err((awake, error)) => {
-                        core = awake;
-                        break Err(error);
-                    }
-                },
-            }
-        };
-        // Also without the role: it may have come to this thread, which has no use for it any more.
-        if has_role || !core.role.is_taken {
-            core.role.hand_over();
-        }
-        core.role.note_success(&self.published);
-        core.role.publish_running(&self.published);
-        result
-    }
-
-    /// Another thread makes progress: sleeps until it has ended this one's operation, or has no
-    /// more use for the role.
-    fn sleep_behind_holder<'a>(&'a self, mut core: Guard<'a, Core>, until: &Until<'_>) -> Guard<'a, Core> {
-        let wants_messages = matches!(until, Until::Message(_) | Until::Words { .. } | Until::Quiet);
-        let (sleeper, word) = core.role.add_sleeper(wants_messages);
-        core.set_waiter(until, Some(sleeper));
-        drop(core);
-        // A word that only other ranks write ends nothing here: look at it now and then.
-        let timeout = if wants_messages { Duration::from_millis(1) } else { SLEEP_MAX };
-        let woken = word.wait(0, Some(timeout), Scope::Private);
-        let mut core = self.lock();
-        // Acquire: PROGRESS_ROLE, pairs with the Release in `Sleeper::wake`.
-        let is_forgotten = woken == Woken::TimedOut && word.word.load(Ordering::Acquire) == 0;
-        if is_forgotten && !wants_messages && (core.is_satisfied(until) || !core.role.is_taken) {
-            // Relaxed: a statistic.
-            self.rescues.fetch_add(1, Ordering::Relaxed);
-        }
-        core.set_waiter(until, None);
-        core.role.remove_sleeper(sleeper);
-        core
-    }
-
-    /// Sleeps on the doorbell; whether there was news.
-    fn sleep<'a>(
-        &'a self,
-        mut core: Guard<'a, Core>,
-        until: &Until<'_>,
-        timeout: Duration,
-    ) -> std::result::Result<(Guard<'a, Core>, bool), (Guard<'a, Core>, crate::error::Error)> {
-        core.publish_all();
-        core.publish_blocked(&self.published, until);
-        let timeout = if core.waits_for_credit() { CYCLE_LOOK } else { timeout };
-        self.bell.announce_sleep();
-        match core.poll_all() {
-            Ok(false) if !core.is_satisfied(until) && !self.segment.is_ended() => {}
-            news => {
-                self.bell.stay_awake();
-                return self.after_sleep(core, news);
-            }
-        }
-        core.role.is_holder_asleep = true;
-        drop(core);
-        let woken = self.bell.sleep(timeout);
-        let mut core = self.lock();
-        core.role.is_holder_asleep = false;
-        let news =
-            if woken == Woken::TimedOut { self.after_time_out(&mut core, until) } else { core.poll_all() };
-        self.bell.stay_awake();
-        self.after_sleep(core, news)
-    }
-
-    fn after_sleep<'a>(
-        &self,
-        mut core: Guard<'a, Core>,
-        news: Result<bool>,
-    ) -> std::result::Result<(Guard<'a, Core>, bool), (Guard<'a, Core>, crate::error::Error)> {
-        core.role.publish_running(&self.published);
-        match news {
-            Ok(has_news) => Ok((core, has_news)),
-            Err(error) => Err((core, error)),
-        }
+        let patience = Patience::new(self.may_spin);
+        role::wait_until(&self.core, &self.bell, EngineWait { engine: self, until, patience })
     }
 
     /// Nobody has rung: there should be no news. If there is, and the doorbell is not rung within a
@@ -393,8 +287,8 @@ impl Engine {
     #[inline]
     pub(super) fn note_failed_test(&self, until: Until<'_>) -> Result<()> {
         let mut core = self.lock();
-        core.role.failed_tests += 1;
-        match core.role.failed_tests % 64 {
+        core.blocked.failed_tests += 1;
+        match core.blocked.failed_tests % 64 {
             0 => self.look_at_failed_tests(&mut core, &until),
             _ => Ok(()),
         }
@@ -407,10 +301,10 @@ impl Engine {
         }
         core.publish_all();
         let now = Instant::now();
-        if now - *core.role.failed_since.get_or_insert(now) < core.config.test_patience {
+        if now - *core.blocked.failed_since.get_or_insert(now) < core.config.test_patience {
             return Ok(());
         }
-        core.role.failed_since = Some(now);
+        core.blocked.failed_since = Some(now);
         self.segment.end_without_keeper();
         self.look_for_lost_peer()?;
         core.publish_blocked(&self.published, until);
@@ -419,10 +313,6 @@ impl Engine {
 }
 
 impl Core {
-    fn pause(&mut self, patience: &mut Patience, is_shared: bool) -> Pause {
-        patience.next(&mut self.role.spin, is_shared)
-    }
-
     pub(super) fn is_satisfied(&mut self, until: &Until<'_>) -> bool {
         match until {
             Until::Request(id) => self.requests.is_done(*id),
@@ -433,14 +323,6 @@ impl Core {
                 words.iter().all(|word| word.load(Ordering::Acquire) >= *at_least)
             }
             Until::Quiet => self.requests.detached() == 0 && self.backlog.is_empty(),
-        }
-    }
-
-    fn set_waiter(&mut self, until: &Until<'_>, waiter: Option<u32>) {
-        match until {
-            Until::Request(id) => self.requests.set_waiter(*id, waiter),
-            Until::Any(ids) => ids.iter().for_each(|id| self.requests.set_waiter(*id, waiter)),
-            Until::Message(_) | Until::Words { .. } | Until::Quiet => {}
         }
     }
 
@@ -562,7 +444,7 @@ impl Core {
     pub(super) fn publish_blocked(&mut self, published: &Published, until: &Until<'_>) {
         let targets = self.targets(until);
         published.block_on(targets.into_iter());
-        self.role.is_published_blocked = true;
+        self.blocked.is_published = true;
     }
 }
 

@@ -200,6 +200,8 @@ impl Core {
         if let Some(operation) = self.requests.receive(receive) {
             operation.phase = ReceivePhase::Pulling(Pull { from, rts, plan, arrived: 0, nanos: 0 });
             self.pulls.push(receive);
+            // The thread that begins it may sleep behind the holder, or leave.
+            self.role.wake_holder(&self.bell);
         }
     }
 

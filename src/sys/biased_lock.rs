@@ -51,18 +51,24 @@ pub(crate) struct Guard<'a, T> {
 impl<T> BiasedLock<T> {
     /// Without membarrier the lock starts as a mutex.
     pub(crate) fn new(value: T) -> Self {
-        let revoked = !Self::can_revoke();
+        let can_revoke = cfg!(loom) || membarrier::register_between_threads().is_ok();
+        Self::with_bias(value, can_revoke)
+    }
+
+    /// A mutex from the start: models of what it protects have fewer interleavings.
+    #[cfg(all(test, loom))]
+    pub(crate) fn without_bias(value: T) -> Self {
+        Self::with_bias(value, false)
+    }
+
+    fn with_bias(value: T, has_bias: bool) -> Self {
         Self {
             owner: AtomicU64::new(0),
             inside: AtomicU32::new(0),
-            revoked: AtomicU32::new(revoked.into()),
+            revoked: AtomicU32::new((!has_bias).into()),
             mutex: FutexWord::default(),
             value: UnsafeCell::new(value),
         }
-    }
-
-    fn can_revoke() -> bool {
-        cfg!(loom) || membarrier::register_between_threads().is_ok()
     }
 
     #[inline]

@@ -30,7 +30,7 @@ impl Engine {
 
     /// A task goes on: the rank is not blocked.
     pub(super) fn step_awake(&self) {
-        self.lock().role.publish_running(&self.published);
+        self.lock().blocked.publish_running(&self.published);
     }
 
     /// Bytes and envelopes that messages to a peer have cost.

@@ -69,6 +69,7 @@ list! {
     ALL, All: values::{checked_types, parts_of_elements, uninitialised_memory, empty_messages};
     ALL, All: scopes::{scopes_complete, scopes_withdraw_on_error, scopes_withdraw_on_panic};
     ALL, All: threads::{threads_with_partners, threads_that_receive_from_any, threads_that_probe, threads_in_collectives};
+    ALL, All: threads::{threads_that_end_each_others_waits, threads_that_receive_large_messages};
     ALL, All: contexts::{duplicates_do_not_mix, splits_do_not_mix, split_by_colour_and_key};
     ALL, All: collectives::{collectives_match_naive_values, collectives_of_large_slices};
     ALL, All: traffic::{random_traffic};

@@ -2,9 +2,15 @@
 
 use super::{assert_same, bytes, next, previous};
 use ringmpi::{Communicator, Rank, Result, Source, Tag, op};
-use std::thread::{Scope, ScopedJoinHandle};
+use std::{
+    thread::{Scope, ScopedJoinHandle},
+    time::Duration,
+};
 
 const THREADS: [Tag; 3] = [1, 2, 8];
+
+/// Long enough for a thread that waits to have gone to sleep.
+const PAUSE: Duration = Duration::from_millis(2);
 
 /// Runs `f` in so many threads; the first error, if there is one.
 fn in_threads(count: Tag, f: impl Fn(Tag) -> Result<()> + Sync) -> Result<()> {
@@ -115,5 +121,50 @@ pub(crate) fn threads_in_collectives(world: &Communicator<'_>) -> Result<()> {
             comm.barrier()?;
         }
         Ok(())
+    })
+}
+
+/// A thread that sleeps is woken by what another thread of its own rank does: no peer rings. Two
+/// messages go each way in turn, so that the first is not followed by one that would wake as well.
+pub(crate) fn threads_that_end_each_others_waits(world: &Communicator<'_>) -> Result<()> {
+    in_threads(2, |thread| {
+        let to_itself = world.process_at_rank(world.rank()).tag(0);
+        for round in 0..16 {
+            let data = bytes(world.rank(), round, [8, 100_000][round % 2]);
+            if thread == 1 {
+                std::thread::sleep(PAUSE);
+            }
+            if thread as usize == round / 2 % 2 {
+                to_itself.synchronous_send(&data)?;
+            } else {
+                let mut got = vec![0; data.len()];
+                to_itself.receive_into(&mut got)?;
+                assert_same(&got, &data);
+            }
+        }
+        Ok(())
+    })
+}
+
+/// A thread begins to take a large message out of the sender's memory, while the one that would go on
+/// with it sleeps.
+pub(crate) fn threads_that_receive_large_messages(world: &Communicator<'_>) -> Result<()> {
+    const ROUNDS: u64 = 10;
+    const LEN: usize = 1 << 20;
+    const END: Tag = 1;
+    in_threads(2, |thread| {
+        if thread == 0 {
+            return previous(world).tag(END).receive_vec::<u8>().map(drop);
+        }
+        for round in 0..ROUNDS {
+            let mut buffer = world.alloc::<u64>(LEN)?;
+            buffer.fill(round);
+            let sending = next(world).tag(0).immediate_send(buffer)?;
+            std::thread::sleep(PAUSE);
+            let (got, _) = previous(world).tag(0).receive_vec::<u64>()?;
+            assert!(got.len() == LEN && got.iter().all(|word| *word == round));
+            sending.wait()?;
+        }
+        next(world).tag(END).send(&[0u8; 0])
     })
 }

@@ -1,0 +1,263 @@
+//! The progress role: which of a rank's threads polls, how it sleeps, and who wakes whom.
+//!
+//! Of the threads of a rank that wait, one holds the *role*: it polls, and sleeps on the rank's
+//! doorbell. The others sleep on words of their own, until their operation ends or the role comes
+//! to them. Everything here is under the rank's lock, which a thread drops after every empty poll and
+//! while it sleeps. docs/PROTOCOL.md has the argument.
+//!
+//! The loop knows the engine only as a [`Wait`], so that models run it as it is.
+
+use super::job_ended;
+use crate::{
+    error::Result,
+    shm::doorbell::Doorbell,
+    sync::{Ordering, spin_hint},
+    sys::{
+        biased_lock::{BiasedLock, Guard},
+        futex::{FutexWord, Scope, Woken},
+    },
+};
+use std::{sync::Arc, time::Duration};
+
+/// The longest sleep behind the holder. Nothing relies on it,
+const SLEEP: Duration = Duration::from_secs(1);
+/// but a word that only other ranks write ends nothing here: it is looked at this often.
+const LOOK_AT_WORDS: Duration = Duration::from_millis(1);
+
+/// The waiter of an operation for which the holder sleeps: it has no word of its own.
+const HOLDER: u32 = u32::MAX;
+
+/// Who makes progress, and who waits for its turn.
+#[derive(Default)]
+pub(super) struct Role {
+    is_taken: bool,
+    /// The holder sleeps on the doorbell.
+    is_holder_asleep: bool,
+    sleepers: Vec<Sleeper>,
+}
+
+/// A thread that sleeps on its own word.
+struct Sleeper {
+    word: Arc<FutexWord>,
+    is_used: bool,
+    wants_messages: bool,
+}
+
+impl Role {
+    /// Wakes the thread that waits for an operation that has ended.
+    pub(super) fn wake(&self, waiter: u32, bell: &Doorbell) {
+        match self.sleepers.get(waiter as usize) {
+            Some(sleeper) => sleeper.wake(),
+            None => self.wake_holder(bell),
+        }
+    }
+
+    /// Something has changed that the holder may wait for, or has to go on with.
+    #[inline]
+    pub(super) fn wake_holder(&self, bell: &Doorbell) {
+        if self.is_holder_asleep {
+            bell.ring();
+        }
+    }
+
+    /// A message has come that nobody expected: probes may wait for it.
+    #[inline]
+    pub(super) fn wake_probers(&self, bell: &Doorbell) {
+        self.wake_holder(bell);
+        self.sleepers.iter().filter(|sleeper| sleeper.wants_messages).for_each(Sleeper::wake);
+    }
+
+    /// A thread that has waited goes. Also without the role it may have to hand it over: it may have come
+    /// to this thread, which has no use for it any more.
+    pub(super) fn leave(&mut self, has_role: bool) {
+        if has_role || !self.is_taken {
+            self.hand_over();
+        }
+    }
+
+    /// The role is free: one of those who sleep takes it.
+    fn hand_over(&mut self) {
+        self.is_taken = false;
+        if let Some(next) = self.sleepers.iter().find(|sleeper| sleeper.is_used) {
+            next.wake();
+        }
+    }
+
+    fn add_sleeper(&mut self, wants_messages: bool) -> (u32, Arc<FutexWord>) {
+        let free = self.sleepers.iter().position(|sleeper| !sleeper.is_used);
+        let index = free.unwrap_or_else(|| {
+            let word = Arc::new(FutexWord::default());
+            self.sleepers.push(Sleeper { word, is_used: false, wants_messages: false });
+            self.sleepers.len() - 1
+        });
+        let sleeper = &mut self.sleepers[index];
+        (sleeper.is_used, sleeper.wants_messages) = (true, wants_messages);
+        // Relaxed: written and slept on under the lock's order.
+        sleeper.word.word.store(0, Ordering::Relaxed);
+        (u32::try_from(index).expect("fewer than 2^32 threads"), Arc::clone(&sleeper.word))
+    }
+
+    fn remove_sleeper(&mut self, index: u32) {
+        let sleeper = &mut self.sleepers[index as usize];
+        (sleeper.is_used, sleeper.wants_messages) = (false, false);
+    }
+}
+
+impl Sleeper {
+    fn wake(&self) {
+        // Release: PROGRESS_ROLE; the lock orders everything else.
+        self.word.word.store(1, Ordering::Release);
+        self.word.wake(1, Scope::Private);
+    }
+}
+
+/// What the holder does after an empty poll.
+pub(super) enum Pause {
+    Spin,
+    Yield,
+    /// At most for so long.
+    Sleep(Duration),
+}
+
+/// One wait of one thread: for what, and how its rank makes progress meanwhile. The engine's is in
+/// `progress`; models have one of their own.
+pub(super) trait Wait {
+    /// What the rank's lock protects.
+    type Core;
+
+    fn role(core: &mut Self::Core) -> &mut Role;
+
+    /// Whether the condition holds.
+    fn is_satisfied(&self, core: &mut Self::Core) -> bool;
+
+    /// Whether the job has ended: then the condition may never hold.
+    fn is_job_ended(&self) -> bool;
+
+    /// Whether no waiter is woken when the condition comes to hold: it is one of messages or words.
+    fn wants_messages(&self) -> bool;
+
+    /// Whom to wake when an operation that this waits for ends.
+    fn set_waiter(&self, core: &mut Self::Core, waiter: Option<u32>);
+
+    /// One round of progress; true if anything moved. Never waits.
+    fn poll(&mut self, core: &mut Self::Core) -> Result<bool>;
+
+    /// As `poll`, with a look at everything that others may have changed before the last barrier.
+    fn poll_all(&mut self, core: &mut Self::Core) -> Result<bool>;
+
+    /// After an empty poll. Before a rank rests, it owes nobody room.
+    fn pause(&mut self, core: &mut Self::Core) -> Pause;
+
+    /// As `poll_all`, when nobody has rung.
+    fn after_time_out(&mut self, core: &mut Self::Core) -> Result<bool>;
+
+    /// The holder is awake again.
+    fn after_sleep(&mut self, core: &mut Self::Core);
+
+    /// A wake-up was lost.
+    fn note_rescue(&self);
+
+    /// The wait is over: [`Role::leave`], and what else is to be done.
+    fn leave(&mut self, core: &mut Self::Core, has_role: bool);
+}
+
+/// Makes progress until the condition holds. Errs when the job ends, or the shared memory is
+/// corrupted: then it may never hold.
+pub(super) fn wait_until<W: Wait>(lock: &BiasedLock<W::Core>, bell: &Doorbell, mut wait: W) -> Result<()> {
+    let mut core = lock.lock();
+    let mut has_role = false;
+    let result = loop {
+        if wait.is_satisfied(&mut core) {
+            break Ok(());
+        }
+        if !has_role && W::role(&mut core).is_taken {
+            core = sleep_behind_holder(lock, core, &wait);
+            continue;
+        }
+        (W::role(&mut core).is_taken, has_role) = (true, true);
+        match wait.poll(&mut core) {
+            Err(error) => break Err(error),
+            Ok(true) => continue,
+            Ok(false) if wait.is_job_ended() => break Err(job_ended()),
+            Ok(false) => {}
+        }
+        match wait.pause(&mut core) {
+            Pause::Spin => {
+                drop(core);
+                spin_hint();
+                core = lock.lock();
+            }
+            Pause::Yield => {
+                drop(core);
+                std::thread::yield_now();
+                core = lock.lock();
+            }
+            Pause::Sleep(timeout) => {
+                let outcome;
+                (core, outcome) = sleep(lock, bell, core, &mut wait, timeout);
+                if let Err(error) = outcome {
+                    break Err(error);
+                }
+            }
+        }
+    };
+    wait.leave(&mut core, has_role);
+    result
+}
+
+/// Another thread makes progress: sleeps until it has ended this one's operation, or has no more use
+/// for the role.
+fn sleep_behind_holder<'a, W: Wait>(
+    lock: &'a BiasedLock<W::Core>,
+    mut core: Guard<'a, W::Core>,
+    wait: &W,
+) -> Guard<'a, W::Core> {
+    let wants_messages = wait.wants_messages();
+    let (sleeper, word) = W::role(&mut core).add_sleeper(wants_messages);
+    wait.set_waiter(&mut core, Some(sleeper));
+    drop(core);
+    let timeout = if wants_messages { LOOK_AT_WORDS } else { SLEEP };
+    let woken = word.wait(0, Some(timeout), Scope::Private);
+    let mut core = lock.lock();
+    // Acquire: PROGRESS_ROLE, pairs with the Release in `Sleeper::wake`.
+    let is_forgotten = woken == Woken::TimedOut && word.word.load(Ordering::Acquire) == 0;
+    if is_forgotten && !wants_messages && (wait.is_satisfied(&mut core) || !W::role(&mut core).is_taken) {
+        wait.note_rescue();
+    }
+    wait.set_waiter(&mut core, None);
+    W::role(&mut core).remove_sleeper(sleeper);
+    core
+}
+
+/// The holder sleeps on the doorbell.
+fn sleep<'a, W: Wait>(
+    lock: &'a BiasedLock<W::Core>,
+    bell: &Doorbell,
+    mut core: Guard<'a, W::Core>,
+    wait: &mut W,
+    timeout: Duration,
+) -> (Guard<'a, W::Core>, Result<()>) {
+    bell.announce_sleep();
+    let mut news = wait.poll_all(&mut core);
+    if matches!(news, Ok(false)) && !wait.is_satisfied(&mut core) && !wait.is_job_ended() {
+        W::role(&mut core).is_holder_asleep = true;
+        // Another thread of this rank may end the operation: then no peer rings.
+        wait.set_waiter(&mut core, Some(HOLDER));
+        drop(core);
+        let woken = bell.sleep(timeout);
+        core = lock.lock();
+        wait.set_waiter(&mut core, None);
+        W::role(&mut core).is_holder_asleep = false;
+        news = match woken {
+            Woken::TimedOut => wait.after_time_out(&mut core),
+            Woken::MaybeReady => wait.poll_all(&mut core),
+        };
+    }
+    bell.stay_awake();
+    wait.after_sleep(&mut core);
+    (core, news.map(drop))
+}
+
+#[cfg(all(test, loom))]
+#[path = "role_loom.rs"]
+mod models;
