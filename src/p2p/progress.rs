@@ -4,7 +4,7 @@
 
 use super::{
     Core, Engine, RequestId, job_ended,
-    role::{self, Pause, Role, Wait},
+    role::{self, Pause, Role, Wait, Watch, have_reached},
 };
 use crate::{
     envelope::Pattern,
@@ -191,8 +191,22 @@ impl Wait for EngineWait<'_> {
         self.engine.segment.is_ended()
     }
 
-    fn wants_messages(&self) -> bool {
-        matches!(self.until, Until::Message(_) | Until::Words { .. } | Until::Quiet)
+    fn watch(&self) -> Watch {
+        match self.until {
+            Until::Request(_) | Until::Any(_) => Watch::Waiter,
+            Until::Message(_) => Watch::Message,
+            Until::Words { words, at_least } => Watch::Words { words: words.to_vec(), at_least },
+            Until::Quiet => Watch::News,
+        }
+    }
+
+    /// The holder may be asleep for long: what it owes others, and how often it looks for a cycle of
+    /// blocked ranks, has changed.
+    fn before_sleep(&mut self, core: &mut Core) {
+        core.publish_all();
+        if core.waits_for_credit() {
+            core.role.wake_holder(&core.bell);
+        }
     }
 
     fn set_waiter(&self, core: &mut Core, waiter: Option<u32>) {
@@ -318,10 +332,7 @@ impl Core {
             Until::Request(id) => self.requests.is_done(*id),
             Until::Any(ids) => ids.iter().any(|id| self.requests.is_done(*id)),
             Until::Message(pattern) => self.unexpected.find(pattern).is_some(),
-            Until::Words { words, at_least } => {
-                // Acquire: BOARD_WORD, pairs with the Releases on the board.
-                words.iter().all(|word| word.load(Ordering::Acquire) >= *at_least)
-            }
+            Until::Words { words, at_least } => have_reached(words, *at_least),
             Until::Quiet => self.requests.detached() == 0 && self.backlog.is_empty(),
         }
     }

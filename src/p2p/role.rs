@@ -10,8 +10,8 @@
 use super::job_ended;
 use crate::{
     error::Result,
-    shm::doorbell::Doorbell,
-    sync::{Ordering, spin_hint},
+    shm::{doorbell::Doorbell, far::Far},
+    sync::{AtomicU64, Ordering, spin_hint},
     sys::{
         biased_lock::{BiasedLock, Guard},
         futex::{FutexWord, Scope, Woken},
@@ -19,10 +19,8 @@ use crate::{
 };
 use std::{sync::Arc, time::Duration};
 
-/// The longest sleep behind the holder. Nothing relies on it,
+/// The longest sleep behind the holder. Nothing relies on it.
 const SLEEP: Duration = Duration::from_secs(1);
-/// but a word that only other ranks write ends nothing here: it is looked at this often.
-const LOOK_AT_WORDS: Duration = Duration::from_millis(1);
 
 /// The waiter of an operation for which the holder sleeps: it has no word of its own.
 const HOLDER: u32 = u32::MAX;
@@ -34,13 +32,42 @@ pub(super) struct Role {
     /// The holder sleeps on the doorbell.
     is_holder_asleep: bool,
     sleepers: Vec<Sleeper>,
+    /// How many sleepers the holder has to look after.
+    watched: usize,
 }
 
 /// A thread that sleeps on its own word.
 struct Sleeper {
     word: Arc<FutexWord>,
     is_used: bool,
-    wants_messages: bool,
+    watch: Watch,
+}
+
+/// How a thread that sleeps behind the holder learns that its wait is over.
+#[derive(Default)]
+pub(super) enum Watch {
+    /// Whoever ends its operation wakes the waiter that is registered for it.
+    #[default]
+    Waiter,
+    /// Whoever queues an unexpected message wakes it.
+    Message,
+    /// Other ranks write all these words, and ring: the holder looks at them for it.
+    Words { words: Vec<Far<AtomicU64>>, at_least: u64 },
+    /// Anything that moves may end it: the holder wakes it for all news.
+    News,
+}
+
+impl Watch {
+    /// Whether the holder has to look after it.
+    fn is_the_holders(&self) -> bool {
+        matches!(self, Self::Words { .. } | Self::News)
+    }
+}
+
+/// Whether all of the words have reached the value.
+pub(super) fn have_reached(words: &[Far<AtomicU64>], value: u64) -> bool {
+    // Acquire: BOARD_WORD, pairs with the Releases on the board.
+    words.iter().all(|word| word.load(Ordering::Acquire) >= value)
 }
 
 impl Role {
@@ -64,7 +91,30 @@ impl Role {
     #[inline]
     pub(super) fn wake_probers(&self, bell: &Doorbell) {
         self.wake_holder(bell);
-        self.sleepers.iter().filter(|sleeper| sleeper.wants_messages).for_each(Sleeper::wake);
+        let probers = self.sleepers.iter().filter(|sleeper| matches!(sleeper.watch, Watch::Message));
+        probers.for_each(Sleeper::wake);
+    }
+
+    /// The holder has polled: wakes those whose waits may be over by what it has seen.
+    #[inline]
+    fn wake_watched(&self, has_news: bool) {
+        if self.watched > 0 {
+            self.look_after_sleepers(has_news);
+        }
+    }
+
+    #[cold]
+    fn look_after_sleepers(&self, has_news: bool) {
+        for sleeper in &self.sleepers {
+            let is_over = match &sleeper.watch {
+                Watch::Words { words, at_least } => have_reached(words, *at_least),
+                Watch::News => has_news,
+                Watch::Waiter | Watch::Message => false,
+            };
+            if is_over {
+                sleeper.wake();
+            }
+        }
     }
 
     /// A thread that has waited goes. Also without the role it may have to hand it over: it may have come
@@ -83,15 +133,16 @@ impl Role {
         }
     }
 
-    fn add_sleeper(&mut self, wants_messages: bool) -> (u32, Arc<FutexWord>) {
+    fn add_sleeper(&mut self, watch: Watch) -> (u32, Arc<FutexWord>) {
         let free = self.sleepers.iter().position(|sleeper| !sleeper.is_used);
         let index = free.unwrap_or_else(|| {
             let word = Arc::new(FutexWord::default());
-            self.sleepers.push(Sleeper { word, is_used: false, wants_messages: false });
+            self.sleepers.push(Sleeper { word, is_used: false, watch: Watch::Waiter });
             self.sleepers.len() - 1
         });
+        self.watched += usize::from(watch.is_the_holders());
         let sleeper = &mut self.sleepers[index];
-        (sleeper.is_used, sleeper.wants_messages) = (true, wants_messages);
+        (sleeper.is_used, sleeper.watch) = (true, watch);
         // Relaxed: written and slept on under the lock's order.
         sleeper.word.word.store(0, Ordering::Relaxed);
         (u32::try_from(index).expect("fewer than 2^32 threads"), Arc::clone(&sleeper.word))
@@ -99,12 +150,17 @@ impl Role {
 
     fn remove_sleeper(&mut self, index: u32) {
         let sleeper = &mut self.sleepers[index as usize];
-        (sleeper.is_used, sleeper.wants_messages) = (false, false);
+        sleeper.is_used = false;
+        self.watched -= usize::from(std::mem::take(&mut sleeper.watch).is_the_holders());
     }
 }
 
 impl Sleeper {
     fn wake(&self) {
+        // Relaxed: written under the lock.
+        if self.word.word.load(Ordering::Relaxed) == 1 {
+            return;
+        }
         // Release: PROGRESS_ROLE; the lock orders everything else.
         self.word.word.store(1, Ordering::Release);
         self.word.wake(1, Scope::Private);
@@ -133,8 +189,11 @@ pub(super) trait Wait {
     /// Whether the job has ended: then the condition may never hold.
     fn is_job_ended(&self) -> bool;
 
-    /// Whether no waiter is woken when the condition comes to hold: it is one of messages or words.
-    fn wants_messages(&self) -> bool;
+    /// Who wakes this thread when it sleeps behind the holder and the condition comes to hold.
+    fn watch(&self) -> Watch;
+
+    /// Before this thread sleeps behind the holder.
+    fn before_sleep(&mut self, core: &mut Self::Core);
 
     /// Whom to wake when an operation that this waits for ends.
     fn set_waiter(&self, core: &mut Self::Core, waiter: Option<u32>);
@@ -171,11 +230,13 @@ pub(super) fn wait_until<W: Wait>(lock: &BiasedLock<W::Core>, bell: &Doorbell, m
             break Ok(());
         }
         if !has_role && W::role(&mut core).is_taken {
-            core = sleep_behind_holder(lock, core, &wait);
+            core = sleep_behind_holder(lock, core, &mut wait);
             continue;
         }
         (W::role(&mut core).is_taken, has_role) = (true, true);
-        match wait.poll(&mut core) {
+        let news = wait.poll(&mut core);
+        W::role(&mut core).wake_watched(matches!(news, Ok(true)));
+        match news {
             Err(error) => break Err(error),
             Ok(true) => continue,
             Ok(false) if wait.is_job_ended() => break Err(job_ended()),
@@ -210,18 +271,17 @@ pub(super) fn wait_until<W: Wait>(lock: &BiasedLock<W::Core>, bell: &Doorbell, m
 fn sleep_behind_holder<'a, W: Wait>(
     lock: &'a BiasedLock<W::Core>,
     mut core: Guard<'a, W::Core>,
-    wait: &W,
+    wait: &mut W,
 ) -> Guard<'a, W::Core> {
-    let wants_messages = wait.wants_messages();
-    let (sleeper, word) = W::role(&mut core).add_sleeper(wants_messages);
+    wait.before_sleep(&mut core);
+    let (sleeper, word) = W::role(&mut core).add_sleeper(wait.watch());
     wait.set_waiter(&mut core, Some(sleeper));
     drop(core);
-    let timeout = if wants_messages { LOOK_AT_WORDS } else { SLEEP };
-    let woken = word.wait(0, Some(timeout), Scope::Private);
+    let woken = word.wait(0, Some(SLEEP), Scope::Private);
     let mut core = lock.lock();
     // Acquire: PROGRESS_ROLE, pairs with the Release in `Sleeper::wake`.
     let is_forgotten = woken == Woken::TimedOut && word.word.load(Ordering::Acquire) == 0;
-    if is_forgotten && !wants_messages && (wait.is_satisfied(&mut core) || !W::role(&mut core).is_taken) {
+    if is_forgotten && (wait.is_satisfied(&mut core) || !W::role(&mut core).is_taken) {
         wait.note_rescue();
     }
     wait.set_waiter(&mut core, None);
@@ -239,6 +299,7 @@ fn sleep<'a, W: Wait>(
 ) -> (Guard<'a, W::Core>, Result<()>) {
     bell.announce_sleep();
     let mut news = wait.poll_all(&mut core);
+    W::role(&mut core).wake_watched(matches!(news, Ok(true)));
     if matches!(news, Ok(false)) && !wait.is_satisfied(&mut core) && !wait.is_job_ended() {
         W::role(&mut core).is_holder_asleep = true;
         // Another thread of this rank may end the operation: then no peer rings.

@@ -1,7 +1,7 @@
 //! Models of the progress role: the waiting loop as it is, in FENCE mode, over a rank that is nothing but
 //! a few operations. Its threads sleep whenever they may, and time-outs never come.
 
-use super::{HOLDER, Pause, Role, Wait, wait_until};
+use super::{HOLDER, Pause, Role, Wait, Watch, wait_until};
 use crate::{
     error::Result,
     shm::{
@@ -36,6 +36,8 @@ enum Fault {
     ActsSilently,
     /// The waiter is woken, and then the operation ends.
     WakesFirst,
+    /// Nobody looks at the word for a thread that sleeps behind the holder.
+    WatchesNothing,
 }
 
 /// In place of the engine's core.
@@ -244,9 +246,16 @@ impl Wait for ModelWait<'_> {
         self.rank.job_end.load(Ordering::Acquire) == 1
     }
 
-    fn wants_messages(&self) -> bool {
-        matches!(self.until, Until::Message | Until::Word)
+    fn watch(&self) -> Watch {
+        match self.until {
+            Until::Operation(_) => Watch::Waiter,
+            Until::Message => Watch::Message,
+            Until::Word if self.rank.fault == Fault::WatchesNothing => Watch::Waiter,
+            Until::Word => Watch::Words { words: vec![self.rank.word.clone()], at_least: 1 },
+        }
     }
+
+    fn before_sleep(&mut self, _core: &mut Core) {}
 
     fn set_waiter(&self, core: &mut Core, waiter: Option<u32>) {
         if self.rank.fault == Fault::SleepsUnregistered && waiter == Some(HOLDER) {
@@ -471,19 +480,21 @@ fn work_left_silently_to_a_sleeping_holder_is_refused() {
     a_thread_leaves_work_to_the_holder(Fault::ActsSilently);
 }
 
-/// A thread alone: behind a holder it would need its time-out.
+/// One waits for a word that a peer writes, the other for an operation that ends only afterwards.
 fn a_peer_writes_a_word(fault: Fault) {
     check(move || {
         let rank = Rank::new(fault, true);
+        let other = rank.start_waiting(0);
         let peer = rank.start(|rank| rank.write(&rank.word, 1));
         rank.wait_until(Until::Word).expect("the job goes on");
-        peer.join();
+        rank.end(0);
+        [other, peer].into_iter().for_each(Thread::join);
         rank.check_idle();
     });
 }
 
 #[test]
-fn a_word_that_a_peer_writes_wakes_the_holder() {
+fn a_word_that_a_peer_writes_wakes_the_holder_and_who_sleeps_behind_it() {
     a_peer_writes_a_word(Fault::None);
 }
 
@@ -491,6 +502,12 @@ fn a_word_that_a_peer_writes_wakes_the_holder() {
 #[should_panic(expected = "deadlock")]
 fn a_peer_that_rings_before_it_writes_a_word_is_refused() {
     a_peer_writes_a_word(Fault::RingsFirst);
+}
+
+#[test]
+#[should_panic(expected = "deadlock")]
+fn a_word_that_the_holder_does_not_look_at_for_others_is_refused() {
+    a_peer_writes_a_word(Fault::WatchesNothing);
 }
 
 /// Both waits end with an error.
