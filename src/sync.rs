@@ -50,6 +50,20 @@ pub(crate) fn spin_hint() {
     loom::thread::yield_now();
 }
 
+/// Between two polls of words that others write: the next poll begins when the last has its value. A
+/// CPU that polls ahead, and it does, throws all of that away when the line changes; then the message it
+/// has waited for comes late. Yields inside a model.
+#[inline]
+pub(crate) fn poll_hint() {
+    #[cfg(all(target_arch = "x86_64", not(loom)))]
+    // SAFETY: every x86-64 has SSE2.
+    unsafe {
+        core::arch::x86_64::_mm_lfence();
+    }
+    #[cfg(not(all(target_arch = "x86_64", not(loom))))]
+    spin_hint();
+}
+
 /// A value on cache lines of its own. 128 bytes: x86-64 prefetches lines in pairs, and big aarch64
 /// cores have lines of that size.
 #[derive(Debug, Default)]

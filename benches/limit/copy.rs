@@ -52,6 +52,16 @@ impl Kind {
     }
 }
 
+/// Keeps the CPU from polling ahead: it would throw all that away when the line changes.
+#[inline(always)]
+pub(super) fn wait_for_load() {
+    #[cfg(target_arch = "x86_64")]
+    // SAFETY: every x86-64 has SSE2.
+    unsafe {
+        std::arch::x86_64::_mm_lfence();
+    }
+}
+
 /// Pushes the cache line at `line` towards the cache that both cores share, where the CPU can: a line that the receiver
 /// will read anyway starts on its way earlier. On a Xeon of 2023 it took a third off the time per message of a stream.
 #[inline(always)]

@@ -117,8 +117,8 @@ pub(super) fn play(side: &Side<'_>, task: Task) -> Samples {
 
 fn with_channel(side: &Side<'_>, message: Message, window: Option<u32>, schedule: Schedule) -> Samples {
     match message.scheme {
-        Scheme::Cell { demote } => {
-            exchange(side, Ring::new(side, message.bytes, demote), message, window, schedule)
+        Scheme::Cell { demote, paced } => {
+            exchange(side, Ring::new(side, message.bytes, demote, paced), message, window, schedule)
         }
         scheme => exchange(side, Bulk::new(side, scheme, message.bytes), message, window, schedule),
     }

@@ -3,7 +3,7 @@
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 
-use super::copy::demote;
+use super::copy::{demote, wait_for_load};
 use super::exchange::Channel;
 use super::memory::Way;
 use super::play::Side;
@@ -88,15 +88,16 @@ pub(super) struct Ring<'a> {
     room: Room<'a>,
     words: usize,
     demote: bool,
+    paced: bool,
     sent: u64,
     received: u64,
 }
 
 impl<'a> Ring<'a> {
-    pub(super) fn new(side: &'a Side<'a>, bytes: usize, demote: bool) -> Self {
+    pub(super) fn new(side: &'a Side<'a>, bytes: usize, demote: bool, paced: bool) -> Self {
         assert!(bytes <= CELL_BYTES, "{bytes} bytes do not fit a cell of {CELL_BYTES}");
         let room = Room::new(side.out(), RING);
-        Ring { side, room, words: bytes.div_ceil(8), demote, sent: 0, received: 0 }
+        Ring { side, room, words: bytes.div_ceil(8), demote, paced, sent: 0, received: 0 }
     }
 }
 
@@ -125,7 +126,13 @@ impl Channel for Ring<'_> {
         let cell = &way.cells[(self.received % RING) as usize];
         self.received += 1;
         // CELL: pairs with the Release in send.
-        self.side.spin.until(|| cell.sequence.load(Acquire) == self.received);
+        self.side.spin.until(|| {
+            let is_here = cell.sequence.load(Acquire) == self.received;
+            if self.paced && !is_here {
+                wait_for_load();
+            }
+            is_here
+        });
         let into = into.cast::<u64>();
         for (at, word) in cell.payload[..self.words].iter().enumerate() {
             let value = word.load(Relaxed); // ordered by CELL

@@ -11,6 +11,8 @@ pub(super) enum Scheme {
     Cell {
         /// The sender pushes the line out of its cache.
         demote: bool,
+        /// The receiver does not poll ahead.
+        paced: bool,
     },
     /// One copy by the receiver, out of the sender's shared buffer.
     Direct { kind: Kind },
@@ -36,8 +38,11 @@ impl Scheme {
 impl fmt::Display for Scheme {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Scheme::Cell { demote: false } => write!(f, "cell"),
-            Scheme::Cell { demote: true } => write!(f, "cell demoted"),
+            Scheme::Cell { demote, paced } => {
+                let (demoted, paced) =
+                    (if *demote { " demoted" } else { "" }, if *paced { " paced" } else { "" });
+                write!(f, "cell{demoted}{paced}")
+            }
             Scheme::Direct { kind } => write!(f, "direct {}", kind.name()),
             Scheme::Staged { piece, write, read, .. } => {
                 let (piece, set) = (Size(*piece), Size(self.working_set()));

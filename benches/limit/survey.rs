@@ -21,7 +21,8 @@ const SLOTS: [usize; 6] = [32, 8, 16, 64, 4, 2];
 /// All schemes for messages of `bytes`; the kernel's only if it `may_copy`.
 pub(super) fn candidates(bytes: usize, buffers: Buffers, may_copy: bool) -> Vec<Scheme> {
     if bytes <= CELL_BYTES {
-        return [false, true].map(|demote| Scheme::Cell { demote }).into();
+        let ways = [(false, false), (true, false), (false, true), (true, true)];
+        return ways.map(|(demote, paced)| Scheme::Cell { demote, paced }).into();
     }
     match buffers {
         Buffers::Shared => readers().map(|kind| Scheme::Direct { kind }).collect(),

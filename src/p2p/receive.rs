@@ -11,6 +11,7 @@ use crate::{
     envelope::{Envelope, Pattern},
     error::Result,
     status::Status,
+    sync::poll_hint,
     types::PeerId,
 };
 
@@ -42,7 +43,7 @@ impl Engine {
                 let look = self.lock().look(&pattern, from, &mut buffer);
                 match look {
                     Look::Received(status) => return Ok(status),
-                    Look::Nothing => {}
+                    Look::Nothing => poll_hint(),
                     Look::Other => break,
                 }
             }

@@ -11,7 +11,7 @@ use super::job_ended;
 use crate::{
     error::Result,
     shm::{doorbell::Doorbell, far::Far},
-    sync::{AtomicU64, Ordering, spin_hint},
+    sync::{AtomicU64, Ordering, poll_hint},
     sys::{
         biased_lock::{BiasedLock, Guard},
         futex::{FutexWord, Scope, Woken},
@@ -245,7 +245,7 @@ pub(super) fn wait_until<W: Wait>(lock: &BiasedLock<W::Core>, bell: &Doorbell, m
         match wait.pause(&mut core) {
             Pause::Spin => {
                 drop(core);
-                spin_hint();
+                poll_hint();
                 core = lock.lock();
             }
             Pause::Yield => {
