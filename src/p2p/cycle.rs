@@ -67,7 +67,7 @@ impl Core {
         }
         for peer in starved {
             if self.peers[peer.index()].link == Link::Ring && self.is_everyone_blocked(peer, published) {
-                self.grant(peer, eager_bytes)?;
+                self.unless_failed(|core| core.grant(peer, eager_bytes))?;
             }
         }
         Ok(())

@@ -3,7 +3,7 @@
 //! Reading order: [`packet`] (what a cell means), [`peers`] (the table of peers), [`matching`],
 //! [`request`], [`send`], [`arrive`] (what packets do), [`rendezvous`], [`pull`] and [`bulk_choice`]
 //! (large messages), [`receive`], [`probe`], [`progress`] and [`role`] (the only event loop),
-//! [`credit`] and [`cycle`] (flow control).
+//! [`credit`] and [`cycle`] (flow control), [`failure`] (corrupted shared memory).
 //!
 //! The engine knows context ids and peer ids, never a communicator. It may be entered by any number
 //! of threads; its state, [`Core`], is behind one biased lock.
@@ -14,6 +14,7 @@ mod bulk_choice;
 mod bulk_tests;
 mod credit;
 mod cycle;
+mod failure;
 pub(crate) mod matching;
 pub(crate) mod packet;
 mod peers;
@@ -143,6 +144,8 @@ pub(crate) struct Core {
     role: Role,
     blocked: Blocked,
     spin_ban: SpinBan,
+    /// The first error that said that shared memory is corrupted.
+    failure: Option<Error>,
     ticks: u32,
     polls: u64,
 }
@@ -181,6 +184,7 @@ impl Engine {
             role: Role::default(),
             blocked: Blocked::default(),
             spin_ban: SpinBan::default(),
+            failure: None,
             ticks: 0,
             polls: 0,
         };
@@ -330,13 +334,7 @@ impl Engine {
     /// The memory of the operation goes away although it has not ended: nothing is waited for. A
     /// send goes on with a copy, a receive is withdrawn or its data dropped.
     pub(crate) fn abandon(&self, id: RequestId) {
-        let mut core = self.lock();
-        core.cancel_receive(id);
-        let is_send = core.requests.send(id).is_some();
-        core.requests.abandon(id);
-        if is_send {
-            core.revoke_places();
-        }
+        self.lock().abandon(id);
     }
 
     /// Nobody will ask for the outcome: a send goes on by itself, and a receive is withdrawn if it
@@ -357,8 +355,9 @@ impl Engine {
     /// of its peers. Does not wait for peers beyond that.
     pub(crate) fn finish_sends(&self) -> Result<()> {
         let result = self.wait_until(Until::Quiet);
-        self.lock().publish_all();
-        result
+        let mut core = self.lock();
+        core.publish_all();
+        result.and(core.check_failure())
     }
 
     /// Makes progress once. For simulations, which never wait.
@@ -388,6 +387,18 @@ impl Engine {
     pub(crate) fn held(&self) -> (usize, usize, usize) {
         let core = self.lock();
         (core.requests.in_use(), core.unexpected.len(), core.pool.blocks_out())
+    }
+}
+
+impl Core {
+    /// As [`Engine::abandon`].
+    fn abandon(&mut self, id: RequestId) {
+        self.cancel_receive(id);
+        let is_send = self.requests.send(id).is_some();
+        self.requests.abandon(id);
+        if is_send {
+            self.revoke_places();
+        }
     }
 }
 

@@ -33,8 +33,8 @@ pub(super) enum Link {
 }
 
 pub(super) struct Peer {
-    /// The fast word: the link is a ring and nothing is queued to the peer. The fast paths test
-    /// nothing else about it.
+    /// The fast word: the link is a ring, nothing is queued to the peer, and shared memory has not been
+    /// found corrupted. The fast paths test nothing else about it.
     pub(super) is_fast: bool,
     /// The receiver polls this peer's ring.
     pub(super) is_armed: bool,

@@ -105,24 +105,22 @@ impl Engine {
         message: MessageId,
         into: impl Into<ReceiveBuffer>,
     ) -> Result<super::RequestId> {
-        let mut core = self.lock();
-        let Some((envelope, arrived)) = core.messages.take(message) else {
-            return Err(Error::new(ErrorClass::REQUEST, "the message has been received already"));
-        };
-        let id = core.insert_matched(into.into());
-        core.deliver(id, &envelope, arrived)?;
-        Ok(id)
+        self.lock().unless_failed(|core| match core.messages.take(message) {
+            Some((envelope, arrived)) => core.begin_matched(&envelope, arrived, into.into()),
+            None => Err(Error::new(ErrorClass::REQUEST, "the message has been received already")),
+        })
     }
 
     /// Receives a message and throws it away. Does not wait.
     pub(crate) fn discard_message(&self, message: MessageId) -> Result<()> {
-        let mut core = self.lock();
-        if let Some((envelope, arrived)) = core.messages.take(message) {
-            let id = core.insert_matched(ReceiveBuffer::discarding(envelope.bytes));
-            core.deliver(id, &envelope, arrived)?;
-            core.requests.detach(id, None);
-        }
-        Ok(())
+        self.lock().unless_failed(|core| {
+            if let Some((envelope, arrived)) = core.messages.take(message) {
+                let nowhere = ReceiveBuffer::discarding(envelope.bytes);
+                let id = core.begin_matched(&envelope, arrived, nowhere)?;
+                core.requests.detach(id, None);
+            }
+            Ok(())
+        })
     }
 
     fn after_probe(&self, pattern: &Pattern, has_found: bool) -> Result<()> {
@@ -136,6 +134,7 @@ impl Engine {
 
 impl Core {
     fn probe(&mut self, pattern: &Pattern) -> Result<Option<Status>> {
+        self.check_failure()?;
         let found = match self.unexpected.find(pattern) {
             Some(id) => Some(id),
             None => {

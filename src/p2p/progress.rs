@@ -339,6 +339,10 @@ impl Core {
 
     /// One round: takes what has come, sends what has waited. True if anything moved. Never waits.
     pub(super) fn poll(&mut self) -> Result<bool> {
+        self.unless_failed(Self::try_poll)
+    }
+
+    fn try_poll(&mut self) -> Result<bool> {
         self.polls += 1;
         self.arm_pending();
         let mut moved = false;
@@ -367,7 +371,7 @@ impl Core {
         for index in 0..self.disarmed.len() {
             let from = self.disarmed[index];
             if self.peers[from.index()].consumer.peek().is_some() {
-                moved |= self.consume(from)?;
+                moved |= self.unless_failed(|core| core.consume(from))?;
             }
         }
         Ok(moved)

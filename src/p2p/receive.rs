@@ -55,7 +55,7 @@ impl Engine {
         let mut core = self.lock();
         let id = core.post_receive(pattern, from, buffer)?;
         // What the fast path could not deal with is mostly for this receive.
-        let taken = from.map_or(Ok(false), |from| core.consume(from));
+        let taken = from.map_or(Ok(false), |from| core.unless_failed(|core| core.consume(from)));
         drop(core);
         match taken {
             Ok(_) => self.wait(id),
@@ -112,16 +112,15 @@ impl Core {
         from: Option<PeerId>,
         into: impl Into<ReceiveBuffer>,
     ) -> Result<RequestId> {
-        if self.segment.is_ended() {
+        if self.segment.is_ended() | self.failure.is_some() {
+            self.check_failure()?;
             return Err(super::job_ended());
         }
         if !self.unexpected.is_empty()
             && let Some((envelope, arrived)) = self.take_unexpected(pattern)
         {
-            let id = self.insert_matched(into.into());
             self.let_go(&envelope, &arrived);
-            self.deliver(id, &envelope, arrived)?;
-            return Ok(id);
+            return self.unless_failed(|core| core.begin_matched(&envelope, arrived, into.into()));
         }
         let id = self.requests.reserve();
         let phase = ReceivePhase::Posted { id: self.posted.post(pattern, id), from };
@@ -135,8 +134,24 @@ impl Core {
         self.unexpected.take(&pattern)
     }
 
-    /// A receive that has its message already.
-    pub(super) fn insert_matched(&mut self, buffer: ReceiveBuffer) -> RequestId {
+    /// Begins a receive that has its message already.
+    pub(super) fn begin_matched(
+        &mut self,
+        envelope: &Envelope,
+        arrived: Arrived,
+        buffer: ReceiveBuffer,
+    ) -> Result<RequestId> {
+        let id = self.insert_matched(buffer);
+        match self.deliver(id, envelope, arrived) {
+            Ok(()) => Ok(id),
+            Err(error) => {
+                self.abandon(id);
+                Err(error)
+            }
+        }
+    }
+
+    fn insert_matched(&mut self, buffer: ReceiveBuffer) -> RequestId {
         let phase = ReceivePhase::Matched;
         self.requests.insert(State::Receive(ReceiveOperation { buffer, phase }))
     }
