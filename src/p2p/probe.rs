@@ -2,7 +2,7 @@
 
 use super::{
     Core, Engine, Until,
-    arrive::{Arrived, StreamTarget},
+    arrive::{Arrived, StreamTarget, to_hold},
 };
 use crate::{
     buffer::ReceiveBuffer,
@@ -161,8 +161,9 @@ impl Core {
 
     /// The message leaves the unexpected queue: its blocks no longer count as held there.
     pub(super) fn let_go(&mut self, envelope: &Envelope, arrived: &Arrived) {
-        if let Arrived::InBlocks { from, .. } = arrived {
-            self.peers[from.index()].held_bytes -= envelope.bytes;
+        if let Arrived::InBlocks { from, pieces, .. } = arrived {
+            let (class, blocks) = to_hold(envelope, pieces);
+            self.peers[from.index()].held[class] -= blocks;
         }
     }
 }

@@ -228,12 +228,13 @@ impl Core {
     /// for blocks could keep the pair's later messages from ever arriving.
     fn take_pieces(&mut self, bytes: u64) -> Option<Pieces> {
         let mut pieces = Pieces::default();
-        let (class, count) = match eager_class(bytes) {
-            Some(class) => (class, 1),
-            None => (EAGER_PIECE, bytes.div_ceil(PIECE_BYTES)),
-        };
-        for _ in 0..count {
-            match self.pool.take(class) {
+        if let Some(class) = eager_class(bytes) {
+            // A block that is too large is better than none.
+            pieces.push((class..=EAGER_PIECE).find_map(|class| self.pool.take(class))?);
+            return Some(pieces);
+        }
+        for _ in 0..bytes.div_ceil(PIECE_BYTES) {
+            match self.pool.take(EAGER_PIECE) {
                 Some(block) => pieces.push(block),
                 None => {
                     pieces.iter().for_each(|block| self.pool.put_back(block));
