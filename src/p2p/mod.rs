@@ -70,6 +70,7 @@ pub(crate) struct Config {
     pub(crate) mode: BarrierMode,
     /// The ranks fit the CPUs: a rank that waits may spin.
     pub(crate) may_spin: bool,
+    /// Neither limit may be 0.
     pub(crate) credit: CreditLimits,
     /// The largest message that is sent without being asked for.
     pub(crate) eager_bytes: u64,
