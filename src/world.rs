@@ -252,13 +252,6 @@ impl Universe {
         self.engine.slot().set_state(RankState::Finalized);
         Ok(())
     }
-
-    /// Lost wake-ups of this rank, which tests expect to be none.
-    #[doc(hidden)]
-    #[must_use]
-    pub fn rescues(&self) -> u32 {
-        self.engine.rescues()
-    }
 }
 
 /// The exit code of a rank that panics.

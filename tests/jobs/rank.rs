@@ -35,7 +35,10 @@ impl Role {
             Self::Threads(body, count) => {
                 drop(ringmpi::threads(count, |world| run(body, &world)).unwrap());
             }
-            Self::Forks(body, count) => ringmpi::run(count, |world| body(&world)).unwrap(),
+            Self::Forks(body, count) => {
+                let checked = |world: Communicator<'_>| body(&world).map(|()| expect_no_rescues(&world));
+                ringmpi::run(count, checked).unwrap();
+            }
         }
         ExitCode::SUCCESS
     }
@@ -44,10 +47,16 @@ impl Role {
 fn rank(body: Body) {
     let universe = ringmpi::init().unwrap();
     run(body, &universe.world());
-    assert_eq!(universe.rescues(), 0, "rank {}: wake-ups were lost", universe.world().rank());
     universe.finalize().unwrap();
 }
 
 fn run(body: Body, world: &Communicator<'_>) {
     body(world).unwrap_or_else(|error| panic!("rank {}: {error:?}", world.rank()));
+    expect_no_rescues(world);
+}
+
+/// Every sleep was ended by the one who owed the wake-up.
+fn expect_no_rescues(world: &Communicator<'_>) {
+    let rescues = world.rescues();
+    assert_eq!(rescues, 0, "rank {}: {rescues} wake-ups were lost", world.rank());
 }
