@@ -42,7 +42,7 @@ mod tests {
         buffer::{of_slice, of_slice_mut},
         envelope::{Envelope, Pattern},
         error::{ErrorClass, Result},
-        p2p::{Config, Engine, Mode, Until},
+        p2p::{Awaited, Config, Engine, Mode, Until},
         shm::{doorbell::BarrierMode, segment::Segment},
         types::{ContextId, PeerId},
     };
@@ -55,6 +55,7 @@ mod tests {
     const LIMIT: Duration = Duration::from_secs(60);
     const CONTEXT: ContextId = ContextId(16);
     const ANY: Pattern = Pattern { context: CONTEXT, source: None, tag: None };
+    const FROM_ANY: Awaited<'_> = Awaited { pattern: &ANY, from: None };
 
     fn engines() -> [Engine; 2] {
         let segment = Segment::on_heap(2).unwrap();
@@ -107,13 +108,13 @@ mod tests {
         reports("isend", isend.map(drop));
         reports("receive", engine.receive(ANY, Some(PeerId(1)), of_slice_mut(third)).map(drop));
         reports("ireceive", engine.ireceive(ANY, None, of_slice_mut(third)).map(drop));
-        reports("iprobe", engine.iprobe(&ANY).map(drop));
-        reports("probe", engine.probe(&ANY).map(drop));
-        reports("improbe", engine.improbe(&ANY).map(drop));
+        reports("iprobe", engine.iprobe(FROM_ANY).map(drop));
+        reports("probe", engine.probe(FROM_ANY).map(drop));
+        reports("improbe", engine.improbe(FROM_ANY).map(drop));
         reports("test", engine.test(unmatched).map(drop));
         reports("wait for any", engine.wait_until(Until::Any(&[unmatched])));
         reports("wait", engine.wait(unmatched).map(drop));
-        reports("finalize", engine.finish_sends());
+        reports("finalize", engine.leave());
         assert_eq!(engine.wait(receive).unwrap().bytes(), 8, "it had ended before");
         assert_eq!(into, [[1; 8], [0; 8], [0; 8]]);
     }
@@ -125,7 +126,7 @@ mod tests {
         let (results, outcomes) = mpsc::channel();
         for _ in 0..THREADS {
             let (engine, results) = (Arc::clone(&engine), results.clone());
-            std::thread::spawn(move || results.send(engine.probe(&ANY)));
+            std::thread::spawn(move || results.send(engine.probe(FROM_ANY)));
         }
         scribble(&peer);
         for _ in 0..THREADS {

@@ -3,7 +3,7 @@
 //! Reading order: [`packet`] (what a cell means), [`peers`] (the table of peers), [`matching`],
 //! [`request`], [`send`], [`arrive`] (what packets do), [`rendezvous`], [`pull`] and [`bulk_choice`]
 //! (large messages), [`receive`], [`probe`], [`progress`] and [`role`] (the only event loop),
-//! [`credit`] and [`cycle`] (flow control), [`failure`] (corrupted shared memory).
+//! [`credit`] and [`cycle`] (flow control), [`leave`] (finalize), [`failure`] (corrupted shared memory).
 //!
 //! The engine knows context ids and peer ids, never a communicator. It may be entered by any number
 //! of threads; its state, [`Core`], is behind one biased lock.
@@ -15,6 +15,7 @@ mod bulk_tests;
 mod credit;
 mod cycle;
 mod failure;
+mod leave;
 pub(crate) mod matching;
 pub(crate) mod packet;
 mod peers;
@@ -32,7 +33,7 @@ pub(crate) mod sim;
 pub(crate) use bulk_choice::BulkOption;
 pub(crate) use credit::CreditLimits;
 pub(crate) use probe::MessageId;
-pub(crate) use progress::Until;
+pub(crate) use progress::{Awaited, Until};
 pub(crate) use request::{Mode, RequestId, ScopeId};
 
 use crate::{
@@ -350,15 +351,6 @@ impl Engine {
     /// are not cancelled.
     pub(crate) fn cancel(&self, id: RequestId) {
         self.lock().cancel_receive(id);
-    }
-
-    /// Ends what this rank still owes: sends that nobody waits for, control packets, room and blocks
-    /// of its peers. Does not wait for peers beyond that.
-    pub(crate) fn finish_sends(&self) -> Result<()> {
-        let result = self.wait_until(Until::Quiet);
-        let mut core = self.lock();
-        core.publish_all();
-        result.and(core.check_failure())
     }
 
     /// Makes progress once. For simulations, which never wait.

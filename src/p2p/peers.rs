@@ -148,6 +148,13 @@ impl Peer {
         }
     }
 
+    /// The peer takes nothing any more.
+    pub(super) fn drop_backlog(&mut self) {
+        self.control.clear();
+        self.sends.clear();
+        self.bulk.clear();
+    }
+
     pub(super) fn has_backlog(&self) -> bool {
         !(self.control.is_empty() && self.sends.is_empty() && self.bulk.is_empty())
     }

@@ -1,7 +1,7 @@
 //! Probes: looking at a message before it is received, and taking it out of matching.
 
 use super::{
-    Core, Engine, Until,
+    Awaited, Core, Engine, Until,
     arrive::{Arrived, StreamTarget, to_hold},
 };
 use crate::{
@@ -58,38 +58,38 @@ impl Messages {
 
 impl Engine {
     /// Looks for a message without receiving it.
-    pub(crate) fn iprobe(&self, pattern: &Pattern) -> Result<Option<Status>> {
-        let found = self.lock().probe(pattern)?;
-        self.after_probe(pattern, found.is_some())?;
+    pub(crate) fn iprobe(&self, awaited: Awaited<'_>) -> Result<Option<Status>> {
+        let found = self.lock().probe(awaited.pattern)?;
+        self.after_probe(awaited, found.is_some())?;
         Ok(found)
     }
 
     /// Waits for a message without receiving it.
-    pub(crate) fn probe(&self, pattern: &Pattern) -> Result<Status> {
+    pub(crate) fn probe(&self, awaited: Awaited<'_>) -> Result<Status> {
         loop {
-            let found = self.lock().probe(pattern)?;
+            let found = self.lock().probe(awaited.pattern)?;
             if let Some(status) = found {
                 return Ok(status);
             }
-            self.wait_until(Until::Message(pattern))?;
+            self.wait_until(Until::Message(awaited))?;
         }
     }
 
     /// Takes a message out of matching, if there is one.
-    pub(crate) fn improbe(&self, pattern: &Pattern) -> Result<Option<(MessageId, Status)>> {
-        let found = self.lock().matched_probe(pattern)?;
-        self.after_probe(pattern, found.is_some())?;
+    pub(crate) fn improbe(&self, awaited: Awaited<'_>) -> Result<Option<(MessageId, Status)>> {
+        let found = self.lock().matched_probe(awaited.pattern)?;
+        self.after_probe(awaited, found.is_some())?;
         Ok(found)
     }
 
     /// Waits for a message and takes it out of matching.
-    pub(crate) fn mprobe(&self, pattern: &Pattern) -> Result<(MessageId, Status)> {
+    pub(crate) fn mprobe(&self, awaited: Awaited<'_>) -> Result<(MessageId, Status)> {
         loop {
-            let found = self.lock().matched_probe(pattern)?;
+            let found = self.lock().matched_probe(awaited.pattern)?;
             if let Some(found) = found {
                 return Ok(found);
             }
-            self.wait_until(Until::Message(pattern))?;
+            self.wait_until(Until::Message(awaited))?;
         }
     }
 
@@ -123,12 +123,12 @@ impl Engine {
         })
     }
 
-    fn after_probe(&self, pattern: &Pattern, has_found: bool) -> Result<()> {
+    fn after_probe(&self, awaited: Awaited<'_>, has_found: bool) -> Result<()> {
         if has_found {
             self.lock().blocked.note_success(&self.published);
             return Ok(());
         }
-        self.note_failed_test(Until::Message(pattern))
+        self.note_failed_test(Until::Message(awaited))
     }
 }
 

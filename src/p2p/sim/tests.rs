@@ -5,6 +5,7 @@ use super::{
     memory::{Memory, contents},
     plan::{AtEnd, Class, Message, Plan, Receive, ReceiveWay, SendWay, Step},
     random::Random,
+    task::awaited,
 };
 use crate::{
     buffer::{Keep, ReceiveBuffer, SendBuffer},
@@ -181,7 +182,7 @@ fn memory_that_comes_with_a_detached_send_is_not_sent_from_once_it_has_been_copi
     let id = send(&engines[0], 1, 1, &memory);
     assert!(!engines[0].test(id).unwrap());
     // Rank 1 waits for a message that rank 0 has not sent yet: the second send is copied aside.
-    engines[1].step_cycle(Until::Message(&pattern(0, 7))).unwrap();
+    engines[1].step_cycle(Until::Message(awaited(&pattern(0, 7)))).unwrap();
     engines[0].step_cycle(Until::Request(id)).unwrap();
     assert!(engines[0].step_is(&Until::Request(id)));
     engines[0].detach(id, Some(memory.into_keep()));
@@ -225,7 +226,7 @@ fn assert_nothing_is_left(engines: &[Engine]) {
 }
 
 fn take_half_sent(engine: &Engine) -> MessageId {
-    let (message, status) = engine.improbe(&pattern(0, 1)).unwrap().expect("its envelope has come");
+    let (message, status) = engine.improbe(awaited(&pattern(0, 1))).unwrap().expect("its envelope has come");
     assert_eq!(status.bytes(), EAGER_BYTES);
     message
 }
@@ -322,7 +323,7 @@ fn a_message_takes_a_larger_block_when_those_of_its_size_are_all_out() {
     let taken: Vec<MessageId> = (0..smallest)
         .map(|_| {
             send_unexpected(&engines, 0, 1, 100);
-            engines[1].improbe(&pattern(0, 0)).unwrap().expect("it has come").0
+            engines[1].improbe(awaited(&pattern(0, 0))).unwrap().expect("it has come").0
         })
         .collect();
     send_unexpected(&engines, 1, 500, 100);
