@@ -289,10 +289,11 @@ impl Engine {
                 // Relaxed: a statistic.
                 self.rescues.fetch_add(1, Ordering::Relaxed);
             }
-        } else if core.waits_for_credit() {
-            // What this sets free is no wake-up that somebody owed.
-            core.look_for_cycle(&self.published)?;
         } else {
+            if core.waits_for_credit() {
+                // What this sets free is no wake-up that somebody owed.
+                core.look_for_cycle(&self.published)?;
+            }
             self.look_for_lost_peer()?;
         }
         Ok(has_news || core.look_for_leavers(until)?)
