@@ -347,10 +347,10 @@ impl Engine {
         core.requests.detach(id, keep);
     }
 
-    /// Withdraws a receive that has not been matched; it then ends with a cancelled status. Sends
-    /// are not cancelled.
-    pub(crate) fn cancel(&self, id: RequestId) {
-        self.lock().cancel_receive(id);
+    /// Withdraws a receive that has not been matched; it then ends with a cancelled status. False if it has
+    /// been, or is a send: these are not cancelled.
+    pub(crate) fn cancel(&self, id: RequestId) -> bool {
+        self.lock().cancel_receive(id)
     }
 
     /// Makes progress once. For simulations, which never wait.

@@ -156,13 +156,14 @@ impl Core {
         self.requests.insert(State::Receive(ReceiveOperation { buffer, phase }))
     }
 
-    /// Withdraws a receive that has not been matched.
-    pub(super) fn cancel_receive(&mut self, id: RequestId) {
-        let Some(operation) = self.requests.receive(id) else { return };
-        if let ReceivePhase::Posted { id: posted, .. } = operation.phase
-            && self.posted.withdraw(posted).is_some()
-        {
+    /// Withdraws a receive that has not been matched: it ends with a cancelled status. False if it has been.
+    pub(super) fn cancel_receive(&mut self, id: RequestId) -> bool {
+        let Some(operation) = self.requests.receive(id) else { return false };
+        let ReceivePhase::Posted { id: posted, .. } = operation.phase else { return false };
+        let is_withdrawn = self.posted.withdraw(posted).is_some();
+        if is_withdrawn {
             self.end(id, Ok(Status::CANCELLED));
         }
+        is_withdrawn
     }
 }
