@@ -13,7 +13,8 @@ mod typed;
 
 pub use shared::SharedBuffer;
 pub(crate) use typed::{
-    Held, any_bits, aside, check, fill, fill_from_words, of_aside, of_slice, of_slice_mut, words,
+    Held, any_bits, aside, check, fill, fill_from_words, of_aside, of_slice, of_slice_mut, of_uninit,
+    received, words,
 };
 pub use typed::{Owned, Plain};
 

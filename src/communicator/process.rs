@@ -327,8 +327,12 @@ pub trait Source<'c>: Sized + Copy + sealed::Sealed {
     /// # Standard
     /// MPI 5.0, 3.2.4: `MPI_Recv`.
     fn receive_into_uninit<T: Plain>(self, into: &mut [MaybeUninit<T>]) -> Result<(&mut [T], Status)> {
-        let mut bits = buffer::aside::<T>(into.len());
         let Some((pattern, peer)) = self.from()? else { return Ok((&mut [], Status::NULL_PROCESS)) };
+        if buffer::any_bits::<T>() {
+            let status = self.engine().receive(pattern, peer, buffer::of_uninit(into))?;
+            return Ok((buffer::received(into, status.count::<T>().unwrap_or(0)), status));
+        }
+        let mut bits = buffer::aside::<T>(into.len());
         let status = self.engine().receive(pattern, peer, buffer::of_aside::<T>(&mut bits))?;
         let values = checked::<T>(&bits, &status)?;
         Ok((buffer::fill(into, values), status))

@@ -68,6 +68,7 @@ list! {
     MANY, All: flow::{flood_of_blocking_sends, flood_of_isends};
     ALL, All: flow::{flood_before_receiving};
     ALL, All: values::{checked_types, parts_of_elements, uninitialised_memory, empty_messages};
+    PAIR, Processes: values::{uninitialised_memory_is_received_in_place};
     ALL, All: scopes::{scopes_complete, scopes_withdraw_on_error, scopes_withdraw_on_panic};
     ALL, All: threads::{threads_with_partners, threads_that_receive_from_any, threads_that_probe, threads_in_collectives};
     ALL, All: threads::{threads_that_end_each_others_waits, threads_that_receive_large_messages};
