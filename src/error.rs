@@ -10,10 +10,12 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 ///
 /// # Standard
 /// MPI 5.0, 9.3 and 9.4.
+#[derive(Clone)]
 pub struct Error(Box<Facts>);
 
 const _: () = assert!(size_of::<Result<()>>() == size_of::<usize>());
 
+#[derive(Clone)]
 struct Facts {
     class: ErrorClass,
     what: Cow<'static, str>,

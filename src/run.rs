@@ -161,3 +161,26 @@ fn thread_rank<R>(
     universe.finalize()?;
     Ok(Some(value))
 }
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+    use crate::communicator::Source;
+
+    #[test]
+    fn ranks_that_wait_for_one_that_has_returned_get_an_error() {
+        let outcomes = threads(3, |world| match world.rank() {
+            0 => {
+                // Nobody receives it.
+                drop(world.process_at_rank(1).immediate_send(vec![0u8; 1 << 20])?);
+                Err(Error::new(ErrorClass::OTHER, "on purpose"))
+            }
+            1 => world.process_at_rank(0).tag(1).receive::<u8>().map(drop),
+            _ => world.barrier(),
+        })
+        .unwrap();
+        let [first, second, third] = [0, 1, 2].map(|rank| outcomes[rank].as_ref().unwrap_err().to_string());
+        assert!(first == "on purpose" && second.contains("rank 0"), "{outcomes:?}");
+        assert!(third.contains("in vain"), "{outcomes:?}");
+    }
+}

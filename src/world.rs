@@ -24,8 +24,14 @@ use std::{
     time::Duration,
 };
 
-/// This process's part in a job, from init to finalize. Dropping it finalizes; while a panic unwinds
-/// it does not wait, but ends the job.
+/// This process's part in a job, from init to finalize. Dropping it finalizes, as [`finalize`](Self::finalize)
+/// does; while a panic unwinds it does not wait, but ends the job.
+///
+/// A `main` that returns an error drops it like one that returns `Ok`: nobody can tell one from the other
+/// before the process has ended. So other ranks may still receive what this one has sent, and only then does
+/// the process end and `mpiexec`, which sees that it failed, end the job. Calls in which other ranks wait for
+/// this one in vain fail within about a second. [`run`](crate::run) knows what its closure returns, and
+/// waits for nothing after an error.
 ///
 /// Communicators can't outlive it:
 ///
@@ -66,6 +72,8 @@ const INIT_TIMEOUT_MAX: u64 = 24 * 60 * 60;
 /// assert_eq!((world.rank(), world.size()), (0, 1)); // not started by mpiexec
 /// # Ok::<(), ringmpi::Error>(())
 /// ```
+///
+/// Dropping the [`Universe`] finalizes, also when `main` returns an error; what that means is said there.
 ///
 /// # Errors
 /// A launcher of another build; a slot that another process holds; ranks that do not come.
@@ -223,7 +231,11 @@ impl Universe {
         Communicator::new(&self.engine, Contexts::SELF, group, 0, Arc::clone(&self.alone))
     }
 
-    /// Completes this rank's own sends and leaves the job. Does not wait for other ranks beyond that.
+    /// Completes this rank's own sends and leaves the job. Does not wait for other ranks beyond that: messages
+    /// that nobody can receive any more, because their receiver has left or is this rank itself, are dropped.
+    ///
+    /// Calls of other ranks that wait for a message that this rank has not sent, or for it to receive one, fail
+    /// from then on.
     ///
     /// # Errors
     /// The end of the job.
@@ -248,16 +260,7 @@ impl Universe {
         if std::mem::replace(&mut self.is_finalized, true) || self.engine.is_inert() {
             return Ok(());
         }
-        self.engine.finish_sends()?;
-        self.engine.slot().set_state(RankState::Finalized);
-        Ok(())
-    }
-
-    /// Lost wake-ups of this rank, which tests expect to be none.
-    #[doc(hidden)]
-    #[must_use]
-    pub fn rescues(&self) -> u32 {
-        self.engine.rescues()
+        self.engine.leave()
     }
 }
 

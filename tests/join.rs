@@ -27,6 +27,7 @@ fn child() {
         "twice" => exchange_twice(job, rank, size),
         "receive" => ringmpi::join(job, rank, size).and_then(receive_in_vain),
         "test" => ringmpi::join(job, rank, size).and_then(test_in_vain),
+        "send" => ringmpi::join(job, rank, size).and_then(send_in_vain),
         "threads" => join_from_two_threads(job, size),
         other => panic!("no body '{other}'"),
     };
@@ -78,6 +79,19 @@ fn test_in_vain(universe: Universe) -> Result<String, Error> {
         }
     };
     Ok(format!("probed {probed:?}"))
+}
+
+/// Until there is no more credit.
+fn send_in_vain(universe: Universe) -> Result<String, Error> {
+    eprintln!("in");
+    let world = universe.world();
+    let last = world.process_at_rank(world.size() - 1);
+    if world.rank() == world.size() - 1 {
+        return last.receive::<u8>().map(|_| String::new());
+    }
+    loop {
+        last.tag(1).send(&[0u64; 25])?;
+    }
 }
 
 fn join_from_two_threads(job: &str, size: usize) -> Result<String, Error> {
@@ -342,7 +356,7 @@ fn a_full_file_system_is_an_error_that_says_how_much_was_needed() {
 
 #[test]
 fn ranks_that_wait_for_one_that_was_killed_learn_of_it() {
-    for body in ["receive", "test"] {
+    for body in ["receive", "test", "send"] {
         let job = job(&format!("killed-{body}"));
         let mut ranks = start_all(body, &job, 3);
         for rank in &mut ranks {

@@ -13,7 +13,8 @@ mod typed;
 
 pub use shared::SharedBuffer;
 pub(crate) use typed::{
-    Held, any_bits, aside, check, fill, fill_from_words, of_aside, of_slice, of_slice_mut, words,
+    Held, any_bits, aside, check, fill, fill_from_words, of_aside, of_slice, of_slice_mut, of_uninit,
+    received, words,
 };
 pub use typed::{Owned, Plain};
 
@@ -266,26 +267,15 @@ impl SendBuffer {
     /// `to` must be valid for writes of `len` bytes, and `offset + len` at most `bytes`.
     #[inline]
     unsafe fn copy_out(&mut self, offset: u64, to: *mut u8, len: usize) {
-        let base = self.base;
-        match &mut self.cursor {
-            None => {
-                // SAFETY: inside the buffer, by the caller.
-                let from = unsafe { base.add(offset as usize) };
-                // SAFETY: readable by the contract, writable by the caller.
-                unsafe { from.copy_to_nonoverlapping(to, len) };
-            }
-            Some(cursor) => {
-                let mut to = to;
-                each_run(cursor, offset, len, |displacement, len| {
-                    // SAFETY: the type map describes memory that is readable by the contract.
-                    let from = unsafe { base.offset(displacement) };
-                    // SAFETY: runs add up to the caller's `len`.
-                    unsafe { from.copy_to_nonoverlapping(to, len) };
-                    // SAFETY: at most one past the end.
-                    to = unsafe { to.add(len) };
-                });
-            }
-        }
+        let (base, mut to) = (self.base, to);
+        each_run(self.cursor.as_deref_mut(), offset, len, |displacement, len| {
+            // SAFETY: inside the buffer, by the caller, or in memory that the type map describes.
+            let from = unsafe { base.offset(displacement) };
+            // SAFETY: readable by the contract, writable by the caller: runs add up to its `len`.
+            unsafe { from.copy_to_nonoverlapping(to, len) };
+            // SAFETY: at most one past the end.
+            to = unsafe { to.add(len) };
+        });
     }
 }
 
@@ -412,33 +402,24 @@ impl ReceiveBuffer {
         if self.is_gone {
             return;
         }
-        let base = self.base;
-        match &mut self.cursor {
-            None => {
-                // SAFETY: inside the buffer, by the assertion.
-                let to = unsafe { base.add(offset as usize) };
-                // A message to oneself may overlap its source in a wrong program: hence `copy`.
-                // SAFETY: writable by the contract, readable by the caller.
-                unsafe { to.copy_from(from, len) };
-            }
-            Some(cursor) => {
-                let mut from = from;
-                each_run(cursor, offset, len, |displacement, len| {
-                    // SAFETY: the type map describes memory that is writable by the contract.
-                    let to = unsafe { base.offset(displacement) };
-                    // SAFETY: runs add up to the caller's `len`.
-                    unsafe { to.copy_from(from, len) };
-                    // SAFETY: at most one past the end.
-                    from = unsafe { from.add(len) };
-                });
-            }
-        }
+        let (base, mut from) = (self.base, from);
+        each_run(self.cursor.as_deref_mut(), offset, len, |displacement, len| {
+            // SAFETY: inside the buffer, by the assertion, or in memory that the type map describes.
+            let to = unsafe { base.offset(displacement) };
+            // A message to oneself may overlap its source in a wrong program: hence `copy`.
+            // SAFETY: writable by the contract, readable by the caller: runs add up to its `len`.
+            unsafe { to.copy_from(from, len) };
+            // SAFETY: at most one past the end.
+            from = unsafe { from.add(len) };
+        });
     }
 }
 
 /// Calls `each` with (displacement, length) of the contiguous runs that hold bytes `offset` to
-/// `offset + len` of a message.
-fn each_run(cursor: &mut Cursor, offset: u64, len: usize, mut each: impl FnMut(isize, usize)) {
+/// `offset + len` of a message: one run, unless a type map says more.
+#[inline]
+fn each_run(cursor: Option<&mut Cursor>, offset: u64, len: usize, mut each: impl FnMut(isize, usize)) {
+    let Some(cursor) = cursor else { return each(offset as isize, len) };
     if cursor.position() != offset {
         cursor.seek(offset);
     }

@@ -194,6 +194,20 @@ pub(crate) fn of_slice_mut<T: Plain>(data: &mut [T]) -> ReceiveBytes {
     receive_bytes(data.as_mut_ptr(), data.len())
 }
 
+/// As [`of_slice_mut`], of memory that need not hold values.
+pub(crate) fn of_uninit<T: Plain>(memory: &mut [MaybeUninit<T>]) -> ReceiveBytes {
+    debug_assert!(any_bits::<T>());
+    receive_bytes(memory.as_mut_ptr(), memory.len())
+}
+
+/// After a receive of `len` elements in place into the memory: those.
+pub(crate) fn received<T: Plain>(memory: &mut [MaybeUninit<T>], len: usize) -> &mut [T] {
+    assert!(any_bits::<T>() && len <= memory.len());
+    let front = &raw mut memory[..len];
+    // SAFETY: the receive has written all bytes of `front`, and every bit pattern is a value.
+    unsafe { &mut *(front as *mut [T]) }
+}
+
 /// Memory beside the user's for `len` elements that have to be checked first.
 pub(crate) fn aside<T: Plain>(len: usize) -> Vec<T::Bits> {
     vec![T::Bits::zeroed(); len]

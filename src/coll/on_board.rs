@@ -54,7 +54,8 @@ impl<'a, 'c, 'u> Operation<'a, 'c, 'u> {
             return Ok(());
         }
         let words = std::slice::from_ref(self.board.flag(member));
-        self.comm.engine().wait_until(Until::Words { words, at_least: number })
+        let by = Rank::try_from(member).ok().and_then(|rank| self.comm.group().peer(rank));
+        self.comm.engine().wait_until(Until::Words { words, at_least: number, by })
     }
 
     /// Waits until all members have entered.
@@ -73,8 +74,11 @@ impl<'a, 'c, 'u> Operation<'a, 'c, 'u> {
             return Ok(());
         }
         if !self.board.is_released(self.seq) {
+            // The last to arrive writes it, but if the next member has left without having seen it, nobody
+            // will: so all learn of one who left, each from the next.
+            let by = self.comm.group().peer((self.comm.rank() + 1) % self.comm.size());
             let words = std::slice::from_ref(self.board.released());
-            self.comm.engine().wait_until(Until::Words { words, at_least: self.seq })?;
+            self.comm.engine().wait_until(Until::Words { words, at_least: self.seq, by })?;
             // Notes what the wait has seen.
             let _ = self.board.is_released(self.seq);
         }

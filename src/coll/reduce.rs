@@ -120,20 +120,13 @@ fn combine_slots<T: Plain>(
     mut operation: Operation<'_, '_, '_>,
     mine: &[T],
     op: &impl Op<T>,
-    (rank, size): (Rank, Rank),
+    place: (Rank, Rank),
 ) -> Result<Vec<T>> {
-    let mut bits = buffer::aside::<T>(mine.len());
-    let mut result = Vec::new();
-    for other in 0..size {
-        if other == rank {
-            combine(&mut result, mine, op);
-        } else {
-            operation.wait_for(other)?;
-            operation.read_slot::<T>(other, &mut bits);
-            combine(&mut result, values::<T>(&bits, other)?, op);
-        }
-    }
-    Ok(result)
+    combine_all(mine, op, place, |other, bits| {
+        operation.wait_for(other)?;
+        operation.read_slot::<T>(other, bits);
+        Ok(())
+    })
 }
 
 /// Cost: n − 1 messages, all to the root, which combines them in the order of ranks.
@@ -147,14 +140,28 @@ fn linear<T: Plain>(
     if rank != root {
         return round.send(root, mine).map(|()| None);
     }
+    combine_all(mine, op, (rank, size), |other, bits| round.receive_bits::<T>(other, bits)).map(Some)
+}
+
+/// Combines this rank's elements with those that `fetch` brings from each other rank, in the order of
+/// ranks.
+fn combine_all<T: Plain>(
+    mine: &[T],
+    op: &impl Op<T>,
+    (rank, size): (Rank, Rank),
+    mut fetch: impl FnMut(Rank, &mut [T::Bits]) -> Result<()>,
+) -> Result<Vec<T>> {
+    let mut bits = buffer::aside::<T>(mine.len());
     let mut result = Vec::new();
     for other in 0..size {
-        match other == root {
-            true => combine(&mut result, mine, op),
-            false => combine(&mut result, &round.receive::<T>(other, mine.len())?, op),
+        if other == rank {
+            combine(&mut result, mine, op);
+        } else {
+            fetch(other, &mut bits)?;
+            combine(&mut result, values::<T>(&bits, other)?, op);
         }
     }
-    Ok(Some(result))
+    Ok(result)
 }
 
 /// Combines what lower ranks gave with the next rank's elements.

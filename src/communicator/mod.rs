@@ -173,6 +173,13 @@ impl<'u> Communicator<'u> {
         std::process::exit(code)
     }
 
+    /// Lost wake-ups of this rank, in all communicators: tests expect none.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn rescues(&self) -> u32 {
+        self.engine.rescues()
+    }
+
     pub(crate) fn engine(&self) -> &'u Engine {
         self.engine
     }

@@ -5,7 +5,7 @@ use crate::{
     buffer::{self, Held, Owned, Plain, ReceiveBytes, SendBytes},
     envelope::{Envelope, Pattern},
     error::{Error, ErrorClass, Result, Truncated},
-    p2p::{Mode, RequestId},
+    p2p::{Awaited, Mode, RequestId},
     status::Status,
     types::{ContextId, PeerId, Rank, Tag},
 };
@@ -327,8 +327,12 @@ pub trait Source<'c>: Sized + Copy + sealed::Sealed {
     /// # Standard
     /// MPI 5.0, 3.2.4: `MPI_Recv`.
     fn receive_into_uninit<T: Plain>(self, into: &mut [MaybeUninit<T>]) -> Result<(&mut [T], Status)> {
-        let mut bits = buffer::aside::<T>(into.len());
         let Some((pattern, peer)) = self.from()? else { return Ok((&mut [], Status::NULL_PROCESS)) };
+        if buffer::any_bits::<T>() {
+            let status = self.engine().receive(pattern, peer, buffer::of_uninit(into))?;
+            return Ok((buffer::received(into, status.count::<T>().unwrap_or(0)), status));
+        }
+        let mut bits = buffer::aside::<T>(into.len());
         let status = self.engine().receive(pattern, peer, buffer::of_aside::<T>(&mut bits))?;
         let values = checked::<T>(&bits, &status)?;
         Ok((buffer::fill(into, values), status))
@@ -380,7 +384,7 @@ pub trait Source<'c>: Sized + Copy + sealed::Sealed {
     /// MPI 5.0, 3.8.1: `MPI_Probe`.
     fn probe(self) -> Result<Status> {
         match self.from()? {
-            Some((pattern, _)) => self.engine().probe(&pattern),
+            Some((pattern, from)) => self.engine().probe(Awaited { pattern: &pattern, from }),
             None => Ok(Status::NULL_PROCESS),
         }
     }
@@ -394,7 +398,7 @@ pub trait Source<'c>: Sized + Copy + sealed::Sealed {
     /// MPI 5.0, 3.8.1: `MPI_Iprobe`.
     fn immediate_probe(self) -> Result<Option<Status>> {
         match self.from()? {
-            Some((pattern, _)) => self.engine().iprobe(&pattern),
+            Some((pattern, from)) => self.engine().iprobe(Awaited { pattern: &pattern, from }),
             None => Ok(Some(Status::NULL_PROCESS)),
         }
     }
@@ -408,8 +412,8 @@ pub trait Source<'c>: Sized + Copy + sealed::Sealed {
     /// MPI 5.0, 3.8.2: `MPI_Mprobe`.
     fn matched_probe(self) -> Result<Message<'c>> {
         match self.from()? {
-            Some((pattern, _)) => {
-                let (id, status) = self.engine().mprobe(&pattern)?;
+            Some((pattern, from)) => {
+                let (id, status) = self.engine().mprobe(Awaited { pattern: &pattern, from })?;
                 Ok(Message::new(self.engine(), Some(id), status))
             }
             None => Ok(Message::new(self.engine(), None, Status::NULL_PROCESS)),
@@ -425,8 +429,8 @@ pub trait Source<'c>: Sized + Copy + sealed::Sealed {
     /// MPI 5.0, 3.8.2: `MPI_Improbe`.
     fn immediate_matched_probe(self) -> Result<Option<Message<'c>>> {
         match self.from()? {
-            Some((pattern, _)) => {
-                let found = self.engine().improbe(&pattern)?;
+            Some((pattern, from)) => {
+                let found = self.engine().improbe(Awaited { pattern: &pattern, from })?;
                 Ok(found.map(|(id, status)| Message::new(self.engine(), Some(id), status)))
             }
             None => Ok(Some(Message::new(self.engine(), None, Status::NULL_PROCESS))),

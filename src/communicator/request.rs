@@ -108,22 +108,35 @@ impl<'c, B: Owned> Request<'c, B> {
         Ok((self.finish(&status)?, status))
     }
 
-    /// Cancels a receive that has no message yet, and gives the buffer back. `None` if it has one, or if
-    /// this is a send: it is too late then, and the request has been dropped, with the message. To keep
-    /// a message, ask [`test`](Self::test) first.
+    /// Cancels a receive that has no message yet, and gives the buffer back. Does not wait.
+    ///
+    /// ```
+    /// use ringmpi::Source;
+    /// ringmpi::threads(1, |world| {
+    ///     let myself = world.process_at_rank(0);
+    ///     let receiving = myself.tag(1).immediate_receive_into(vec![7; 3])?;
+    ///     assert_eq!(receiving.cancel().unwrap(), [7; 3]);
+    ///
+    ///     let receiving = myself.tag(2).immediate_receive::<i32>(3)?;
+    ///     myself.tag(2).send(&[5])?;
+    ///     let has_message = receiving.cancel().unwrap_err();
+    ///     assert_eq!(has_message.wait()?, [5]);
+    ///     ringmpi::Result::Ok(())
+    /// })?.into_iter().collect::<ringmpi::Result<()>>()?;
+    /// # Ok::<(), ringmpi::Error>(())
+    /// ```
     ///
     /// # Errors
-    /// The end of the job.
+    /// The request itself, as it was, if it has its message, has ended, or is a send: wait for it.
     ///
     /// # Standard
     /// MPI 5.0, 3.8.4: `MPI_Cancel`.
-    pub fn cancel(mut self) -> Result<Option<B>> {
-        self.engine.cancel(self.id);
-        if !self.engine.test(self.id)? {
-            return Ok(None);
+    pub fn cancel(mut self) -> std::result::Result<B, Self> {
+        let is_cancelled = self.engine.cancel(self.id) && self.engine.take_outcome(self.id).is_ok();
+        match self.held.take_if(|_| is_cancelled) {
+            Some(held) => Ok(held.into_inner()),
+            None => Err(self),
         }
-        let status = self.engine.take_outcome(self.id)?;
-        Ok(self.held.take().filter(|_| status.is_cancelled()).map(Held::into_inner))
     }
 
     #[inline]

@@ -57,7 +57,9 @@ pub(super) fn judge(status: ExitStatus, state: RankState, abort_code: i32) -> Ju
     match (state, status.signal()) {
         (RankState::Aborted, _) => Judgement::Fails(Cause::Aborted { code: abort_code }),
         (_, Some(signal)) => Judgement::Fails(Cause::Killed { signal, dumped_core: status.core_dumped() }),
-        (RankState::Attached | RankState::Running, None) => Judgement::Fails(Cause::NotFinalized { code }),
+        (RankState::Attached | RankState::Running | RankState::Leaving, None) => {
+            Judgement::Fails(Cause::NotFinalized { code })
+        }
         (_, None) if code == 0 => Judgement::Fine,
         (RankState::Finalized, None) => Judgement::Fails(Cause::Exited { code }),
         (RankState::Free, None) => Judgement::Counts(exit_byte(code)),
@@ -140,7 +142,7 @@ mod tests {
 
     #[test]
     fn leaving_between_init_and_finalize_is_a_failure_whatever_the_code() {
-        for state in [RankState::Attached, RankState::Running] {
+        for state in [RankState::Attached, RankState::Running, RankState::Leaving] {
             assert_eq!(judge(exited(0), state, 0), Judgement::Fails(Cause::NotFinalized { code: 0 }));
             assert_eq!(code_of(judge(exited(0), state, 0)), 1);
             assert_eq!(code_of(judge(exited(7), state, 0)), 7);

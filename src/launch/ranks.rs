@@ -211,7 +211,7 @@ impl Rank {
     }
 
     fn is_in_mpi(&self) -> bool {
-        matches!(self.published.slot.state(), RankState::Attached | RankState::Running)
+        self.published.slot.state().is_in_mpi()
     }
 
     /// Takes note of a claim; returns the claimant if it is new and not the root.
@@ -281,7 +281,7 @@ impl Rank {
         now: Instant,
     ) -> Option<(Pid, Judgement)> {
         match self.published.slot.state() {
-            RankState::Attached | RankState::Running => {}
+            RankState::Attached | RankState::Running | RankState::Leaving => {}
             RankState::Aborted => return Some((pid, self.judge_by_slot(ExitStatus::default()))),
             RankState::Free | RankState::Finalized => {
                 return Some((root.pid, self.judge_by_slot(root.status?)));

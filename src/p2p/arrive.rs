@@ -11,7 +11,7 @@ use crate::{
     buffer::{INLINE_WORDS, SendBuffer},
     envelope::Envelope,
     error::{Error, Result},
-    shm::pool::Block,
+    shm::pool::{Block, CLASSES, EAGER_PIECE, class_of},
     status::Status,
     types::PeerId,
 };
@@ -58,8 +58,9 @@ pub(super) enum StreamTarget {
     Nowhere(u64),
 }
 
-/// Bytes of a sender's blocks that may lie in the unexpected queue before newcomers are moved aside.
-const HELD_BYTES: u64 = 256 << 10;
+/// The part of a class of a sender's blocks that the unexpected queue may hold before newcomers are moved
+/// aside: a quarter. The sender has others to send to.
+const HELD_PART: u32 = 4;
 
 /// Blocks of eager payload that are handed back together.
 pub(super) const RELEASE_BATCH: usize = 8;
@@ -176,8 +177,9 @@ impl Core {
     fn make_room_for_sender(&mut self, envelope: &Envelope, arrived: Arrived) -> Arrived {
         let Arrived::InBlocks { from, pieces, arrived: bytes, synchronous } = arrived else { return arrived };
         let peer = &mut self.peers[from.index()];
-        if peer.held_bytes + envelope.bytes <= HELD_BYTES {
-            peer.held_bytes += envelope.bytes;
+        let (class, blocks) = to_hold(envelope, &pieces);
+        if peer.held[class] + blocks <= CLASSES[class].blocks / HELD_PART {
+            peer.held[class] += blocks;
             return Arrived::InBlocks { from, pieces, arrived: bytes, synchronous };
         }
         let mut aside = Vec::with_capacity(usize::try_from(envelope.bytes).unwrap_or(0));
@@ -441,6 +443,13 @@ impl Arrived {
             _ => None,
         }
     }
+}
+
+/// The blocks, of one class, that a message keeps in the unexpected queue when all of it is there.
+pub(super) fn to_hold(envelope: &Envelope, pieces: &Pieces) -> (usize, u32) {
+    let class = pieces.get(0).and_then(|first| class_of(first.index)).unwrap_or(EAGER_PIECE);
+    let blocks = envelope.bytes.div_ceil(PIECE_BYTES).min(Pieces::MAX as u64);
+    (class, blocks as u32)
 }
 
 /// The sizes of the pieces that hold the first `bytes` bytes of a message.

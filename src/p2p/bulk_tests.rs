@@ -2,7 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "what the tests are made of may fail them")]
 
 use super::{
-    BulkOption, Config, Engine, Mode, RequestId,
+    BulkOption, Config, Engine, Mode, RequestId, Until,
     packet::Place,
     request::{ReceivePhase, SendPhase},
 };
@@ -182,7 +182,7 @@ fn many_transfers_at_once_in_both_directions_all_end() {
                     engine.wait(id).unwrap();
                 }
                 assert!(into == *data);
-                engine.finish_sends().unwrap();
+                engine.leave().unwrap();
             });
         }
     });
@@ -285,7 +285,7 @@ fn a_receive_that_is_abandoned_writes_nothing_and_ends_its_sender() {
         into.fill(7);
         finish(from, to, send);
         assert!(into.iter().all(|byte| *byte == 7), "{option:?}");
-        to.finish_sends().unwrap();
+        to.wait_until(Until::Quiet).unwrap();
         assert_nothing_is_held(&engines);
     }
 }
@@ -307,7 +307,7 @@ fn a_detached_send_keeps_its_buffer_in_the_arena_until_it_has_been_read() {
         let receive = ireceive(to, &mut into);
         finish(to, from, receive);
         assert!(into == data, "{bytes} bytes");
-        from.finish_sends().unwrap();
+        from.wait_until(Until::Quiet).unwrap();
         drop(other);
     }
     assert_nothing_is_held(&engines);
@@ -374,7 +374,7 @@ fn small_sends_from_the_arena_to_each_other_end_before_their_receives_begin() {
                     engine.wait(receive).unwrap();
                     assert!(into == pattern(16 << 10, round));
                 }
-                engine.finish_sends().unwrap();
+                engine.leave().unwrap();
             });
         }
     });

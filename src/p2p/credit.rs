@@ -12,7 +12,8 @@ use crate::{
     sync::{AtomicU64, Ordering},
 };
 
-/// How much a pair may have unmatched before a cycle of blocked ranks asks for more.
+/// How much a pair may have unmatched before a cycle of blocked ranks asks for more. Each is at least 1: the
+/// double of nothing is nothing.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct CreditLimits {
     /// Bytes of eager payload, a message's overhead included.
@@ -95,7 +96,9 @@ pub(super) struct Credits {
 }
 
 impl Credits {
+    /// Both limits have to be at least 1.
     pub(super) fn new(limits: CreditLimits) -> Self {
+        assert!(limits.eager > 0 && limits.envelopes > 0, "credit of 0 cannot double: {limits:?}");
         Self {
             limits,
             eager: Spending::new(limits.eager),
@@ -203,6 +206,19 @@ mod tests {
         assert_eq!(count(&mut credits) as u64, CreditLimits::default().envelopes);
         credits.double();
         assert_eq!(count(&mut credits) as u64, CreditLimits::default().envelopes);
+    }
+
+    #[test]
+    fn the_least_credit_doubles_and_less_is_refused() {
+        let (mut credits, line) =
+            (Credits::new(CreditLimits { eager: 1, envelopes: 1 }), ReceiverLine::default());
+        assert!(credits.take_envelope(&line) && !credits.take_envelope(&line));
+        credits.double();
+        assert!(credits.take_envelope(&line) && !credits.take_envelope(&line));
+        for limits in [CreditLimits { eager: 0, envelopes: 1 }, CreditLimits { eager: 1, envelopes: 0 }] {
+            let refused = std::panic::catch_unwind(|| Credits::new(limits));
+            assert!(refused.is_err(), "{limits:?}");
+        }
     }
 
     #[test]

@@ -7,7 +7,7 @@
 //! more credit at that peer. A mistake costs memory, not correctness.
 
 use super::{
-    Core, Until,
+    Awaited, Core, Until,
     peers::Link,
     request::{Mode, ReceivePhase, RequestId, SendPhase},
 };
@@ -23,7 +23,10 @@ impl Core {
         match until {
             Until::Request(id) => self.targets_of_request(*id),
             Until::Any(ids) => ids.iter().flat_map(|id| self.targets_of_request(*id)).collect(),
-            Until::Quiet => self.requests.sends().map(|(_, send)| send.to.0).collect(),
+            Until::Quiet | Until::Settled => self.requests.sends().map(|(_, send)| send.to.0).collect(),
+            Until::Message(Awaited { from: Some(from), .. }) | Until::Words { by: Some(from), .. } => {
+                vec![from.0]
+            }
             Until::Message(_) | Until::Words { .. } => self.everyone_else(),
         }
     }
@@ -67,7 +70,7 @@ impl Core {
         }
         for peer in starved {
             if self.peers[peer.index()].link == Link::Ring && self.is_everyone_blocked(peer, published) {
-                self.grant(peer, eager_bytes)?;
+                self.unless_failed(|core| core.grant(peer, eager_bytes))?;
             }
         }
         Ok(())

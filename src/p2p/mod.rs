@@ -3,7 +3,7 @@
 //! Reading order: [`packet`] (what a cell means), [`peers`] (the table of peers), [`matching`],
 //! [`request`], [`send`], [`arrive`] (what packets do), [`rendezvous`], [`pull`] and [`bulk_choice`]
 //! (large messages), [`receive`], [`probe`], [`progress`] and [`role`] (the only event loop),
-//! [`credit`] and [`cycle`] (flow control).
+//! [`credit`] and [`cycle`] (flow control), [`leave`] (finalize), [`failure`] (corrupted shared memory).
 //!
 //! The engine knows context ids and peer ids, never a communicator. It may be entered by any number
 //! of threads; its state, [`Core`], is behind one biased lock.
@@ -14,6 +14,8 @@ mod bulk_choice;
 mod bulk_tests;
 mod credit;
 mod cycle;
+mod failure;
+mod leave;
 pub(crate) mod matching;
 pub(crate) mod packet;
 mod peers;
@@ -31,7 +33,7 @@ pub(crate) mod sim;
 pub(crate) use bulk_choice::BulkOption;
 pub(crate) use credit::CreditLimits;
 pub(crate) use probe::MessageId;
-pub(crate) use progress::Until;
+pub(crate) use progress::{Awaited, Until};
 pub(crate) use request::{Mode, RequestId, ScopeId};
 
 use crate::{
@@ -69,6 +71,7 @@ pub(crate) struct Config {
     pub(crate) mode: BarrierMode,
     /// The ranks fit the CPUs: a rank that waits may spin.
     pub(crate) may_spin: bool,
+    /// Neither limit may be 0.
     pub(crate) credit: CreditLimits,
     /// The largest message that is sent without being asked for.
     pub(crate) eager_bytes: u64,
@@ -143,6 +146,8 @@ pub(crate) struct Core {
     role: Role,
     blocked: Blocked,
     spin_ban: SpinBan,
+    /// The first error that said that shared memory is corrupted.
+    failure: Option<Error>,
     ticks: u32,
     polls: u64,
 }
@@ -181,6 +186,7 @@ impl Engine {
             role: Role::default(),
             blocked: Blocked::default(),
             spin_ban: SpinBan::default(),
+            failure: None,
             ticks: 0,
             polls: 0,
         };
@@ -330,13 +336,7 @@ impl Engine {
     /// The memory of the operation goes away although it has not ended: nothing is waited for. A
     /// send goes on with a copy, a receive is withdrawn or its data dropped.
     pub(crate) fn abandon(&self, id: RequestId) {
-        let mut core = self.lock();
-        core.cancel_receive(id);
-        let is_send = core.requests.send(id).is_some();
-        core.requests.abandon(id);
-        if is_send {
-            core.revoke_places();
-        }
+        self.lock().abandon(id);
     }
 
     /// Nobody will ask for the outcome: a send goes on by itself, and a receive is withdrawn if it
@@ -347,18 +347,10 @@ impl Engine {
         core.requests.detach(id, keep);
     }
 
-    /// Withdraws a receive that has not been matched; it then ends with a cancelled status. Sends
-    /// are not cancelled.
-    pub(crate) fn cancel(&self, id: RequestId) {
-        self.lock().cancel_receive(id);
-    }
-
-    /// Ends what this rank still owes: sends that nobody waits for, control packets, room and blocks
-    /// of its peers. Does not wait for peers beyond that.
-    pub(crate) fn finish_sends(&self) -> Result<()> {
-        let result = self.wait_until(Until::Quiet);
-        self.lock().publish_all();
-        result
+    /// Withdraws a receive that has not been matched; it then ends with a cancelled status. False if it has
+    /// been, or is a send: these are not cancelled.
+    pub(crate) fn cancel(&self, id: RequestId) -> bool {
+        self.lock().cancel_receive(id)
     }
 
     /// Makes progress once. For simulations, which never wait.
@@ -388,6 +380,18 @@ impl Engine {
     pub(crate) fn held(&self) -> (usize, usize, usize) {
         let core = self.lock();
         (core.requests.in_use(), core.unexpected.len(), core.pool.blocks_out())
+    }
+}
+
+impl Core {
+    /// As [`Engine::abandon`].
+    fn abandon(&mut self, id: RequestId) {
+        self.cancel_receive(id);
+        let is_send = self.requests.send(id).is_some();
+        self.requests.abandon(id);
+        if is_send {
+            self.revoke_places();
+        }
     }
 }
 

@@ -15,7 +15,7 @@ use crate::{
     error::{Error, Result},
     shm::{
         doorbell::Doorbell,
-        pool::{Block, Blocks},
+        pool::{Block, Blocks, CLASSES},
         ring::{Consumer, Producer},
         segment::Segment,
         slot::Published,
@@ -33,8 +33,8 @@ pub(super) enum Link {
 }
 
 pub(super) struct Peer {
-    /// The fast word: the link is a ring and nothing is queued to the peer. The fast paths test
-    /// nothing else about it.
+    /// The fast word: the link is a ring, nothing is queued to the peer, and shared memory has not been
+    /// found corrupted. The fast paths test nothing else about it.
     pub(super) is_fast: bool,
     /// The receiver polls this peer's ring.
     pub(super) is_armed: bool,
@@ -56,8 +56,8 @@ pub(super) struct Peer {
     pub(super) had_cycle: bool,
     /// Polls of the ring since its last packet.
     pub(super) silent_polls: u32,
-    /// Bytes of the peer's blocks that lie in the unexpected queue.
-    pub(super) held_bytes: u64,
+    /// The peer's blocks that the unexpected queue holds, or will when their message is whole, by class.
+    pub(super) held: [u32; CLASSES.len()],
     /// Where the next piece of an eager message of several goes.
     pub(super) stream: Option<StreamTarget>,
     /// Control packets that found no room. They go first: they free what others wait for. Bounded
@@ -90,7 +90,7 @@ impl Peer {
             reach: Reach::default(),
             had_cycle: false,
             silent_polls: 0,
-            held_bytes: 0,
+            held: [0; CLASSES.len()],
             stream: None,
             control: VecDeque::new(),
             sends: VecDeque::new(),
@@ -146,6 +146,13 @@ impl Peer {
         if cells || credit || blocks {
             self.bell.ring();
         }
+    }
+
+    /// The peer takes nothing any more.
+    pub(super) fn drop_backlog(&mut self) {
+        self.control.clear();
+        self.sends.clear();
+        self.bulk.clear();
     }
 
     pub(super) fn has_backlog(&self) -> bool {

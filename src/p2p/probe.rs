@@ -1,8 +1,8 @@
 //! Probes: looking at a message before it is received, and taking it out of matching.
 
 use super::{
-    Core, Engine, Until,
-    arrive::{Arrived, StreamTarget},
+    Awaited, Core, Engine, Until,
+    arrive::{Arrived, StreamTarget, to_hold},
 };
 use crate::{
     buffer::ReceiveBuffer,
@@ -58,38 +58,38 @@ impl Messages {
 
 impl Engine {
     /// Looks for a message without receiving it.
-    pub(crate) fn iprobe(&self, pattern: &Pattern) -> Result<Option<Status>> {
-        let found = self.lock().probe(pattern)?;
-        self.after_probe(pattern, found.is_some())?;
+    pub(crate) fn iprobe(&self, awaited: Awaited<'_>) -> Result<Option<Status>> {
+        let found = self.lock().probe(awaited.pattern)?;
+        self.after_probe(awaited, found.is_some())?;
         Ok(found)
     }
 
     /// Waits for a message without receiving it.
-    pub(crate) fn probe(&self, pattern: &Pattern) -> Result<Status> {
+    pub(crate) fn probe(&self, awaited: Awaited<'_>) -> Result<Status> {
         loop {
-            let found = self.lock().probe(pattern)?;
+            let found = self.lock().probe(awaited.pattern)?;
             if let Some(status) = found {
                 return Ok(status);
             }
-            self.wait_until(Until::Message(pattern))?;
+            self.wait_until(Until::Message(awaited))?;
         }
     }
 
     /// Takes a message out of matching, if there is one.
-    pub(crate) fn improbe(&self, pattern: &Pattern) -> Result<Option<(MessageId, Status)>> {
-        let found = self.lock().matched_probe(pattern)?;
-        self.after_probe(pattern, found.is_some())?;
+    pub(crate) fn improbe(&self, awaited: Awaited<'_>) -> Result<Option<(MessageId, Status)>> {
+        let found = self.lock().matched_probe(awaited.pattern)?;
+        self.after_probe(awaited, found.is_some())?;
         Ok(found)
     }
 
     /// Waits for a message and takes it out of matching.
-    pub(crate) fn mprobe(&self, pattern: &Pattern) -> Result<(MessageId, Status)> {
+    pub(crate) fn mprobe(&self, awaited: Awaited<'_>) -> Result<(MessageId, Status)> {
         loop {
-            let found = self.lock().matched_probe(pattern)?;
+            let found = self.lock().matched_probe(awaited.pattern)?;
             if let Some(found) = found {
                 return Ok(found);
             }
-            self.wait_until(Until::Message(pattern))?;
+            self.wait_until(Until::Message(awaited))?;
         }
     }
 
@@ -105,37 +105,36 @@ impl Engine {
         message: MessageId,
         into: impl Into<ReceiveBuffer>,
     ) -> Result<super::RequestId> {
-        let mut core = self.lock();
-        let Some((envelope, arrived)) = core.messages.take(message) else {
-            return Err(Error::new(ErrorClass::REQUEST, "the message has been received already"));
-        };
-        let id = core.insert_matched(into.into());
-        core.deliver(id, &envelope, arrived)?;
-        Ok(id)
+        self.lock().unless_failed(|core| match core.messages.take(message) {
+            Some((envelope, arrived)) => core.begin_matched(&envelope, arrived, into.into()),
+            None => Err(Error::new(ErrorClass::REQUEST, "the message has been received already")),
+        })
     }
 
     /// Receives a message and throws it away. Does not wait.
     pub(crate) fn discard_message(&self, message: MessageId) -> Result<()> {
-        let mut core = self.lock();
-        if let Some((envelope, arrived)) = core.messages.take(message) {
-            let id = core.insert_matched(ReceiveBuffer::discarding(envelope.bytes));
-            core.deliver(id, &envelope, arrived)?;
-            core.requests.detach(id, None);
-        }
-        Ok(())
+        self.lock().unless_failed(|core| {
+            if let Some((envelope, arrived)) = core.messages.take(message) {
+                let nowhere = ReceiveBuffer::discarding(envelope.bytes);
+                let id = core.begin_matched(&envelope, arrived, nowhere)?;
+                core.requests.detach(id, None);
+            }
+            Ok(())
+        })
     }
 
-    fn after_probe(&self, pattern: &Pattern, has_found: bool) -> Result<()> {
+    fn after_probe(&self, awaited: Awaited<'_>, has_found: bool) -> Result<()> {
         if has_found {
             self.lock().blocked.note_success(&self.published);
             return Ok(());
         }
-        self.note_failed_test(Until::Message(pattern))
+        self.note_failed_test(Until::Message(awaited))
     }
 }
 
 impl Core {
     fn probe(&mut self, pattern: &Pattern) -> Result<Option<Status>> {
+        self.check_failure()?;
         let found = match self.unexpected.find(pattern) {
             Some(id) => Some(id),
             None => {
@@ -162,8 +161,9 @@ impl Core {
 
     /// The message leaves the unexpected queue: its blocks no longer count as held there.
     pub(super) fn let_go(&mut self, envelope: &Envelope, arrived: &Arrived) {
-        if let Arrived::InBlocks { from, .. } = arrived {
-            self.peers[from.index()].held_bytes -= envelope.bytes;
+        if let Arrived::InBlocks { from, pieces, .. } = arrived {
+            let (class, blocks) = to_hold(envelope, pieces);
+            self.peers[from.index()].held[class] -= blocks;
         }
     }
 }

@@ -24,11 +24,20 @@ pub(crate) enum Until<'a> {
     /// One of the operations has ended.
     Any(&'a [RequestId]),
     /// A message that matches is in the unexpected queue.
-    Message(&'a Pattern),
-    /// All of the words, which other ranks write, have reached the value.
-    Words { words: &'a [Far<AtomicU64>], at_least: u64 },
+    Message(Awaited<'a>),
+    /// All of the words have reached the value. Other ranks write them; if `by` never does, they never will.
+    Words { words: &'a [Far<AtomicU64>], at_least: u64, by: Option<PeerId> },
+    /// Nothing is queued, and no receive goes on that nobody asks for.
+    Settled,
     /// This rank owes nothing: no send that nobody asks for, no packet in a backlog.
     Quiet,
+}
+
+/// The message that a probe waits for; `from` is the peer if the source is specific.
+#[derive(Clone, Copy)]
+pub(crate) struct Awaited<'a> {
+    pub(crate) pattern: &'a Pattern,
+    pub(crate) from: Option<PeerId>,
 }
 
 /// Spinning ends after this long without news,
@@ -195,8 +204,8 @@ impl Wait for EngineWait<'_> {
         match self.until {
             Until::Request(_) | Until::Any(_) => Watch::Waiter,
             Until::Message(_) => Watch::Message,
-            Until::Words { words, at_least } => Watch::Words { words: words.to_vec(), at_least },
-            Until::Quiet => Watch::News,
+            Until::Words { words, at_least, .. } => Watch::Words { words: words.to_vec(), at_least },
+            Until::Quiet | Until::Settled => Watch::News,
         }
     }
 
@@ -213,7 +222,7 @@ impl Wait for EngineWait<'_> {
         match self.until {
             Until::Request(id) => core.requests.set_waiter(id, waiter),
             Until::Any(ids) => ids.iter().for_each(|id| core.requests.set_waiter(*id, waiter)),
-            Until::Message(_) | Until::Words { .. } | Until::Quiet => {}
+            Until::Message(_) | Until::Words { .. } | Until::Quiet | Until::Settled => {}
         }
     }
 
@@ -280,13 +289,14 @@ impl Engine {
                 // Relaxed: a statistic.
                 self.rescues.fetch_add(1, Ordering::Relaxed);
             }
-        } else if core.waits_for_credit() {
-            // What this sets free is no wake-up that somebody owed.
-            core.look_for_cycle(&self.published)?;
         } else {
+            if core.waits_for_credit() {
+                // What this sets free is no wake-up that somebody owed.
+                core.look_for_cycle(&self.published)?;
+            }
             self.look_for_lost_peer()?;
         }
-        Ok(has_news)
+        Ok(has_news || core.look_for_leavers(until)?)
     }
 
     /// In a job without a launcher only its ranks can see that one of them has died.
@@ -331,14 +341,19 @@ impl Core {
         match until {
             Until::Request(id) => self.requests.is_done(*id),
             Until::Any(ids) => ids.iter().any(|id| self.requests.is_done(*id)),
-            Until::Message(pattern) => self.unexpected.find(pattern).is_some(),
-            Until::Words { words, at_least } => have_reached(words, *at_least),
+            Until::Message(awaited) => self.unexpected.find(awaited.pattern).is_some(),
+            Until::Words { words, at_least, .. } => have_reached(words, *at_least),
+            Until::Settled => self.backlog.is_empty() && !self.requests.has_detached_receives(),
             Until::Quiet => self.requests.detached() == 0 && self.backlog.is_empty(),
         }
     }
 
     /// One round: takes what has come, sends what has waited. True if anything moved. Never waits.
     pub(super) fn poll(&mut self) -> Result<bool> {
+        self.unless_failed(Self::try_poll)
+    }
+
+    fn try_poll(&mut self) -> Result<bool> {
         self.polls += 1;
         self.arm_pending();
         let mut moved = false;
@@ -362,12 +377,12 @@ impl Core {
     }
 
     /// As `poll`, with a look at every ring that was ever used: after the barrier that precedes a sleep.
-    fn poll_all(&mut self) -> Result<bool> {
+    pub(super) fn poll_all(&mut self) -> Result<bool> {
         let mut moved = self.poll()?;
         for index in 0..self.disarmed.len() {
             let from = self.disarmed[index];
             if self.peers[from.index()].consumer.peek().is_some() {
-                moved |= self.consume(from)?;
+                moved |= self.unless_failed(|core| core.consume(from))?;
             }
         }
         Ok(moved)

@@ -56,7 +56,7 @@ impl Engine {
         let mut core = self.lock();
         let id = core.post_receive(pattern, from, buffer)?;
         // What the fast path could not deal with is mostly for this receive.
-        let taken = from.map_or(Ok(false), |from| core.consume(from));
+        let taken = from.map_or(Ok(false), |from| core.unless_failed(|core| core.consume(from)));
         drop(core);
         match taken {
             Ok(_) => self.wait(id),
@@ -113,16 +113,15 @@ impl Core {
         from: Option<PeerId>,
         into: impl Into<ReceiveBuffer>,
     ) -> Result<RequestId> {
-        if self.segment.is_ended() {
+        if self.segment.is_ended() | self.failure.is_some() {
+            self.check_failure()?;
             return Err(super::job_ended());
         }
         if !self.unexpected.is_empty()
             && let Some((envelope, arrived)) = self.take_unexpected(pattern)
         {
-            let id = self.insert_matched(into.into());
             self.let_go(&envelope, &arrived);
-            self.deliver(id, &envelope, arrived)?;
-            return Ok(id);
+            return self.unless_failed(|core| core.begin_matched(&envelope, arrived, into.into()));
         }
         let id = self.requests.reserve();
         let phase = ReceivePhase::Posted { id: self.posted.post(pattern, id), from };
@@ -136,19 +135,36 @@ impl Core {
         self.unexpected.take(&pattern)
     }
 
-    /// A receive that has its message already.
-    pub(super) fn insert_matched(&mut self, buffer: ReceiveBuffer) -> RequestId {
+    /// Begins a receive that has its message already.
+    pub(super) fn begin_matched(
+        &mut self,
+        envelope: &Envelope,
+        arrived: Arrived,
+        buffer: ReceiveBuffer,
+    ) -> Result<RequestId> {
+        let id = self.insert_matched(buffer);
+        match self.deliver(id, envelope, arrived) {
+            Ok(()) => Ok(id),
+            Err(error) => {
+                self.abandon(id);
+                Err(error)
+            }
+        }
+    }
+
+    fn insert_matched(&mut self, buffer: ReceiveBuffer) -> RequestId {
         let phase = ReceivePhase::Matched;
         self.requests.insert(State::Receive(ReceiveOperation { buffer, phase }))
     }
 
-    /// Withdraws a receive that has not been matched.
-    pub(super) fn cancel_receive(&mut self, id: RequestId) {
-        let Some(operation) = self.requests.receive(id) else { return };
-        if let ReceivePhase::Posted { id: posted, .. } = operation.phase
-            && self.posted.withdraw(posted).is_some()
-        {
+    /// Withdraws a receive that has not been matched: it ends with a cancelled status. False if it has been.
+    pub(super) fn cancel_receive(&mut self, id: RequestId) -> bool {
+        let Some(operation) = self.requests.receive(id) else { return false };
+        let ReceivePhase::Posted { id: posted, .. } = operation.phase else { return false };
+        let is_withdrawn = self.posted.withdraw(posted).is_some();
+        if is_withdrawn {
             self.end(id, Ok(Status::CANCELLED));
         }
+        is_withdrawn
     }
 }

@@ -410,6 +410,12 @@ impl Requests {
         self.detached
     }
 
+    /// Whether a receive goes on that nobody will ask for.
+    pub(super) fn has_detached_receives(&self) -> bool {
+        let is_one = |slot: &Slot| slot.is_detached && matches!(slot.state, State::Receive(_));
+        self.detached > 0 && self.slots.iter().any(is_one)
+    }
+
     pub(super) fn set_waiter(&mut self, id: RequestId, waiter: Option<u32>) {
         if let Some(slot) = self.slot(id) {
             slot.waiter = waiter;

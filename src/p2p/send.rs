@@ -136,12 +136,22 @@ impl Core {
     #[cold]
     fn tick_poll(&mut self) {
         self.ticks = 0;
-        // What is wrong stays wrong: the next call that waits or tests reports it.
+        // The engine keeps the error, which every later call reports.
         let _ = self.poll();
     }
 
     /// Begins a send of any kind.
     pub(super) fn post_send(
+        &mut self,
+        to: PeerId,
+        envelope: Envelope,
+        mode: Mode,
+        buffer: SendBuffer,
+    ) -> Result<RequestId> {
+        self.unless_failed(|core| core.try_post_send(to, envelope, mode, buffer))
+    }
+
+    fn try_post_send(
         &mut self,
         to: PeerId,
         envelope: Envelope,
@@ -167,8 +177,13 @@ impl Core {
         let id = self.requests.insert(State::Send(SendOperation { to, envelope, mode, buffer, phase }));
         self.peers[to.index()].sends.push_back(id);
         self.enlist(to);
-        self.flush(to)?;
-        Ok(id)
+        match self.flush(to) {
+            Ok(_) => Ok(id),
+            Err(error) => {
+                self.abandon(id);
+                Err(error)
+            }
+        }
     }
 
     /// Tries to send without being asked.
@@ -213,12 +228,13 @@ impl Core {
     /// for blocks could keep the pair's later messages from ever arriving.
     fn take_pieces(&mut self, bytes: u64) -> Option<Pieces> {
         let mut pieces = Pieces::default();
-        let (class, count) = match eager_class(bytes) {
-            Some(class) => (class, 1),
-            None => (EAGER_PIECE, bytes.div_ceil(PIECE_BYTES)),
-        };
-        for _ in 0..count {
-            match self.pool.take(class) {
+        if let Some(class) = eager_class(bytes) {
+            // A block that is too large is better than none.
+            pieces.push((class..=EAGER_PIECE).find_map(|class| self.pool.take(class))?);
+            return Some(pieces);
+        }
+        for _ in 0..bytes.div_ceil(PIECE_BYTES) {
+            match self.pool.take(EAGER_PIECE) {
                 Some(block) => pieces.push(block),
                 None => {
                     pieces.iter().for_each(|block| self.pool.put_back(block));

@@ -15,7 +15,7 @@ use crate::{
 pub(crate) const MAGIC: u64 = u64::from_le_bytes(*b"ringmpi\0");
 
 /// Counts changes of what packets mean; sizes and offsets are in the fingerprint by themselves.
-const PROTOCOL: u64 = 2;
+const PROTOCOL: u64 = 3;
 
 /// Entries of the directory of regions.
 pub(crate) const REGIONS: usize = 16;

@@ -79,10 +79,16 @@ pub(crate) fn eager_class(bytes: u64) -> Option<usize> {
     (0..=EAGER_PIECE).find(|&class| bytes <= CLASSES[class].block_bytes as u64)
 }
 
+/// The class of block `index`; `None` if there is no such block.
+#[inline]
+pub(crate) fn class_of(index: u32) -> Option<usize> {
+    (0..CLASSES.len()).find(|&class| index < STARTS[class + 1].0)
+}
+
 /// Where block `index` lies in the pool: (offset, bytes).
 #[inline]
 fn place(index: u32) -> Option<(usize, usize)> {
-    let class = (0..CLASSES.len()).find(|&class| index < STARTS[class + 1].0)?;
+    let class = class_of(index)?;
     let ((first, start), size) = (STARTS[class], CLASSES[class].block_bytes);
     Some((start + (index - first) as usize * size, size))
 }

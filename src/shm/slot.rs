@@ -29,15 +29,24 @@ pub(crate) enum RankState {
     Finalized = 3,
     /// The rank ended the job by itself: abort, or a panic.
     Aborted = 4,
+    /// In finalize: the rank sends no message any more and takes none, and waits for those that it has
+    /// sent to be taken.
+    Leaving = 5,
 }
 
 impl RankState {
+    /// Between the beginning of init and the end of finalize.
+    pub(crate) fn is_in_mpi(self) -> bool {
+        matches!(self, Self::Attached | Self::Running | Self::Leaving)
+    }
+
     fn from_word(word: u32) -> Self {
         match word {
             0 => Self::Free,
             1 => Self::Attached,
             2 => Self::Running,
             3 => Self::Finalized,
+            5 => Self::Leaving,
             _ => Self::Aborted,
         }
     }

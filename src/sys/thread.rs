@@ -1,4 +1,4 @@
-//! Which thread is this? In one instruction.
+//! Which thread is this, in one instruction; and is it the only one?
 
 /// A number that no other live thread of this process has, and that is never 0.
 #[cfg(not(loom))]
@@ -17,6 +17,11 @@ pub(crate) fn token() -> u64 {
         core::arch::asm!("mrs {}, tpidr_el0", out(reg) token, options(nostack, nomem, preserves_flags));
     }
     token
+}
+
+/// Whether this process has no other thread.
+pub(crate) fn is_only_one() -> bool {
+    std::fs::read_dir("/proc/self/task").is_ok_and(|tasks| tasks.count() == 1)
 }
 
 #[cfg(loom)]

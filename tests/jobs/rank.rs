@@ -1,7 +1,7 @@
 //! The program under test: a rank, or a process that makes its ranks by itself.
 
 use crate::bodies::{self, Body};
-use ringmpi::Communicator;
+use ringmpi::{Communicator, Result};
 use std::process::ExitCode;
 
 /// Names the body.
@@ -9,10 +9,13 @@ pub(crate) const BODY: &str = "RINGMPI_TEST_BODY";
 /// Makes the process run the ranks itself: so many threads, or so many forked processes.
 pub(crate) const THREADS: &str = "RINGMPI_TEST_THREADS";
 pub(crate) const FORKS: &str = "RINGMPI_TEST_FORKS";
+/// Makes the rank leave by dropping what it has when the body returns, with the body's error.
+pub(crate) const MAIN: &str = "RINGMPI_TEST_MAIN";
 
 /// What a process does that the harness has started.
 pub(crate) enum Role {
     Rank(Body),
+    Main(Body),
     Threads(Body, usize),
     Forks(Body, usize),
 }
@@ -25,6 +28,7 @@ impl Role {
         Some(match (count(THREADS), count(FORKS)) {
             (Some(count), _) => Self::Threads(body, count),
             (None, Some(count)) => Self::Forks(body, count),
+            (None, None) if std::env::var_os(MAIN).is_some() => Self::Main(body),
             (None, None) => Self::Rank(body),
         })
     }
@@ -32,22 +36,43 @@ impl Role {
     pub(crate) fn play(self) -> ExitCode {
         match self {
             Self::Rank(body) => rank(body),
+            Self::Main(body) => {
+                if let Err(error) = main(body) {
+                    eprintln!("Error: {error:?}");
+                    return ExitCode::FAILURE;
+                }
+            }
             Self::Threads(body, count) => {
                 drop(ringmpi::threads(count, |world| run(body, &world)).unwrap());
             }
-            Self::Forks(body, count) => ringmpi::run(count, |world| body(&world)).unwrap(),
+            Self::Forks(body, count) => {
+                let checked = |world: Communicator<'_>| body(&world).map(|()| expect_no_rescues(&world));
+                ringmpi::run(count, checked).unwrap();
+            }
         }
         ExitCode::SUCCESS
     }
 }
 
+/// A program's `main` with nothing but `?`.
+fn main(body: Body) -> Result<()> {
+    let universe = ringmpi::init()?;
+    body(&universe.world())
+}
+
 fn rank(body: Body) {
     let universe = ringmpi::init().unwrap();
     run(body, &universe.world());
-    assert_eq!(universe.rescues(), 0, "rank {}: wake-ups were lost", universe.world().rank());
     universe.finalize().unwrap();
 }
 
 fn run(body: Body, world: &Communicator<'_>) {
     body(world).unwrap_or_else(|error| panic!("rank {}: {error:?}", world.rank()));
+    expect_no_rescues(world);
+}
+
+/// Every sleep was ended by the one who owed the wake-up.
+fn expect_no_rescues(world: &Communicator<'_>) {
+    let rescues = world.rescues();
+    assert_eq!(rescues, 0, "rank {}: {rescues} wake-ups were lost", world.rank());
 }

@@ -51,10 +51,10 @@ impl Engine {
             return Err(format!("left are (posted receives, matched messages, backlogs) {queues:?}"));
         }
         for (other, peer) in core.peers.iter().enumerate() {
-            if peer.held_bytes != 0 || peer.stream.is_some() || peer.has_backlog() {
+            let held: u32 = peer.held.iter().sum();
+            if held != 0 || peer.stream.is_some() || peer.has_backlog() {
                 return Err(format!(
-                    "of rank {other} {} bytes count as held, a message is left half: {}, something is queued: {}",
-                    peer.held_bytes,
+                    "of rank {other} {held} blocks count as held, a message is left half: {}, something is queued: {}",
                     peer.stream.is_some(),
                     peer.has_backlog()
                 ));

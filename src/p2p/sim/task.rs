@@ -8,7 +8,7 @@ use super::{
 use crate::{
     envelope::Pattern,
     error::Result,
-    p2p::{Engine, MessageId, Mode, RequestId, Until},
+    p2p::{Awaited, Engine, MessageId, Mode, RequestId, Until},
     status::Status,
     types::PeerId,
 };
@@ -116,7 +116,7 @@ impl Task {
             Step::Receive { receive } => {
                 let pattern = plan.receives[*receive].pattern;
                 let waits = self.message.is_none();
-                waits.then(|| with(request_of(current).unwrap_or(Until::Message(&pattern))))
+                waits.then(|| with(request_of(current).unwrap_or(Until::Message(awaited(&pattern)))))
             }
         }
     }
@@ -241,7 +241,9 @@ impl Task {
             ReceiveWay::Posted => self.current = Some(begin(context, receive, pattern)?),
             ReceiveWay::Fast => return self.receive_fast(context, receive),
             ReceiveWay::Probed => {
-                let Some(status) = expect(context.engine.iprobe(&pattern))? else { return Ok(false) };
+                let Some(status) = expect(context.engine.iprobe(awaited(&pattern)))? else {
+                    return Ok(false);
+                };
                 let exact = Pattern {
                     source: Some(status.source()),
                     tag: Some(status.tag()),
@@ -258,7 +260,7 @@ impl Task {
     fn receive_fast(&mut self, context: &mut Context<'_>, receive: usize) -> Attempt<bool> {
         let Receive { pattern, room, key, .. } = context.plan.receives[receive];
         let mut memory = Memory::new(key, room);
-        let from = pattern.source.map(|source| PeerId(source as u32));
+        let from = awaited(&pattern).from;
         let status = from.and_then(|from| {
             let mut buffer = memory.receive_buffer();
             context.engine.step_receive(&pattern, from, &mut buffer)
@@ -276,7 +278,7 @@ impl Task {
         let Receive { pattern, way, room, key, .. } = context.plan.receives[receive];
         let engine = context.engine;
         let Some((message, status, posted)) = self.message.take() else {
-            let found = expect(engine.improbe(&pattern))?;
+            let found = expect(engine.improbe(awaited(&pattern)))?;
             self.message = found.map(|(message, status)| (message, status, context.clock));
             self.attempts = if key % 16 == 0 { 100 } else { 0 };
             return Ok(false);
@@ -333,10 +335,15 @@ impl Task {
     }
 }
 
+/// In simulated jobs ranks are peers.
+pub(super) fn awaited(pattern: &Pattern) -> Awaited<'_> {
+    Awaited { pattern, from: pattern.source.map(|source| PeerId(source as u32)) }
+}
+
 fn begin(context: &mut Context<'_>, receive: usize, pattern: Pattern) -> Attempt<InFlight> {
     let Receive { room, key, .. } = context.plan.receives[receive];
     let mut memory = Memory::new(key, room);
-    let from = pattern.source.map(|source| PeerId(source as u32));
+    let from = awaited(&pattern).from;
     let request = expect(context.engine.ireceive(pattern, from, memory.receive_buffer()))?;
     Ok(InFlight { request, memory, pattern, posted: context.clock, probed: None })
 }

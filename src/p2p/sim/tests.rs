@@ -5,13 +5,19 @@ use super::{
     memory::{Memory, contents},
     plan::{AtEnd, Class, Message, Plan, Receive, ReceiveWay, SendWay, Step},
     random::Random,
+    task::awaited,
 };
 use crate::{
     buffer::{Keep, ReceiveBuffer, SendBuffer},
     envelope::{Envelope, Pattern},
     error::Result,
     p2p::{Config, CreditLimits, Engine, MessageId, Mode, RequestId, Until, send::EAGER_BYTES},
-    shm::{doorbell::BarrierMode, ring::CELLS, segment::Segment},
+    shm::{
+        doorbell::BarrierMode,
+        pool::{CLASSES, EAGER_PIECE, eager_class},
+        ring::CELLS,
+        segment::Segment,
+    },
     types::{ContextId, PeerId, Rank, Tag},
 };
 use std::time::Duration;
@@ -176,7 +182,7 @@ fn memory_that_comes_with_a_detached_send_is_not_sent_from_once_it_has_been_copi
     let id = send(&engines[0], 1, 1, &memory);
     assert!(!engines[0].test(id).unwrap());
     // Rank 1 waits for a message that rank 0 has not sent yet: the second send is copied aside.
-    engines[1].step_cycle(Until::Message(&pattern(0, 7))).unwrap();
+    engines[1].step_cycle(Until::Message(awaited(&pattern(0, 7)))).unwrap();
     engines[0].step_cycle(Until::Request(id)).unwrap();
     assert!(engines[0].step_is(&Until::Request(id)));
     engines[0].detach(id, Some(memory.into_keep()));
@@ -213,8 +219,14 @@ fn half_sent(mode: Mode) -> Vec<Engine> {
     engines
 }
 
+fn assert_nothing_is_left(engines: &[Engine]) {
+    engines.iter().for_each(Engine::rest);
+    engines.iter().for_each(|engine| engine.check_idle().unwrap());
+    assert_eq!((engines[0].held(), engines[1].held()), ((0, 0, 0), (0, 0, 0)));
+}
+
 fn take_half_sent(engine: &Engine) -> MessageId {
-    let (message, status) = engine.improbe(&pattern(0, 1)).unwrap().expect("its envelope has come");
+    let (message, status) = engine.improbe(awaited(&pattern(0, 1))).unwrap().expect("its envelope has come");
     assert_eq!(status.bytes(), EAGER_BYTES);
     message
 }
@@ -226,9 +238,7 @@ fn drain(engines: &[Engine]) {
         assert_eq!(outcome.unwrap(), 8);
         received.check(&contents(1, 8)).unwrap();
     }
-    engines.iter().for_each(Engine::rest);
-    engines.iter().for_each(|engine| engine.check_idle().unwrap());
-    assert_eq!((engines[0].held(), engines[1].held()), ((0, 0, 0), (0, 0, 0)));
+    assert_nothing_is_left(engines);
 }
 
 #[test]
@@ -272,6 +282,56 @@ fn a_message_that_is_half_sent_may_be_too_long_or_thrown_away() {
     engines[1].discard_message(message).unwrap();
     end(&engines, 1, RequestId::COMPLETE).unwrap();
     drain(&engines);
+}
+
+/// Rank 1 keeps them; none of them waits for that.
+fn send_unexpected(engines: &[Engine], tag: Tag, count: u64, bytes: u64) {
+    for number in 0..count {
+        let id = send(&engines[0], 1, tag, &filled(number, bytes));
+        assert_eq!(id, RequestId::COMPLETE, "message {number} of {bytes} bytes is not sent eagerly");
+        assert!(engines[1].step().unwrap());
+    }
+}
+
+fn receive_unexpected(engines: &[Engine], tag: Tag, count: u64, bytes: u64) {
+    for number in 0..count {
+        let (outcome, received) = receive(engines, 1, pattern(0, tag), bytes);
+        assert_eq!(outcome.unwrap(), bytes);
+        received.check(&contents(number, bytes)).unwrap();
+    }
+}
+
+#[test]
+fn unexpected_messages_leave_their_sender_most_blocks_of_their_class() {
+    for bytes in [41, 256, 257, 2048, 2049, 16_384, 16_385, EAGER_BYTES] {
+        let engines = engines(2, config(64 << 20, 1));
+        let class = eager_class(bytes).unwrap_or(EAGER_PIECE);
+        let count = u64::from(CLASSES[class].blocks) + 100;
+        send_unexpected(&engines, 0, count, bytes);
+        let out = engines[0].held().2;
+        assert!(out <= CLASSES[class].blocks as usize / 2, "{out} blocks are out with {bytes} bytes each");
+        receive_unexpected(&engines, 0, count, bytes);
+        assert_nothing_is_left(&engines);
+    }
+}
+
+#[test]
+fn a_message_takes_a_larger_block_when_those_of_its_size_are_all_out() {
+    let engines = engines(2, config(64 << 20, 1));
+    let smallest = u64::from(CLASSES[0].blocks);
+    // What probes have taken stays in its blocks.
+    let taken: Vec<MessageId> = (0..smallest)
+        .map(|_| {
+            send_unexpected(&engines, 0, 1, 100);
+            engines[1].improbe(awaited(&pattern(0, 0))).unwrap().expect("it has come").0
+        })
+        .collect();
+    send_unexpected(&engines, 1, 500, 100);
+    receive_unexpected(&engines, 1, 500, 100);
+    for message in taken {
+        engines[1].discard_message(message).unwrap();
+    }
+    assert_nothing_is_left(&engines);
 }
 
 #[test]

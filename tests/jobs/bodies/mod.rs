@@ -7,6 +7,7 @@ mod errors;
 mod flow;
 mod idle;
 mod launched;
+mod leaving;
 mod messages;
 mod modes;
 mod order;
@@ -67,6 +68,7 @@ list! {
     MANY, All: flow::{flood_of_blocking_sends, flood_of_isends};
     ALL, All: flow::{flood_before_receiving};
     ALL, All: values::{checked_types, parts_of_elements, uninitialised_memory, empty_messages};
+    PAIR, Processes: values::{uninitialised_memory_is_received_in_place};
     ALL, All: scopes::{scopes_complete, scopes_withdraw_on_error, scopes_withdraw_on_panic};
     ALL, All: threads::{threads_with_partners, threads_that_receive_from_any, threads_that_probe, threads_in_collectives};
     ALL, All: threads::{threads_that_end_each_others_waits, threads_that_receive_large_messages};
@@ -76,6 +78,12 @@ list! {
     MANY, Processes: idle::{a_blocked_rank_is_idle};
     PAIR, ByName: messages::{beyond_4_gib};
     ALL, ByName: traffic::{endless_traffic};
+    ALL, ByName: leaving::{
+        fails_while_others_receive, fails_while_others_probe, fails_while_others_wait_for_any, fails_while_others_send,
+        fails_while_others_send_synchronously, fails_while_others_are_in_a_barrier, fails_while_others_broadcast,
+        fails_while_others_reduce, fails_after_a_flood, fails_while_the_other_receives_from_any, fails_at_the_end_of_a_chain, sends_to_those_who_have_left, sends_what_nobody_receives,
+        leaves_before_its_messages_are_received, panics_with_messages_to_send,
+    };
     ALL, ByName: launched::{
         finalizes, prints_many_lines, prints_then_panics, returns_error, panics, aborts_with_42, exits_without_finalize,
         exits_with_7_without_finalize, segfaults, killed, blocks, echo_stdin, forks_children, expects_to_be_alone, tells_its_rank,

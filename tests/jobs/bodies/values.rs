@@ -1,8 +1,9 @@
 //! Typed messages: bytes become values only if they are.
 
-use super::{next, previous};
+use super::{ahead, assert_same, bytes, next, previous};
+use nix::sys::resource::{RLIM_INFINITY, Resource, setrlimit};
 use ringmpi::{
-    Communicator, ErrorClass, Result, Source,
+    Communicator, ErrorClass, PROC_NULL, Result, Source,
     bytemuck::{CheckedBitPattern, NoUninit},
 };
 use std::mem::MaybeUninit;
@@ -77,7 +78,32 @@ pub(crate) fn uninitialised_memory(world: &Communicator<'_>) -> Result<()> {
     let mut memory = [MaybeUninit::<f64>::uninit(); 5];
     let (values, status) = previous(world).receive_into_uninit(&mut memory)?;
     assert_eq!((&*values, status.bytes()), (&[1.5, 2.5][..], 16));
+    for len in [0, 8, 3000, 60_000, 500_000] {
+        let sending = next(world).immediate_send(bytes(world.rank(), len, len))?;
+        let mut memory = Vec::with_capacity(len + 5);
+        let (values, _) = previous(world).receive_into_uninit(memory.spare_capacity_mut())?;
+        assert_same(values, &bytes(ahead(world, -1), len, len));
+        sending.wait()?;
+    }
+    let nobody = world.process_at_rank(PROC_NULL);
+    assert!(nobody.receive_into_uninit(&mut memory)?.0.is_empty());
+    next(world).buffered_send(&[true, false])?;
+    let mut memory = [MaybeUninit::uninit(); 2];
+    assert_eq!(previous(world).receive_into_uninit::<bool>(&mut memory)?.0, [true, false]);
     Ok(())
+}
+
+/// A receive in place needs no memory of its own: here there is none for as much again.
+pub(crate) fn uninitialised_memory_is_received_in_place(world: &Communicator<'_>) -> Result<()> {
+    const ROOM: usize = 1 << 30;
+    let mut memory: Vec<u64> = Vec::with_capacity(ROOM / 8);
+    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    let size = status.lines().find_map(|line| line.strip_prefix("VmSize:")?.strip_suffix("kB")).unwrap();
+    let used = size.trim().parse::<u64>().unwrap() << 10;
+    setrlimit(Resource::RLIMIT_AS, used + ROOM as u64 / 2, RLIM_INFINITY).unwrap();
+    next(world).buffered_send(&[7u64; 100])?;
+    assert_eq!(previous(world).receive_into_uninit(memory.spare_capacity_mut())?.0, [7; 100]);
+    world.barrier()
 }
 
 pub(crate) fn empty_messages(world: &Communicator<'_>) -> Result<()> {

@@ -2,6 +2,7 @@
 
 mod ends;
 mod faults;
+mod leaving;
 mod nested;
 mod output;
 
@@ -20,6 +21,7 @@ pub(crate) fn all() -> Vec<Trial> {
         .chain(ends::trials())
         .chain(output::trials())
         .chain(nested::trials())
+        .chain(leaving::trials())
         .chain(faults::trials())
         .collect()
 }

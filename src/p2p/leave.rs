@@ -1,0 +1,296 @@
+//! Leaving: a rank completes its sends, as far as somebody can still receive them; and who waits for a rank
+//! that has left learns that it is in vain. No error, early return or forgotten receive on one rank may
+//! leave the others waiting for ever.
+//!
+//! A rank that leaves first *settles*: what is queued goes out (of large messages the envelope), and receives
+//! that nobody asks for end. Then it says that it is [`RankState::Leaving`]: it sends no message any more
+//! and takes none, and its answers to messages that it has taken are in the rings. What is left are sends
+//! that nobody has taken yet. When they have ended it is [`RankState::Finalized`].
+//!
+//! Whoever finds such a state, and then nothing in the ring, knows: messages to that rank that it has not
+//! taken never will be, and messages from it that have not come never will. That is looked for at time-outs
+//! only: a program in which it matters is wrong.
+
+use super::{
+    Core, Engine, RequestId, Until,
+    request::{ReceivePhase, SendPhase},
+};
+use crate::{
+    error::{Error, ErrorClass, Result},
+    shm::slot::RankState,
+    status::Status,
+    sys::thread,
+    types::PeerId,
+};
+
+/// Why a wait can never end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Vain {
+    Left(PeerId),
+    AllLeft,
+}
+
+impl Engine {
+    /// Ends what this rank still owes: sends that nobody waits for, control packets, room and blocks of its
+    /// peers. Waits for peers only as long as they may receive what this rank has sent.
+    pub(crate) fn leave(&self) -> Result<()> {
+        self.lock().drop_vain_sends()?;
+        self.wait_until(Until::Settled)?;
+        self.slot().set_state(RankState::Leaving);
+        let result = self.wait_until(Until::Quiet);
+        let mut core = self.lock();
+        core.publish_all();
+        result.and(core.check_failure())?;
+        self.slot().set_state(RankState::Finalized);
+        Ok(())
+    }
+}
+
+impl Core {
+    /// Looks whether somebody has left who would have to end the wait. Errs if so; a rank that leaves drops
+    /// its own sends instead. True if something has moved meanwhile.
+    pub(super) fn look_for_leavers(&mut self, until: &Until<'_>) -> Result<bool> {
+        if let Until::Settled | Until::Quiet = until {
+            return self.drop_vain_sends();
+        }
+        let Some(vain) = self.find_vain(until) else { return Ok(false) };
+        // What was done before leaving can be seen now.
+        if self.poll_all()? || self.is_satisfied(until) {
+            return Ok(true);
+        }
+        Err(vain.into_error())
+    }
+
+    fn find_vain(&mut self, until: &Until<'_>) -> Option<Vain> {
+        match until {
+            Until::Request(id) => self.is_request_vain(*id),
+            Until::Any(ids) => {
+                let mut verdicts = ids.iter().map(|id| self.is_request_vain(*id));
+                let first = verdicts.next()??;
+                verdicts.all(|verdict| verdict.is_some()).then_some(first)
+            }
+            Until::Message(awaited) => self.is_receive_vain(awaited.from),
+            Until::Words { by, .. } => by.filter(|by| self.is_leaving(*by)).map(Vain::Left),
+            Until::Settled | Until::Quiet => None,
+        }
+    }
+
+    fn is_request_vain(&mut self, id: RequestId) -> Option<Vain> {
+        if let Some(send) = self.requests.send(id) {
+            let (to, is_waiting) = (send.to, send.phase.waits_for_match());
+            return (to != self.me && self.is_send_vain(to, is_waiting)).then_some(Vain::Left(to));
+        }
+        match self.requests.receive(id)?.phase {
+            ReceivePhase::Posted { from, .. } => self.is_receive_vain(from),
+            _ => None,
+        }
+    }
+
+    /// Whether no message can come any more. A rank may always send to itself, if it has another thread.
+    fn is_receive_vain(&self, from: Option<PeerId>) -> Option<Vain> {
+        match from {
+            Some(from) => (from != self.me && self.is_leaving(from)).then_some(Vain::Left(from)),
+            None => {
+                let mut others = (0..self.peers.len() as u32).map(PeerId).filter(|peer| *peer != self.me);
+                let has_others = self.peers.len() > 1;
+                let all_left =
+                    has_others && others.all(|peer| self.is_leaving(peer)) && thread::is_only_one();
+                all_left.then_some(Vain::AllLeft)
+            }
+        }
+    }
+
+    /// Whether a message will never be taken. A rank that is leaving still polls: what has no room finds it.
+    fn is_send_vain(&self, to: PeerId, is_waiting: bool) -> bool {
+        match self.state_of(to) {
+            RankState::Finalized => true,
+            RankState::Leaving => is_waiting,
+            _ => false,
+        }
+    }
+
+    fn is_leaving(&self, peer: PeerId) -> bool {
+        matches!(self.state_of(peer), RankState::Leaving | RankState::Finalized)
+    }
+
+    fn state_of(&self, peer: PeerId) -> RankState {
+        self.peers[peer.index()].published.slot.state()
+    }
+
+    /// This rank receives nothing any more, and so may others: drops its sends that nobody will ever take.
+    /// True if something has moved.
+    fn drop_vain_sends(&mut self) -> Result<bool> {
+        let vain = self.vain_sends();
+        let gone: Vec<PeerId> =
+            self.backlog.iter().copied().filter(|to| self.state_of(*to) == RankState::Finalized).collect();
+        if vain.is_empty() && gone.is_empty() {
+            return Ok(false);
+        }
+        // They may have taken a message just before they left.
+        if self.poll_all()? {
+            return Ok(true);
+        }
+        for to in gone {
+            self.peers[to.index()].drop_backlog();
+        }
+        for &id in &vain {
+            self.end(id, Ok(Status::EMPTY));
+        }
+        Ok(true)
+    }
+
+    fn vain_sends(&mut self) -> Vec<RequestId> {
+        let sends: Vec<(RequestId, PeerId, bool)> =
+            self.requests.sends().map(|(id, send)| (id, send.to, send.phase.waits_for_match())).collect();
+        let is_vain = |&(_, to, is_waiting): &(RequestId, PeerId, bool)| {
+            to == self.me || self.is_send_vain(to, is_waiting)
+        };
+        sends.iter().filter(|send| is_vain(send)).map(|(id, ..)| *id).collect()
+    }
+}
+
+impl SendPhase {
+    /// Nothing but the receiver's match is missing.
+    fn waits_for_match(&self) -> bool {
+        matches!(self, Self::Announced | Self::AwaitMatch)
+    }
+}
+
+impl Vain {
+    #[cold]
+    fn into_error(self) -> Error {
+        let who = match self {
+            Self::Left(peer) => format!("rank {}, which has finalized", peer.0),
+            Self::AllLeft => "a message: all other ranks have finalized".into(),
+        };
+        let what = format!("this call waits in vain for {who}");
+        Error::new(ErrorClass::OTHER, what)
+            .with_help("it left before its part was done; perhaps its main returned an error")
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+    use crate::{
+        buffer::{of_slice, of_slice_mut},
+        envelope::{Envelope, Pattern},
+        p2p::{Awaited, Config, Mode},
+        shm::{doorbell::BarrierMode, segment::Segment},
+        types::{ContextId, Tag},
+    };
+    use std::{sync::Arc, thread::JoinHandle};
+
+    const CONTEXT: ContextId = ContextId(16);
+    /// More than is sent before it is asked for.
+    const LARGE: usize = 100_000;
+
+    fn engines(ranks: u32) -> Vec<Arc<Engine>> {
+        let segment = Segment::on_heap(ranks as usize).unwrap();
+        let config = Config::new(BarrierMode::Fence);
+        let engine = |rank| Arc::new(Engine::new(&segment, PeerId(rank), config).unwrap());
+        (0..ranks).map(engine).collect()
+    }
+
+    fn from(source: i32, tag: Tag) -> Pattern {
+        Pattern { context: CONTEXT, source: Some(source), tag: Some(tag) }
+    }
+
+    /// A send that nobody waits for.
+    fn detached(engine: &Engine, to: u32, tag: Tag, data: &[u8], mode: Mode) {
+        let (source, bytes) = (engine.me().0 as i32, data.len() as u64);
+        let id =
+            engine.isend(PeerId(to), Envelope { context: CONTEXT, source, tag, bytes }, mode, of_slice(data));
+        engine.abandon(id.unwrap());
+    }
+
+    fn leaving(engine: &Arc<Engine>) -> JoinHandle<Result<()>> {
+        let engine = Arc::clone(engine);
+        std::thread::spawn(move || engine.leave())
+    }
+
+    fn wait_for_state(engine: &Engine, state: RankState) {
+        while engine.slot().state() != state {
+            std::thread::yield_now();
+        }
+    }
+
+    fn is_in_vain<T: std::fmt::Debug>(outcome: Result<T>, rank: u32) {
+        let error = outcome.unwrap_err().to_string();
+        assert!(error.contains("in vain") && error.contains(&format!("rank {rank}")), "{error}");
+    }
+
+    #[test]
+    fn what_a_rank_sent_before_it_left_is_received_and_what_it_did_not_send_is_an_error() {
+        let engines = engines(2);
+        let [sender, receiver] = &engines[..] else { panic!("two engines") };
+        let (small, large) = ([1u8; 10], vec![2u8; LARGE]);
+        detached(sender, 1, 1, &large, Mode::Standard);
+        detached(sender, 1, 2, &small, Mode::Synchronous);
+        let sender_leaves = leaving(sender);
+        wait_for_state(sender, RankState::Leaving);
+        let mut into = vec![0u8; LARGE];
+        let mut receive = |tag| receiver.receive(from(0, tag), Some(PeerId(0)), of_slice_mut(&mut into));
+        is_in_vain(receive(3), 0);
+        let pattern = from(0, 3);
+        is_in_vain(receiver.probe(Awaited { pattern: &pattern, from: Some(PeerId(0)) }), 0);
+        assert_eq!(receive(1).unwrap().bytes(), LARGE as u64);
+        assert_eq!(receive(2).unwrap().bytes(), 10);
+        sender_leaves.join().unwrap().unwrap();
+        assert_eq!(sender.slot().state(), RankState::Finalized);
+        is_in_vain(receive(3), 0);
+    }
+
+    #[test]
+    fn a_send_to_a_rank_that_leaves_is_an_error_and_one_that_it_took_before_is_none() {
+        let engines = engines(2);
+        let [leaver, sender] = &engines[..] else { panic!("two engines") };
+        // Its own message keeps it.
+        detached(leaver, 1, 1, &[1; 10], Mode::Synchronous);
+        let mut into = vec![0u8; LARGE];
+        let taken = leaver.ireceive(from(1, 2), Some(PeerId(1)), of_slice_mut(&mut into)).unwrap();
+        let envelope = |tag| Envelope { context: CONTEXT, source: 1, tag, bytes: LARGE as u64 };
+        let data = vec![3u8; LARGE];
+        let send = |tag, mode| sender.isend(PeerId(0), envelope(tag), mode, of_slice(&data)).unwrap();
+        let first = send(2, Mode::Standard);
+        leaver.step().unwrap();
+        leaver.abandon(taken);
+        let unasked = [send(3, Mode::Standard), send(3, Mode::Synchronous)];
+        let leaves = leaving(leaver);
+        sender.wait(first).unwrap();
+        wait_for_state(leaver, RankState::Leaving);
+        unasked.into_iter().for_each(|id| is_in_vain(sender.wait(id), 0));
+        sender.leave().unwrap();
+        leaves.join().unwrap().unwrap();
+    }
+
+    #[test]
+    fn ranks_that_leave_with_messages_for_each_other_and_themselves_all_leave() {
+        let engines = engines(3);
+        for engine in &engines {
+            for to in 0..3 {
+                (0..200).for_each(|_| detached(engine, to, 1, &[1; 10], Mode::Standard));
+                detached(engine, to, 1, &[1; LARGE], Mode::Standard);
+                detached(engine, to, 1, &[1; 10], Mode::Synchronous);
+            }
+        }
+        let all: Vec<_> = engines.iter().map(leaving).collect();
+        all.into_iter().for_each(|leaves| leaves.join().unwrap().unwrap());
+        for engine in &engines {
+            assert_eq!((engine.slot().state(), engine.held().0), (RankState::Finalized, 0));
+        }
+    }
+
+    #[test]
+    fn a_receive_from_any_rank_goes_on_while_another_thread_may_send() {
+        let engines = engines(2);
+        engines[1].leave().unwrap();
+        let any = Pattern { context: CONTEXT, source: None, tag: None };
+        let core = &mut *engines[0].lock();
+        // The tests have threads.
+        assert_eq!(core.is_receive_vain(None), None);
+        assert_eq!(core.is_receive_vain(Some(PeerId(1))), Some(Vain::Left(PeerId(1))));
+        assert_eq!(core.is_receive_vain(Some(PeerId(0))), None);
+        assert!(core.find_vain(&Until::Message(Awaited { pattern: &any, from: None })).is_none());
+    }
+}

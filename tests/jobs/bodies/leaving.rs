@@ -1,0 +1,165 @@
+//! Ranks that leave while messages of theirs are still to be received, as a `main` that returns early does.
+
+use super::{bytes, next, previous};
+use ringmpi::{Communicator, PROC_NULL, Process, Rank, Request, Result, Source, Tag};
+use std::time::Duration;
+
+/// Nobody ever receives this one.
+const UNWANTED: Tag = 3;
+const WANTED: Tag = 4;
+const FLOODED: Tag = 5;
+/// Too much to be sent before it is received.
+const LARGE: usize = 1 << 20;
+const FLOOD: u32 = 3000;
+
+fn begin_unwanted<'c>(world: &'c Communicator<'_>, to: Rank) -> Result<Request<'c, Vec<u8>>> {
+    world.process_at_rank(to).tag(UNWANTED).immediate_send(bytes(world.rank(), 0, LARGE))
+}
+
+/// Fails, and says why at once: the job may end before the program can.
+fn fail(world: &Communicator<'_>) -> Result<()> {
+    world.process_at_rank(PROC_NULL - 1).send(&[0]).inspect_err(|error| eprintln!("{error}"))
+}
+
+/// More small messages than there is room or credit for.
+fn flood(to: Process<'_, '_>, tag: Tag) -> Result<()> {
+    (0..FLOOD).try_for_each(|number| to.tag(tag).immediate_send(vec![number; 120]).map(drop))
+}
+
+/// The last rank has begun to send to everyone, and fails; the others do something that needs it.
+fn only_the_last_fails(
+    world: &Communicator<'_>,
+    wait: impl FnOnce(&Communicator<'_>, Rank) -> Result<()>,
+) -> Result<()> {
+    let last = world.size() - 1;
+    world.barrier()?;
+    if world.rank() != last {
+        return wait(world, last);
+    }
+    for rank in 0..world.size() {
+        drop(begin_unwanted(world, rank)?);
+        world.process_at_rank(rank).tag(UNWANTED).send(&[1u8])?;
+    }
+    fail(world)
+}
+
+pub(crate) fn fails_while_others_receive(world: &Communicator<'_>) -> Result<()> {
+    only_the_last_fails(world, |world, last| {
+        world.process_at_rank(last).tag(WANTED).receive::<u8>().map(drop)
+    })
+}
+
+pub(crate) fn fails_after_a_flood(world: &Communicator<'_>) -> Result<()> {
+    if world.rank() == world.size() - 1 {
+        (0..world.size()).try_for_each(|rank| flood(world.process_at_rank(rank), UNWANTED))?;
+        return fail(world);
+    }
+    world.process_at_rank(world.size() - 1).tag(WANTED).receive::<u8>().map(drop)
+}
+
+/// For two ranks: of more, each could still get a message from another that waits, too.
+pub(crate) fn fails_while_the_other_receives_from_any(world: &Communicator<'_>) -> Result<()> {
+    only_the_last_fails(world, |world, _| world.any_process().tag(WANTED).receive::<u8>().map(drop))
+}
+
+pub(crate) fn fails_while_others_probe(world: &Communicator<'_>) -> Result<()> {
+    only_the_last_fails(world, |world, last| {
+        world.process_at_rank(last).tag(WANTED).receive_vec::<u8>().map(drop)
+    })
+}
+
+pub(crate) fn fails_while_others_wait_for_any(world: &Communicator<'_>) -> Result<()> {
+    only_the_last_fails(world, |world, last| {
+        let from = world.process_at_rank(last);
+        let mut requests =
+            (10..15).map(|tag| from.tag(tag).immediate_receive::<u8>(9)).collect::<Result<Vec<_>>>()?;
+        ringmpi::wait_any(&mut requests).map(drop)
+    })
+}
+
+pub(crate) fn fails_while_others_send(world: &Communicator<'_>) -> Result<()> {
+    only_the_last_fails(world, |world, last| world.process_at_rank(last).tag(WANTED).send(&[0u8; LARGE]))
+}
+
+pub(crate) fn fails_while_others_send_synchronously(world: &Communicator<'_>) -> Result<()> {
+    only_the_last_fails(world, |world, last| world.process_at_rank(last).synchronous_send(&[0u8]))
+}
+
+pub(crate) fn fails_while_others_are_in_a_barrier(world: &Communicator<'_>) -> Result<()> {
+    only_the_last_fails(world, |world, _| world.barrier())
+}
+
+pub(crate) fn fails_while_others_broadcast(world: &Communicator<'_>) -> Result<()> {
+    only_the_last_fails(world, |world, last| world.broadcast_into(&mut [0u8; 8], last))
+}
+
+pub(crate) fn fails_while_others_reduce(world: &Communicator<'_>) -> Result<()> {
+    only_the_last_fails(world, |world, _| world.all_reduce(&[1u64; 2000], ringmpi::op::Sum).map(drop))
+}
+
+/// Everyone waits for the next, and the last for nobody: it fails.
+pub(crate) fn fails_at_the_end_of_a_chain(world: &Communicator<'_>) -> Result<()> {
+    drop(begin_unwanted(world, previous(world).rank())?);
+    if world.rank() < world.size() - 1 {
+        return next(world).tag(WANTED).receive::<u8>().map(drop);
+    }
+    fail(world)
+}
+
+/// The receiver of a message has left; nobody has failed.
+pub(crate) fn sends_to_those_who_have_left(world: &Communicator<'_>) -> Result<()> {
+    if world.rank() == 0 {
+        for rank in 0..world.size() {
+            drop(begin_unwanted(world, rank)?);
+            let to = world.process_at_rank(rank);
+            flood(to, UNWANTED)?;
+            drop(to.tag(UNWANTED).immediate_synchronous_send(vec![2u8])?);
+        }
+    }
+    Ok(())
+}
+
+/// All leave with messages for each other that nobody receives.
+pub(crate) fn sends_what_nobody_receives(world: &Communicator<'_>) -> Result<()> {
+    for rank in 0..world.size() {
+        drop(begin_unwanted(world, rank)?);
+        let to = world.process_at_rank(rank);
+        to.tag(UNWANTED).send(&[1u8])?;
+        to.tag(UNWANTED).buffered_send(&[1u8; LARGE])?;
+    }
+    Ok(())
+}
+
+/// Leaving completes what others receive, however late they do.
+pub(crate) fn leaves_before_its_messages_are_received(world: &Communicator<'_>) -> Result<()> {
+    for number in 0..5 {
+        let len = LARGE + number;
+        drop(next(world).tag(WANTED).immediate_send(bytes(world.rank(), number, len))?);
+        if world.rank() % 2 == 1 {
+            drop(next(world).tag(WANTED).immediate_synchronous_send(bytes(world.rank(), number, 10))?);
+        }
+    }
+    flood(next(world), FLOODED)?;
+    if world.rank() % 2 == 1 {
+        std::thread::sleep(Duration::from_millis(300));
+    }
+    let from = previous(world);
+    for number in 0..5 {
+        let expected = bytes(from.rank(), number, LARGE + number);
+        super::assert_same(&from.tag(WANTED).receive_vec()?.0, &expected);
+        if from.rank() % 2 == 1 {
+            super::assert_same(&from.tag(WANTED).receive_vec()?.0, &bytes(from.rank(), number, 10));
+        }
+    }
+    for number in 0..FLOOD {
+        assert_eq!(from.tag(FLOODED).receive_vec::<u32>()?.0, [number; 120]);
+    }
+    Ok(())
+}
+
+pub(crate) fn panics_with_messages_to_send(world: &Communicator<'_>) -> Result<()> {
+    only_the_last_fails(world, |world, last| {
+        world.process_at_rank(last).tag(WANTED).receive::<u8>().map(drop)
+    })
+    .map_err(|error| panic!("on purpose: {error}"))
+}
