@@ -71,7 +71,7 @@ pub(super) struct Plain {
 
 impl Plain {
     /// What the cell holds, if it is plain.
-    #[inline]
+    #[inline(always)]
     pub(super) fn of_cell(head: u32, cell: &Consumer) -> Option<Self> {
         const EAGER: u32 = Kind::Eager as u32;
         const IN_BLOCK: u32 = Kind::InBlock as u32;

@@ -115,7 +115,7 @@ impl Peer {
 
     /// Moves the plain message at the head of the ring to a buffer that it fits. False, and nothing is
     /// done, if it names a block that does not exist.
-    #[inline]
+    #[inline(always)]
     pub(super) fn receive_plain(&mut self, plain: &Plain, buffer: &mut ReceiveBuffer) -> bool {
         let bytes = plain.envelope.bytes;
         if let Some(block) = plain.block {

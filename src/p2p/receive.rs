@@ -84,7 +84,7 @@ impl Core {
     /// posted (so none that is earlier could match), nothing is queued between the two ranks, the
     /// head of the ring is a whole message, in the cell or in one block, that matches, and it fits a
     /// contiguous buffer.
-    #[inline]
+    #[inline(always)]
     pub(super) fn look(&mut self, pattern: &Pattern, from: PeerId, buffer: &mut ReceiveBuffer) -> Look {
         let peer = &mut self.peers[from.index()];
         if !(peer.is_fast && peer.is_armed && self.unexpected.is_empty() && self.posted.is_empty()) {

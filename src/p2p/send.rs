@@ -103,7 +103,7 @@ impl Engine {
 
 impl Core {
     /// The fast path: a small contiguous message to a peer with nothing queued goes into a cell.
-    #[inline]
+    #[inline(always)]
     fn send_inline(&mut self, to: PeerId, envelope: &Envelope, payload: &impl Payload) -> bool {
         let bytes = envelope.bytes;
         let peer = &mut self.peers[to.index()];
@@ -117,8 +117,11 @@ impl Core {
         }
         let (first, second) = envelope_words(envelope);
         let [a, b, c, d, e] = contiguous.inline_words();
-        let words = [first, second, a, b, c, d, e];
-        peer.producer.push(eager_head(bytes), &words[..2 + bytes.div_ceil(8) as usize]);
+        match bytes {
+            // Of a length that is known here, without a loop.
+            0..=8 => peer.producer.push(eager_head(bytes), &[first, second, a]),
+            _ => peer.producer.push(eager_head(bytes), &[first, second, a, b, c, d, e]),
+        }
         peer.bell.announce(self.me.0);
         self.tick()
     }
