@@ -2,6 +2,10 @@
 //! [`child`] alone.
 #![allow(clippy::unwrap_used, reason = "a test that panics has failed, as it should")]
 
+use nix::{
+    sys::wait::{WaitStatus, waitpid},
+    unistd::{ForkResult, fork},
+};
 use ringmpi::{Error, Source, Universe, op};
 use std::{
     io::{BufRead, BufReader},
@@ -25,6 +29,7 @@ fn child() {
         "exchange" => ringmpi::join(job, rank, size).and_then(exchange),
         "init" => ringmpi::init().and_then(exchange),
         "twice" => exchange_twice(job, rank, size),
+        "forks" => ringmpi::join(job, rank, size).and_then(fork_and_exchange),
         "receive" => ringmpi::join(job, rank, size).and_then(receive_in_vain),
         "test" => ringmpi::join(job, rank, size).and_then(test_in_vain),
         "send" => ringmpi::join(job, rank, size).and_then(send_in_vain),
@@ -60,6 +65,22 @@ fn exchange(universe: Universe) -> Result<String, Error> {
 fn exchange_twice(job: &str, rank: usize, size: usize) -> Result<String, Error> {
     ringmpi::join(job, rank, size).and_then(exchange)?;
     ringmpi::join(job, rank, size).and_then(exchange)
+}
+
+/// A forked child leaves in its own way: the rank stays what it is.
+fn fork_and_exchange(universe: Universe) -> Result<String, Error> {
+    // SAFETY: the child uses memory of this thread only.
+    match unsafe { fork() }.unwrap() {
+        ForkResult::Child => {
+            drop(universe);
+            // SAFETY: no preconditions.
+            unsafe { libc::_exit(0) }
+        }
+        ForkResult::Parent { child } => {
+            assert_eq!(waitpid(child, None), Ok(WaitStatus::Exited(child, 0)));
+            exchange(universe)
+        }
+    }
 }
 
 fn receive_in_vain(universe: Universe) -> Result<String, Error> {
@@ -219,6 +240,13 @@ fn processes_that_join_exchange_messages_and_leave_nothing() {
         assert_exchanged(start_all("exchange", &job, size));
         assert_nothing_is_left(&job);
     }
+}
+
+#[test]
+fn a_forked_child_that_leaves_does_not_disturb() {
+    let job = job("forks");
+    assert_exchanged(start_all("forks", &job, 3));
+    assert_nothing_is_left(&job);
 }
 
 #[test]
