@@ -48,8 +48,9 @@ pub fn join(job: &str, rank: usize, size: usize) -> Result<Universe> {
         segment.end();
     }
     segment.forget_name();
-    segment.hide_from_children();
-    universe
+    let universe = universe?;
+    segment.hide_from_children()?;
+    Ok(universe)
 }
 
 /// The variable is never ignored: a rank of a job is not to run alone.

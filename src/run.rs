@@ -37,11 +37,9 @@ pub fn run<E: Display>(n: usize, f: impl FnOnce(Communicator<'_>) -> Result<(), 
     }
     let segment = Segment::create(n)?;
     let outcome = run_forked(&segment, |slot| {
-        let universe = Universe::claim_and_attach(&segment, slot).map_err(Failed::First);
-        match universe.and_then(|universe| {
-            segment.hide_from_children();
-            run_rank(universe, f)
-        }) {
+        let universe = Universe::claim_and_attach(&segment, slot);
+        let hidden = universe.and_then(|universe| segment.hide_from_children().map(|()| universe));
+        match hidden.map_err(Failed::First).and_then(|universe| run_rank(universe, f)) {
             Ok(()) => 0,
             Err(failed) => {
                 failed.report();

@@ -105,7 +105,7 @@ fn join_launched(place: &Place) -> Result<Universe> {
         return Err(Error::new(ErrorClass::PROC_ABORTED, "the launcher has gone"));
     }
     let universe = Universe::attach(&segment, place.slot, init_limit(INIT_LIMIT)?)?;
-    segment.hide_from_children();
+    segment.hide_from_children()?;
     Ok(universe)
 }
 
@@ -246,11 +246,12 @@ impl Universe {
         self.leave()
     }
 
-    /// Ends the job because this rank has failed. False if the job had ended before.
+    /// Ends the job because this rank has failed. False if the job had ended before. In a child made by fork
+    /// there is no job to end: the failure is its own.
     pub(crate) fn fail(mut self, code: i32) -> bool {
         self.is_finalized = true;
-        let is_first = !self.engine.segment().is_ended();
-        if is_first && !self.engine.is_inert() {
+        let is_first = self.engine.is_inert() || !self.engine.segment().is_ended();
+        if is_first {
             self.engine.abort(code);
         }
         is_first

@@ -14,7 +14,7 @@ use std::{
 /// A slice of its own in memory that the other ranks can read: a message from it is copied once, by its
 /// receiver. Made by [`Communicator::alloc`](crate::Communicator::alloc).
 ///
-/// Use it like a `Box<[T]>`. It may outlive the universe. A process made by fork must not touch it.
+/// Use it like a `Box<[T]>`. It may outlive the universe. In a process made by fork it is empty.
 ///
 /// # Standard
 /// MPI 5.0, 9.2: what `MPI_Alloc_mem` is for.
@@ -39,13 +39,21 @@ impl<T: Plain + Zeroable> SharedBuffer<T> {
     }
 }
 
+impl<T: Plain> SharedBuffer<T> {
+    /// How many elements there are for this process.
+    #[inline]
+    fn reachable(&self) -> usize {
+        if self.arena.is_in_child() { 0 } else { self.len }
+    }
+}
+
 impl<T: Plain> Deref for SharedBuffer<T> {
     type Target = [T];
     #[inline]
     fn deref(&self) -> &[T] {
         // SAFETY: allocated for `len` elements, zeroed, which `T: Zeroable` takes for values, and
         // written by the owner alone: peers only read.
-        unsafe { std::slice::from_raw_parts(self.start.as_ptr(), self.len) }
+        unsafe { std::slice::from_raw_parts(self.start.as_ptr(), self.reachable()) }
     }
 }
 
@@ -53,7 +61,7 @@ impl<T: Plain> DerefMut for SharedBuffer<T> {
     #[inline]
     fn deref_mut(&mut self) -> &mut [T] {
         // SAFETY: as above, and borrowed exclusively.
-        unsafe { std::slice::from_raw_parts_mut(self.start.as_ptr(), self.len) }
+        unsafe { std::slice::from_raw_parts_mut(self.start.as_ptr(), self.reachable()) }
     }
 }
 

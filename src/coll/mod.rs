@@ -37,6 +37,8 @@ impl Collective {
 
 impl Round<'_, '_> {
     fn peer(&self, rank: Rank) -> Result<PeerId> {
+        // A user's operation may have forked this process since the collective began.
+        self.comm.check_alive()?;
         self.comm.group().peer(rank).ok_or_else(|| bad_rank(rank, self.comm.size()))
     }
 

@@ -50,6 +50,8 @@ impl<'a, 'c, 'u> Operation<'a, 'c, 'u> {
     }
 
     fn wait_for_number(&mut self, member: usize, number: u64) -> Result<()> {
+        // A user's operation may have forked this process since the collective began.
+        self.comm.check_alive()?;
         if self.board.has_entered(member, number) {
             return Ok(());
         }

@@ -98,6 +98,9 @@ impl SharedBoard {
 
 impl Drop for SharedBoard {
     fn drop(&mut self) {
+        if self.segment.is_in_child() {
+            return;
+        }
         let is_last = self.board.take().is_some_and(Board::leave);
         if is_last && self.index != WORLD_BOARD {
             self.segment.free_board(self.index);
@@ -213,7 +216,7 @@ impl<'u> Communicator<'u> {
     /// Errs in a child made by fork.
     #[inline]
     pub(crate) fn check_alive(&self) -> Result<()> {
-        if self.engine.is_inert() { Err(inert()) } else { Ok(()) }
+        self.engine.check_alive()
     }
 
     /// Enters a blocking collective: one at a time.
@@ -236,12 +239,6 @@ pub(crate) fn bad_rank(rank: Rank, size: Rank) -> Error {
         ErrorClass::RANK,
         format!("rank {rank} does not exist: the communicator has ranks 0 to {last}"),
     )
-}
-
-#[cold]
-fn inert() -> Error {
-    Error::new(ErrorClass::OTHER, "this process was made by fork from a rank: it is no rank itself")
-        .with_help("communicate in the parent, or start the child with exec or under mpiexec")
 }
 
 impl std::fmt::Debug for Communicator<'_> {

@@ -86,12 +86,12 @@ impl<'u> Communicator<'u> {
     /// # Standard
     /// MPI 5.0, 3.7.
     pub fn scope<'env, R>(&'env self, f: impl for<'s> FnOnce(&'s Scope<'s, 'env>) -> Result<R>) -> Result<R> {
-        let (engine, id) = (self.engine(), self.engine().open_scope());
+        let (engine, id) = (self.engine(), self.engine().open_scope()?);
         let scope = Scope { engine, id, scope: PhantomData, env: PhantomData };
         let guard = AbandonOnUnwind { engine, id };
         let value = f(&scope)?;
         let mut result = Ok(());
-        for open in engine.in_scope(id) {
+        for open in engine.in_scope(id)? {
             let outcome = engine.wait(open);
             result = result.and(outcome.map(drop));
         }
@@ -108,7 +108,7 @@ struct AbandonOnUnwind<'a> {
 
 impl Drop for AbandonOnUnwind<'_> {
     fn drop(&mut self) {
-        self.engine.in_scope(self.id).into_iter().for_each(|open| self.engine.abandon(open));
+        self.engine.in_scope(self.id).into_iter().flatten().for_each(|open| self.engine.abandon(open));
     }
 }
 

@@ -179,20 +179,17 @@ impl Ranks {
         Some(Failure { rank, pid: slot.pid(), cause: Cause::Aborted { code: slot.abort_code() } })
     }
 
-    /// A rank that failed before init keeps those that are in MPI waiting.
+    /// A rank that has ended without init, whatever its code, keeps those that are in MPI waiting.
     fn find_missing(&mut self) {
-        if self.first_code.is_none() || self.failure.is_some() {
+        if self.failure.is_some() || !self.ranks.iter().any(Rank::is_in_mpi) {
             return;
         }
-        let failed_before_init = |(index, rank): (usize, &Rank)| {
+        let ended_without_init = |(index, rank): (usize, &Rank)| {
             let root = rank.root?;
-            let code = root.status?.code().filter(|&code| code != 0)?;
-            let cause = Cause::NeverInitialised { code };
+            let cause = Cause::NeverInitialised { code: root.status?.code()? };
             matches!(rank.claimant, Claimant::Unseen).then_some(Failure { rank: index, pid: root.pid, cause })
         };
-        if self.ranks.iter().any(Rank::is_in_mpi) {
-            self.failure = self.ranks.iter().enumerate().find_map(failed_before_init);
-        }
+        self.failure = self.ranks.iter().enumerate().find_map(ended_without_init);
     }
 }
 
@@ -417,6 +414,7 @@ mod tests {
     fn a_rank_whose_shell_has_left_ends_with_its_claimant_whose_status_counts() {
         let (segment, mut ranks) = two_ranks();
         claim(&segment, 0, 200, RankState::Running);
+        claim(&segment, 1, 101, RankState::Finalized);
         end(&mut ranks, 101, FINE);
         end(&mut ranks, 100, FINE);
         assert!(!ranks.all_ended());
@@ -426,14 +424,27 @@ mod tests {
     }
 
     #[test]
-    fn failing_before_init_ends_the_job_once_another_rank_is_in_mpi() {
+    fn ending_without_init_ends_the_job_once_another_rank_is_in_mpi_whatever_the_code() {
+        for (code, of_job) in [(3, 3), (0, 1)] {
+            let (segment, mut ranks) = two_ranks();
+            end(&mut ranks, 101, code << 8);
+            assert_eq!(ranks.failure(), None);
+            claim(&segment, 0, 100, RankState::Attached);
+            ranks.look();
+            let failure = ranks.failure().unwrap();
+            assert_eq!((failure.rank, failure.cause), (1, Cause::NeverInitialised { code }));
+            assert_eq!(ranks.exit_code(), of_job);
+        }
+    }
+
+    #[test]
+    fn a_rank_that_waits_in_init_learns_of_one_that_ends_later() {
         let (segment, mut ranks) = two_ranks();
-        end(&mut ranks, 101, 3 << 8);
-        assert_eq!(ranks.failure(), None);
         claim(&segment, 0, 100, RankState::Attached);
         ranks.look();
-        let failure = ranks.failure().unwrap();
-        assert_eq!((failure.rank, failure.cause), (1, Cause::NeverInitialised { code: 3 }));
+        assert_eq!(ranks.failure(), None);
+        end(&mut ranks, 101, FINE);
+        assert_eq!(ranks.failure().unwrap().cause, Cause::NeverInitialised { code: 0 });
     }
 
     #[test]

@@ -205,9 +205,17 @@ impl Engine {
         })
     }
 
+    /// Behind a check that this process is a rank, which every call makes once.
     #[inline]
     fn lock(&self) -> Guard<'_, Core> {
         self.core.lock()
+    }
+
+    /// For calls that nobody has checked for yet.
+    #[inline]
+    fn enter(&self) -> Result<Guard<'_, Core>> {
+        self.check_alive()?;
+        Ok(self.lock())
     }
 
     pub(crate) fn me(&self) -> PeerId {
@@ -246,6 +254,13 @@ impl Engine {
         self.mark.is_in_child()
     }
 
+    /// Errs in a child made by fork. There nothing of the engine may be touched: not the segment, which the
+    /// child does not have, and not the lock, which a thread may hold that the child does not have either.
+    #[inline]
+    pub(crate) fn check_alive(&self) -> Result<()> {
+        if self.is_inert() { Err(inert()) } else { Ok(()) }
+    }
+
     /// What this rank says about itself.
     pub(crate) fn slot(&self) -> &Slot {
         &self.published.slot
@@ -253,7 +268,7 @@ impl Engine {
 
     /// The memory of this rank that its peers read in place; made at first use.
     pub(crate) fn arena(&self) -> Result<Arc<Arena>> {
-        let mut core = self.lock();
+        let mut core = self.enter()?;
         if let Some(arena) = &core.arena {
             return Ok(Arc::clone(arena));
         }
@@ -265,6 +280,9 @@ impl Engine {
 
     /// Ends the job with an exit code. Does not wait.
     pub(crate) fn abort(&self, code: i32) {
+        if self.is_inert() {
+            return;
+        }
         self.slot().abort(code);
         self.segment.end_by(self.me);
     }
@@ -278,7 +296,7 @@ impl Engine {
     /// Makes progress, then says whether the operation has ended. Its outcome is fetched by
     /// [`Self::take_outcome`].
     pub(crate) fn test(&self, id: RequestId) -> Result<bool> {
-        let mut core = self.lock();
+        let mut core = self.enter()?;
         if core.requests.is_done(id) {
             core.blocked.note_success(&self.published);
             return Ok(true);
@@ -294,13 +312,13 @@ impl Engine {
 
     /// The outcome of an operation that has ended; the request is no more.
     pub(crate) fn take_outcome(&self, id: RequestId) -> Result<Status> {
-        self.lock().requests.take_outcome(id).unwrap_or_else(|| Err(inactive()))
+        self.enter()?.requests.take_outcome(id).unwrap_or_else(|| Err(inactive()))
     }
 
     /// Waits for the operation's end.
     #[inline(always)]
     pub(crate) fn wait(&self, id: RequestId) -> Result<Status> {
-        let outcome = self.lock().requests.take_outcome(id);
+        let outcome = self.enter()?.requests.take_outcome(id);
         match outcome {
             Some(outcome) => outcome,
             None => self.wait_slow(id),
@@ -316,8 +334,8 @@ impl Engine {
     }
 
     /// A scope for operations on borrowed memory.
-    pub(crate) fn open_scope(&self) -> ScopeId {
-        self.lock().requests.open_scope()
+    pub(crate) fn open_scope(&self) -> Result<ScopeId> {
+        Ok(self.enter()?.requests.open_scope())
     }
 
     /// From now on the operation belongs to the scope.
@@ -329,20 +347,22 @@ impl Engine {
     }
 
     /// The operations of a scope that nobody has waited for.
-    pub(crate) fn in_scope(&self, scope: ScopeId) -> Vec<RequestId> {
-        self.lock().requests.in_scope(scope)
+    pub(crate) fn in_scope(&self, scope: ScopeId) -> Result<Vec<RequestId>> {
+        Ok(self.enter()?.requests.in_scope(scope))
     }
 
     /// The memory of the operation goes away although it has not ended: nothing is waited for. A
     /// send goes on with a copy, a receive is withdrawn or its data dropped.
     pub(crate) fn abandon(&self, id: RequestId) {
-        self.lock().abandon(id);
+        if let Ok(mut core) = self.enter() {
+            core.abandon(id);
+        }
     }
 
     /// Nobody will ask for the outcome: a send goes on by itself, and a receive is withdrawn if it
     /// has not been matched. `keep` is the memory that the operation uses, if it goes on.
     pub(crate) fn detach(&self, id: RequestId, keep: Option<crate::buffer::Keep>) {
-        let mut core = self.lock();
+        let Ok(mut core) = self.enter() else { return };
         core.cancel_receive(id);
         core.requests.detach(id, keep);
     }
@@ -350,7 +370,7 @@ impl Engine {
     /// Withdraws a receive that has not been matched; it then ends with a cancelled status. False if it has
     /// been, or is a send: these are not cancelled.
     pub(crate) fn cancel(&self, id: RequestId) -> bool {
-        self.lock().cancel_receive(id)
+        self.enter().is_ok_and(|mut core| core.cancel_receive(id))
     }
 
     /// Makes progress once. For simulations, which never wait.
@@ -393,6 +413,12 @@ impl Core {
             self.revoke_places();
         }
     }
+}
+
+#[cold]
+fn inert() -> Error {
+    Error::new(ErrorClass::OTHER, "this process was made by fork from a rank: it is no rank itself")
+        .with_help("communicate in the parent, or start the child with exec or under mpiexec")
 }
 
 /// The job has ended while this rank was in it.

@@ -105,7 +105,7 @@ impl Engine {
         message: MessageId,
         into: impl Into<ReceiveBuffer>,
     ) -> Result<super::RequestId> {
-        self.lock().unless_failed(|core| match core.messages.take(message) {
+        self.enter()?.unless_failed(|core| match core.messages.take(message) {
             Some((envelope, arrived)) => core.begin_matched(&envelope, arrived, into.into()),
             None => Err(Error::new(ErrorClass::REQUEST, "the message has been received already")),
         })
@@ -113,7 +113,7 @@ impl Engine {
 
     /// Receives a message and throws it away. Does not wait.
     pub(crate) fn discard_message(&self, message: MessageId) -> Result<()> {
-        self.lock().unless_failed(|core| {
+        self.enter()?.unless_failed(|core| {
             if let Some((envelope, arrived)) = core.messages.take(message) {
                 let nowhere = ReceiveBuffer::discarding(envelope.bytes);
                 let id = core.begin_matched(&envelope, arrived, nowhere)?;

@@ -9,8 +9,7 @@
 //! Free memory is all zeros: whole pages are given back to the kernel, the rest is overwritten.
 
 use super::far::Span;
-use crate::sys::{fork::ForkMark, memory};
-use memmap2::MmapRaw;
+use crate::sys::{fork::HiddenMap, memory};
 use std::{
     collections::BTreeMap,
     fs::File,
@@ -55,9 +54,8 @@ impl ArenaId {
 /// A rank's own arena.
 pub(crate) struct Arena {
     file: File,
-    map: MmapRaw,
+    map: HiddenMap,
     space: Mutex<Space>,
-    mark: ForkMark,
 }
 
 impl Arena {
@@ -70,13 +68,18 @@ impl Arena {
             sizes.take_while(|size| *size >= RESERVED_MIN).map(|size| memory::map_ahead(file.as_fd(), size));
         let first = maps.next().expect("RESERVED is more than RESERVED_MIN");
         let map = first.or_else(|error| maps.find_map(Result::ok).ok_or(error))?;
-        memory::hide_from_children(&map);
         let space = Mutex::new(Space::new(LINE, FIRST_SIZE));
-        Ok(Self { file, map, space, mark: ForkMark::new()? })
+        Ok(Self { file, map: HiddenMap::new(map)?, space })
     }
 
     pub(crate) fn fd(&self) -> RawFd {
         self.file.as_raw_fd()
+    }
+
+    /// Whether this process was forked from the rank's: it has handles, but not the memory.
+    #[inline]
+    pub(crate) fn is_in_child(&self) -> bool {
+        self.map.is_in_child()
     }
 
     /// Zeroed memory of `bytes` bytes, aligned to a page if it is as large, else to 64 bytes.
@@ -101,8 +104,7 @@ impl Arena {
     /// # Safety
     /// `start` must come from `allocate(bytes)`, and be freed once.
     pub(crate) unsafe fn free(&self, start: NonNull<u8>, bytes: u64) {
-        // A child made by fork has the handle, but not the memory, which is its parent's.
-        if self.mark.is_in_child() {
+        if self.is_in_child() {
             return;
         }
         let (len, _) = block(bytes).expect("as it was allocated");
@@ -209,7 +211,7 @@ impl Space {
 /// A peer's arena, as far as it has been looked into.
 pub(crate) struct RemoteArena {
     file: File,
-    map: MmapRaw,
+    map: HiddenMap,
 }
 
 impl RemoteArena {
@@ -226,12 +228,10 @@ impl RemoteArena {
     }
 
     /// All of the file as it is now.
-    fn map(file: &File) -> io::Result<MmapRaw> {
+    fn map(file: &File) -> io::Result<HiddenMap> {
         let size = memory::file_size(file.as_raw_fd())?;
         let size = usize::try_from(size).map_err(|_| io::Error::from(ErrorKind::OutOfMemory))?;
-        let map = memory::map_read_only(file.as_fd(), size)?;
-        memory::hide_from_children(&map);
-        Ok(map)
+        HiddenMap::new(memory::map_read_only(file.as_fd(), size)?)
     }
 
     /// Bytes of the arena, to copy from; None if they lie outside.

@@ -27,7 +27,7 @@ use super::{
 };
 use crate::{
     error::{Error, ErrorClass, Result},
-    sync::Ordering,
+    sync::AtomicU64,
     sys::{process::Pid, record_lock},
     types::RANKS_MAX,
 };
@@ -40,7 +40,7 @@ use std::{
     ops::Range,
     os::{
         fd::{AsRawFd, RawFd},
-        unix::fs::{MetadataExt, OpenOptionsExt},
+        unix::fs::{FileExt, MetadataExt, OpenOptionsExt},
     },
     path::{Path, PathBuf},
     sync::Arc,
@@ -84,12 +84,6 @@ impl Named {
     pub(super) fn header(&self) -> &Header {
         // SAFETY: `Meeting::map` has checked that there is a header's length; all atomics.
         unsafe { self.start().cast::<Header>().as_ref() }
-    }
-
-    /// Whether somebody has begun to use it.
-    fn is_used(&self) -> bool {
-        // Relaxed: only whether the word was written matters, and the gate orders that.
-        self.header().magic.load(Ordering::Relaxed) != 0
     }
 
     pub(super) fn rank(&self) -> usize {
@@ -279,10 +273,10 @@ impl<'a> Meeting<'a> {
         if found.len() != self.layout.size as u64 {
             return self.remove_stale();
         }
-        let named = self.map(file)?;
-        if named.is_used() {
+        if is_used(&file).map_err(|errno| self.failed("reading", errno))? {
             return self.remove_stale();
         }
+        let named = self.map(file)?;
         if let Err(full) = named.allocate(0..self.layout.rings) {
             self.remove_stale()?;
             return Err(full);
@@ -407,6 +401,14 @@ fn check_name(job: &str) -> Result<()> {
 fn user() -> u32 {
     // SAFETY: no preconditions.
     unsafe { libc::geteuid() }
+}
+
+/// Whether somebody has begun to use the segment: its first word is written. The file is read and not
+/// the mapping, because a page that is not allocated yet must not be touched.
+fn is_used(file: &File) -> io::Result<bool> {
+    let mut magic = [0; size_of::<AtomicU64>()];
+    file.read_exact_at(&mut magic, std::mem::offset_of!(Header, magic) as u64)?;
+    Ok(magic.iter().any(|&byte| byte != 0))
 }
 
 /// Whether the name is this file's.

@@ -15,6 +15,7 @@ use crate::{
     sync::{AtomicU32, AtomicU64, Ordering},
     sys::{
         cpus,
+        fork::ForkMark,
         futex::{FutexWord, Scope},
         memory,
     },
@@ -24,8 +25,9 @@ use core::ptr::NonNull;
 use memmap2::MmapRaw;
 use std::{
     fs::File,
+    mem::ManuallyDrop,
     os::fd::{AsFd, AsRawFd, IntoRawFd, RawFd},
-    sync::Arc,
+    sync::{Arc, OnceLock},
     time::{Duration, Instant},
 };
 
@@ -40,8 +42,11 @@ const ENDED_BY_NO_RANK: u32 = u32::MAX;
 
 /// A mapped segment.
 pub(crate) struct Segment {
-    memory: Memory,
+    /// Never dropped in a child that does not have the mapping.
+    memory: ManuallyDrop<Memory>,
     layout: Layout,
+    /// Tells this process from its children, once the mapping is hidden from them.
+    hidden: OnceLock<ForkMark>,
 }
 
 enum Memory {
@@ -94,7 +99,11 @@ impl Segment {
     fn map_file(file: File, layout: Layout) -> Result<Arc<Self>> {
         let map =
             memory::map_shared(file.as_fd(), layout.size).map_err(|errno| Error::system("mmap", errno))?;
-        Ok(Arc::new(Self { memory: Memory::Mapped { map, fd: file.into_raw_fd() }, layout }))
+        Ok(Arc::new(Self::new(Memory::Mapped { map, fd: file.into_raw_fd() }, layout)))
+    }
+
+    fn new(memory: Memory, layout: Layout) -> Self {
+        Self { memory: ManuallyDrop::new(memory), layout, hidden: OnceLock::new() }
     }
 
     /// A segment in this process's own memory, for ranks that are threads, and for simulation.
@@ -106,7 +115,7 @@ impl Segment {
     pub(crate) fn on_heap_from(ranks: usize, counters_start: u64) -> Result<Arc<Self>> {
         let layout = checked_layout(ranks)?;
         let map = memory::map_private(layout.size).map_err(|errno| Error::system("mmap", errno))?;
-        let segment = Arc::new(Self { memory: Memory::Private(map), layout });
+        let segment = Arc::new(Self::new(Memory::Private(map), layout));
         // Relaxed: before anyone shares the segment.
         segment.header().counters_start.store(counters_start, Ordering::Relaxed);
         segment.initialise();
@@ -117,7 +126,7 @@ impl Segment {
     #[cfg(feature = "join")]
     pub(super) fn over_unused(named: Named, layout: Layout) -> Arc<Self> {
         assert_eq!(named.len(), layout.size);
-        let segment = Self { memory: Memory::Named(named), layout };
+        let segment = Self::new(Memory::Named(named), layout);
         segment.initialise();
         Arc::new(segment)
     }
@@ -126,7 +135,7 @@ impl Segment {
     #[cfg(feature = "join")]
     pub(super) fn over_used(named: Named) -> Result<Arc<Self>> {
         let layout = check_header(named.header(), named.len() as u64)?;
-        Ok(Arc::new(Self { memory: Memory::Named(named), layout }))
+        Ok(Arc::new(Self::new(Memory::Named(named), layout)))
     }
 
     fn initialise(&self) {
@@ -232,7 +241,7 @@ impl Segment {
     /// A rank whose process has gone without finalize, if the job is one that tells: its processes
     /// have joined, and hold locks. To be asked at time-outs: it costs a system call a rank.
     pub(crate) fn lost_peer(self: &Arc<Self>) -> Option<usize> {
-        match &self.memory {
+        match &*self.memory {
             #[cfg(feature = "join")]
             Memory::Named(named) => {
                 (0..self.layout.ranks).find(|&rank| rank != named.rank() && self.has_lost(named, rank))
@@ -261,7 +270,7 @@ impl Segment {
 
     /// The memfd, if the segment is one.
     pub(crate) fn fd(&self) -> Option<RawFd> {
-        match &self.memory {
+        match &*self.memory {
             Memory::Mapped { fd, .. } => Some(*fd),
             _ => None,
         }
@@ -269,7 +278,7 @@ impl Segment {
 
     #[cfg(feature = "join")]
     pub(super) fn named(&self) -> Option<&Named> {
-        match &self.memory {
+        match &*self.memory {
             Memory::Named(named) => Some(named),
             _ => None,
         }
@@ -281,17 +290,29 @@ impl Segment {
     }
 
     /// Keeps the mapping out of forked children. Not for a launcher, whose children are the ranks.
-    pub(crate) fn hide_from_children(&self) {
-        match &self.memory {
+    /// Private memory is none of theirs anyway: they have a copy.
+    pub(crate) fn hide_from_children(&self) -> Result<()> {
+        if let Memory::Private(_) = &*self.memory {
+            return Ok(());
+        }
+        let mark = ForkMark::new().map_err(|errno| Error::system("madvise(MADV_WIPEONFORK)", errno))?;
+        self.hidden.get_or_init(|| mark);
+        match &*self.memory {
             Memory::Mapped { map, .. } => memory::hide_from_children(map),
             Memory::Private(_) => {}
             #[cfg(feature = "join")]
             Memory::Named(named) => named.hide_from_children(),
         }
+        Ok(())
+    }
+
+    /// Whether this is a child that the mapping has been kept out of: nothing of it may be touched.
+    pub(crate) fn is_in_child(&self) -> bool {
+        self.hidden.get().is_some_and(ForkMark::is_in_child)
     }
 
     fn start(&self) -> NonNull<u8> {
-        match &self.memory {
+        match &*self.memory {
             Memory::Mapped { map, .. } | Memory::Private(map) => {
                 NonNull::new(map.as_mut_ptr()).expect("a mapping is not null")
             }
@@ -448,6 +469,15 @@ impl Segment {
     /// The table of measured copy speeds that the ranks share.
     pub(crate) fn tuning(self: &Arc<Self>) -> Far<[AtomicU64]> {
         self.far_slice(self.layout.tuning, super::layout::TUNING_BYTES / 8)
+    }
+}
+
+impl Drop for Segment {
+    fn drop(&mut self) {
+        if !self.is_in_child() {
+            // SAFETY: dropped once, and not used any more.
+            unsafe { ManuallyDrop::drop(&mut self.memory) };
+        }
     }
 }
 

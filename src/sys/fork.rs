@@ -1,7 +1,8 @@
 //! Telling a process from the children that user code forks from it (`os.fork`, `multiprocessing`).
 
+use super::memory;
 use memmap2::{MmapOptions, MmapRaw};
-use std::io;
+use std::{io, mem::ManuallyDrop, ops::Deref};
 
 /// A mark that a process bears and its children don't.
 ///
@@ -30,6 +31,45 @@ impl ForkMark {
     pub(crate) fn is_in_child(&self) -> bool {
         // SAFETY: the page is mapped while `self` lives, and is written only before it is shared.
         unsafe { self.0.as_ptr().read() != BORNE }
+    }
+}
+
+/// A mapping that this process's forked children don't have. Something else may lie at its place there:
+/// a child must not touch it, and never unmaps it.
+#[derive(Debug)]
+pub(crate) struct HiddenMap {
+    map: ManuallyDrop<MmapRaw>,
+    mark: ForkMark,
+}
+
+impl HiddenMap {
+    pub(crate) fn new(map: MmapRaw) -> io::Result<Self> {
+        let mark = ForkMark::new()?;
+        memory::hide_from_children(&map);
+        Ok(Self { map: ManuallyDrop::new(map), mark })
+    }
+
+    /// Whether this process is one that does not have it.
+    #[inline]
+    pub(crate) fn is_in_child(&self) -> bool {
+        self.mark.is_in_child()
+    }
+}
+
+impl Deref for HiddenMap {
+    type Target = MmapRaw;
+    #[inline]
+    fn deref(&self) -> &MmapRaw {
+        &self.map
+    }
+}
+
+impl Drop for HiddenMap {
+    fn drop(&mut self) {
+        if !self.is_in_child() {
+            // SAFETY: dropped once, and not used any more.
+            unsafe { ManuallyDrop::drop(&mut self.map) };
+        }
     }
 }
 

@@ -11,6 +11,8 @@ pub(crate) const THREADS: &str = "RINGMPI_TEST_THREADS";
 pub(crate) const FORKS: &str = "RINGMPI_TEST_FORKS";
 /// Makes the rank leave by dropping what it has when the body returns, with the body's error.
 pub(crate) const MAIN: &str = "RINGMPI_TEST_MAIN";
+/// Makes the process a rank whose forked children leave MPI.
+pub(crate) const LEAVES: &str = "RINGMPI_TEST_LEAVES";
 
 /// What a process does that the harness has started.
 pub(crate) enum Role {
@@ -18,10 +20,14 @@ pub(crate) enum Role {
     Main(Body),
     Threads(Body, usize),
     Forks(Body, usize),
+    Leaves,
 }
 
 impl Role {
     pub(crate) fn from_environment() -> Option<Self> {
+        if std::env::var_os(LEAVES).is_some() {
+            return Some(Self::Leaves);
+        }
         let name = std::env::var(BODY).ok()?;
         let body = bodies::find(&name);
         let count = |variable| std::env::var(variable).ok().map(|count| count.parse::<usize>().unwrap());
@@ -49,6 +55,7 @@ impl Role {
                 let checked = |world: Communicator<'_>| body(&world).map(|()| expect_no_rescues(&world));
                 ringmpi::run(count, checked).unwrap();
             }
+            Self::Leaves => bodies::forked::rank_whose_children_leave(),
         }
         ExitCode::SUCCESS
     }

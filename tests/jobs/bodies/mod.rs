@@ -5,6 +5,7 @@ mod collectives;
 mod contexts;
 mod errors;
 mod flow;
+pub(crate) mod forked;
 mod idle;
 mod launched;
 mod leaving;
@@ -75,6 +76,7 @@ list! {
     ALL, All: contexts::{duplicates_do_not_mix, splits_do_not_mix, split_by_colour_and_key};
     ALL, All: collectives::{collectives_match_naive_values, collectives_of_large_slices};
     ALL, All: traffic::{random_traffic};
+    ALL, All: forked::{children_that_are_no_ranks, children_forked_in_scopes, children_forked_in_operations};
     MANY, Processes: idle::{a_blocked_rank_is_idle};
     PAIR, ByName: messages::{beyond_4_gib};
     ALL, ByName: traffic::{endless_traffic};

@@ -84,10 +84,19 @@ fn others() -> Vec<Trial> {
                 .expect(2)
                 .expect_report(&["--bogus"]);
         }),
-        trial("a_rank_that_fails_before_init_ends_those_that_wait_for_it", || {
-            let script = "[ \"$PMI_RANK\" = 1 ] && exit 3; RINGMPI_TEST_BODY=finalizes exec \"$ITSELF\"";
-            let ended = Job::mpiexec(3, &["sh", "-c", script]).run().expect(3);
-            ended.expect_report(&["rank 1", "without calling MPI_Init"]);
+        trial("a_rank_that_ends_without_init_ends_those_that_wait_for_it", || {
+            // Before the others call init, and when they have waited for some time.
+            for (code, of_job) in [(3, 3), (0, 1)] {
+                for delay in ["0", "0.4"] {
+                    let script = format!(
+                        "[ \"$PMI_RANK\" = 1 ] && sleep {delay} && exit {code}; \
+                         RINGMPI_TEST_BODY=finalizes exec \"$ITSELF\""
+                    );
+                    let ended = Job::mpiexec(3, &["sh", "-c", &script]).run().expect(of_job);
+                    ended.expect_report(&["rank 1", &format!("code {code}"), "without calling MPI_Init"]);
+                    assert!(ended.took < PROMPT, "{ended}");
+                }
+            }
         }),
         trial("a_panic_says_why_before_the_job_ends", || {
             let ended = Job::of_body("panics", 3).run().expect(101);

@@ -1,7 +1,10 @@
 //! Ranks behind other programs, and other programs behind ranks.
 
 use super::trial;
-use crate::{job::Job, rank::BODY};
+use crate::{
+    job::{Job, itself},
+    rank::{BODY, LEAVES},
+};
 use libtest_mimic::Trial;
 
 pub(super) fn trials() -> Vec<Trial> {
@@ -33,6 +36,11 @@ pub(super) fn trials() -> Vec<Trial> {
     for ranks in [1, 2, 3, 4, 5, 8] {
         trials.extend(WRAPPERS.iter().map(|(name, script)| {
             trial(format!("{name}::{ranks}"), move || expect_all_ranks(ranks, script))
+        }));
+        trials.push(trial(format!("forked_children_leave::{ranks}"), move || {
+            let program = itself();
+            let job = Job::mpiexec(ranks, &[program.to_str().unwrap()]).env(LEAVES, "");
+            job.run().expect(0).expect_output("");
         }));
         trials.push(trial(format!("children_of_ranks::{ranks}"), move || {
             let ended = Job::of_body("forks_children", ranks).run().expect(0);
