@@ -163,7 +163,7 @@ fn bulk_option() -> Result<BulkOption> {
     let value = value.to_string_lossy();
     value.parse().map_err(|()| {
         Error::new(ErrorClass::ARG, format!("{BULK} is {value:?}"))
-            .with_help("set it to auto, pipelined, cma or direct, or not at all")
+            .with_help("set it to auto, pipelined, pipelined-large, cma or direct, or not at all")
     })
 }
 

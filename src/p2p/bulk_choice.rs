@@ -16,6 +16,8 @@ pub(crate) enum BulkOption {
     Auto,
     /// Always in pieces through shared blocks.
     Pipelined,
+    /// The same, in larger pieces and more of them.
+    PipelinedLarge,
     /// By cross-memory attach wherever it is possible.
     Cma,
     /// In place wherever the sender's buffer lies in shared memory.
@@ -29,6 +31,7 @@ impl FromStr for BulkOption {
         match text {
             "auto" => Ok(Self::Auto),
             "pipelined" => Ok(Self::Pipelined),
+            "pipelined-large" => Ok(Self::PipelinedLarge),
             "cma" => Ok(Self::Cma),
             "direct" => Ok(Self::Direct),
             _ => Err(()),
@@ -42,6 +45,7 @@ impl BulkOption {
         match self {
             Self::Auto => true,
             Self::Pipelined => method == Method::SmallPieces,
+            Self::PipelinedLarge => method == Method::LargePieces,
             Self::Cma => matches!(method, Method::SmallPieces | Method::Cma),
             Self::Direct => matches!(method, Method::SmallPieces | Method::Direct),
         }
@@ -132,6 +136,7 @@ impl Choices {
             BulkOption::Direct if possible.direct => untimed(Method::Direct),
             BulkOption::Cma if possible.cma => untimed(Method::Cma),
             BulkOption::Auto => self.plan_by_cost(bytes, possible),
+            BulkOption::PipelinedLarge => untimed(Method::LargePieces),
             _ => untimed(Method::SmallPieces),
         }
     }
@@ -308,6 +313,7 @@ mod tests {
     fn an_option_freezes_the_choice_as_far_as_it_is_possible() {
         for (option, possible, method) in [
             (BulkOption::Pipelined, ALL, Method::SmallPieces),
+            (BulkOption::PipelinedLarge, ALL, Method::LargePieces),
             (BulkOption::Cma, ALL, Method::Cma),
             (BulkOption::Cma, Possible::default(), Method::SmallPieces),
             (BulkOption::Direct, ALL, Method::Direct),

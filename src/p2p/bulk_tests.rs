@@ -10,7 +10,11 @@ use crate::{
     buffer::{Held, ReceiveBuffer, SendBuffer, SharedBuffer, of_slice, of_slice_mut},
     datatype::{Cursor, TypeMap},
     envelope::{Envelope, Pattern},
-    shm::{doorbell::BarrierMode, pool::BULK_SMALL, segment::Segment},
+    shm::{
+        doorbell::BarrierMode,
+        pool::{BULK_LARGE, BULK_SMALL},
+        segment::Segment,
+    },
     status::Status,
     sys::process::own_pid,
     types::{ContextId, PeerId},
@@ -18,6 +22,13 @@ use crate::{
 use std::{sync::Arc, thread};
 
 const CONTEXT: ContextId = ContextId(0);
+const OPTIONS: [BulkOption; 5] = [
+    BulkOption::Auto,
+    BulkOption::Pipelined,
+    BulkOption::PipelinedLarge,
+    BulkOption::Cma,
+    BulkOption::Direct,
+];
 /// Enough rounds for anything here; a test that needs more hangs.
 const ROUNDS: usize = 100_000;
 
@@ -86,9 +97,9 @@ fn shared(engine: &Engine, data: &[u8]) -> SharedBuffer<u8> {
     buffer
 }
 
-/// Bulk blocks that the rank has ever used.
-fn bulk_blocks(engine: &Engine) -> u32 {
-    engine.lock().pool.used(BULK_SMALL)
+/// Blocks for small and for large pieces that the rank has ever used.
+fn bulk_blocks(engine: &Engine) -> [u32; 2] {
+    [BULK_SMALL, BULK_LARGE].map(|class| engine.lock().pool.used(class))
 }
 
 fn assert_nothing_is_held(engines: &[Engine; 2]) {
@@ -126,17 +137,20 @@ fn send_all_sizes(engines: &[Engine; 2]) {
 }
 
 #[test]
-fn messages_of_all_sizes_arrive_in_pieces() {
-    let engines = engines(BulkOption::Pipelined);
-    send_all_sizes(&engines);
-    assert!(bulk_blocks(&engines[0]) > 0);
+fn messages_of_all_sizes_arrive_in_small_and_in_large_pieces() {
+    for (option, used) in [(BulkOption::Pipelined, 0), (BulkOption::PipelinedLarge, 1)] {
+        let engines = engines(option);
+        send_all_sizes(&engines);
+        let blocks = bulk_blocks(&engines[0]);
+        assert!(blocks[used] > 1 && blocks[1 - used] == 0, "{option:?}: {blocks:?}");
+    }
 }
 
 #[test]
 fn messages_of_all_sizes_arrive_by_cross_memory_attach_and_need_no_blocks() {
     let engines = engines(BulkOption::Cma);
     send_all_sizes(&engines);
-    assert_eq!(bulk_blocks(&engines[0]), 0);
+    assert_eq!(bulk_blocks(&engines[0]), [0, 0]);
 }
 
 #[test]
@@ -217,7 +231,7 @@ fn what_cannot_be_read_any_more_comes_in_pieces() {
         finish(from, to, send);
         assert!(into == data);
     }
-    assert!(bulk_blocks(from) > 0);
+    assert!(bulk_blocks(from)[0] > 0);
     assert_nothing_is_held(&engines);
 }
 
@@ -252,7 +266,7 @@ fn a_process_without_the_nonce_is_not_read() {
     segment.published(1).slot.claim(own_pid()).unwrap();
     let engines = [0, 1].map(|rank| Engine::new(&segment, PeerId(rank), config).unwrap());
     send_all_sizes(&engines);
-    assert!(bulk_blocks(&engines[0]) > 0);
+    assert!(bulk_blocks(&engines[0])[0] > 0);
 }
 
 #[test]
@@ -275,7 +289,7 @@ fn a_pull_from_memory_that_its_sender_abandons_gets_what_was_sent() {
 
 #[test]
 fn a_receive_that_is_abandoned_writes_nothing_and_ends_its_sender() {
-    for option in [BulkOption::Cma, BulkOption::Pipelined] {
+    for option in [BulkOption::Cma, BulkOption::Pipelined, BulkOption::PipelinedLarge] {
         let engines = engines(option);
         let [from, to] = &engines;
         let data = pattern(2 << 20, 9);
@@ -328,7 +342,7 @@ fn without_gaps(bytes: &[u8]) -> Vec<u8> {
 
 #[test]
 fn data_with_gaps_on_either_side_arrives_by_every_method() {
-    for option in [BulkOption::Auto, BulkOption::Pipelined, BulkOption::Cma, BulkOption::Direct] {
+    for option in OPTIONS {
         let engines = engines(option);
         let [from, to] = &engines;
         for count in [200, 3000, 50_000] {
