@@ -116,11 +116,18 @@ fn run_rank<E: Display>(
 /// # Panics
 /// If a rank panics: the first panic goes on in the caller.
 pub fn threads<R: Send>(n: usize, f: impl Fn(Communicator<'_>) -> R + Sync) -> Result<Vec<R>> {
-    let segment = Segment::on_heap(n)?;
+    threads_over(&Segment::on_heap(n)?, f)
+}
+
+/// As [`threads`], over a segment that nobody else uses.
+pub(crate) fn threads_over<R: Send>(
+    segment: &Arc<Segment>,
+    f: impl Fn(Communicator<'_>) -> R + Sync,
+) -> Result<Vec<R>> {
     let first_panic = Mutex::new(None);
     let results: Vec<Result<Option<R>>> = std::thread::scope(|scope| {
         let rank = |slot| {
-            let (segment, f, first_panic) = (&segment, &f, &first_panic);
+            let (f, first_panic) = (&f, &first_panic);
             std::thread::Builder::new().name(format!("rank {slot}")).spawn_scoped(scope, move || {
                 let body = AssertUnwindSafe(|| thread_rank(segment, slot, f));
                 catch_unwind(body).unwrap_or_else(|panic| {
@@ -133,7 +140,7 @@ pub fn threads<R: Send>(n: usize, f: impl Fn(Communicator<'_>) -> R + Sync) -> R
                 })
             })
         };
-        let spawned: Vec<_> = (0..n).map(rank).collect();
+        let spawned: Vec<_> = (0..segment.ranks()).map(rank).collect();
         if spawned.iter().any(std::result::Result::is_err) {
             segment.end();
         }

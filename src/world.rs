@@ -205,9 +205,11 @@ impl Universe {
         let engine = Engine::new(segment, me, config)?;
         engine.slot().set_state(RankState::Running);
         let place = board::Place { board: WORLD_BOARD, members: segment.ranks(), me: slot };
-        let board = Board::attach(segment, place, mode, 0);
-        let world = Collective::with_board(Some(SharedBoard::new(board, segment, WORLD_BOARD)));
-        Ok(Self { engine, world: Arc::new(Mutex::new(world)), alone: Arc::default(), is_finalized: false })
+        let start = segment.starts().collective;
+        let board = Board::attach(segment, place, mode, start);
+        let world = Collective::new(Some(SharedBoard::new(board, segment, WORLD_BOARD)), start);
+        let [world, alone] = [world, Collective::new(None, start)].map(|both| Arc::new(Mutex::new(both)));
+        Ok(Self { engine, world, alone, is_finalized: false })
     }
 
     /// The communicator of all ranks.

@@ -65,7 +65,6 @@ impl Contexts {
 
 /// What blocking collectives of a communicator keep between calls. They are called in the same
 /// order on all members, one at a time.
-#[derive(Default)]
 pub(crate) struct Collective {
     /// The number of the last collective on messages.
     pub(crate) sequence: u64,
@@ -109,8 +108,9 @@ impl Drop for SharedBoard {
 }
 
 impl Collective {
-    pub(crate) fn with_board(board: Option<SharedBoard>) -> Self {
-        Self { sequence: 0, board }
+    /// Counting from `start` on, as the board does.
+    pub(crate) fn new(board: Option<SharedBoard>, start: u64) -> Self {
+        Self { sequence: start, board }
     }
 }
 

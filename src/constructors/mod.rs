@@ -21,10 +21,10 @@ impl<'u> Communicator<'u> {
     fn found(&self, members: usize) -> Result<(Foundation, Option<SharedBoard>)> {
         self.check_alive()?;
         let segment = self.engine().segment();
-        let first = segment.draw_contexts(CONTEXTS_EACH)?;
+        let (first, start) = (segment.draw_contexts(CONTEXTS_EACH)?, segment.starts().collective);
         let board = segment.take_board().map(|index| {
             let place = Place { board: index, members, me: 0 };
-            SharedBoard::new(Board::create(segment, place, self.engine().mode(), 0), segment, index)
+            SharedBoard::new(Board::create(segment, place, self.engine().mode(), start), segment, index)
         });
         let index = board.as_ref().map_or(0, |board| board.index() as u64 + 1);
         Ok(([first.into(), index], board))
@@ -35,7 +35,8 @@ impl<'u> Communicator<'u> {
         let segment = self.engine().segment();
         let index = usize::try_from(foundation[1].checked_sub(1)?).ok()?;
         let place = Place { board: index, members, me };
-        Some(SharedBoard::new(Board::attach(segment, place, self.engine().mode(), 0), segment, index))
+        let board = Board::attach(segment, place, self.engine().mode(), segment.starts().collective);
+        Some(SharedBoard::new(board, segment, index))
     }
 
     fn constructed(
@@ -45,7 +46,8 @@ impl<'u> Communicator<'u> {
         rank: Rank,
         board: Option<SharedBoard>,
     ) -> Self {
-        let collective = Arc::new(Mutex::new(Collective::with_board(board)));
+        let collective =
+            Arc::new(Mutex::new(Collective::new(board, self.engine().segment().starts().collective)));
         // Drawn from a 32-bit counter.
         let contexts = Contexts::from_first(foundation[0] as u32);
         Self::new(self.engine(), contexts, group, rank, collective)

@@ -20,7 +20,7 @@ pub struct Receiver(Consumer);
 /// No memory.
 pub fn ring() -> Result<(Sender, Receiver)> {
     let segment = Segment::on_heap(2)?;
-    let ((cells, line), start) = (segment.ring(1, 0), segment.counters_start());
+    let ((cells, line), start) = (segment.ring(1, 0), segment.starts().ring);
     let sender = Sender(Producer::new(cells.clone(), line.clone(), start));
     Ok((sender, Receiver(Consumer::new(cells, line, start))))
 }

@@ -46,8 +46,8 @@ pub(super) struct Spending {
 }
 
 impl Spending {
-    fn new(limit: u64) -> Self {
-        Self { spent: 0, returned: 0, limit }
+    fn new(limit: u64, start: u64) -> Self {
+        Self { spent: start, returned: start, limit }
     }
 
     /// Takes `cost` if it is there.
@@ -96,17 +96,17 @@ pub(super) struct Credits {
 }
 
 impl Credits {
-    /// Both limits have to be at least 1.
-    pub(super) fn new(limits: CreditLimits) -> Self {
+    /// Counting from `start` on. Both limits have to be at least 1.
+    pub(super) fn new(limits: CreditLimits, start: u64) -> Self {
         assert!(limits.eager > 0 && limits.envelopes > 0, "credit of 0 cannot double: {limits:?}");
         Self {
             limits,
-            eager: Spending::new(limits.eager),
-            envelopes: Spending::new(limits.envelopes),
-            eager_back: 0,
-            envelopes_back: 0,
-            eager_published: 0,
-            envelopes_published: 0,
+            eager: Spending::new(limits.eager, start),
+            envelopes: Spending::new(limits.envelopes, start),
+            eager_back: start,
+            envelopes_back: start,
+            eager_published: start,
+            envelopes_published: start,
         }
     }
 
@@ -178,7 +178,7 @@ mod tests {
     use super::*;
 
     fn credits() -> Credits {
-        Credits::new(CreditLimits::default())
+        Credits::new(CreditLimits::default(), 0)
     }
 
     #[test]
@@ -211,12 +211,12 @@ mod tests {
     #[test]
     fn the_least_credit_doubles_and_less_is_refused() {
         let (mut credits, line) =
-            (Credits::new(CreditLimits { eager: 1, envelopes: 1 }), ReceiverLine::default());
+            (Credits::new(CreditLimits { eager: 1, envelopes: 1 }, 0), ReceiverLine::default());
         assert!(credits.take_envelope(&line) && !credits.take_envelope(&line));
         credits.double();
         assert!(credits.take_envelope(&line) && !credits.take_envelope(&line));
         for limits in [CreditLimits { eager: 0, envelopes: 1 }, CreditLimits { eager: 1, envelopes: 0 }] {
-            let refused = std::panic::catch_unwind(|| Credits::new(limits));
+            let refused = std::panic::catch_unwind(|| Credits::new(limits, 0));
             assert!(refused.is_err(), "{limits:?}");
         }
     }

@@ -80,8 +80,6 @@ pub(crate) struct Config {
     pub(crate) test_patience: Duration,
     /// How larger ones travel.
     pub(crate) bulk: BulkOption,
-    /// Generations of blocks start here: 0, or just below the wrap in tests.
-    pub(crate) first_generation: u32,
 }
 
 impl Config {
@@ -93,7 +91,6 @@ impl Config {
             eager_bytes: send::EAGER_BYTES,
             test_patience: progress::TEST_PATIENCE,
             bulk: BulkOption::Auto,
-            first_generation: 0,
         }
     }
 }
@@ -160,6 +157,7 @@ impl Engine {
         let bell = segment.doorbell(me.index(), config.mode);
         let peers = (0..ranks).map(|id| Peer::new(segment, me, PeerId(id), &config)).collect();
         let (blocks, released) = segment.blocks(me.index());
+        let generation = segment.starts().generation;
         // Relaxed: constant once the segment is ready.
         let nonce = Box::new(segment.header().nonce.load(Ordering::Relaxed));
         let published = segment.published(me.index());
@@ -171,9 +169,9 @@ impl Engine {
             peers,
             posted: PostedQueue::new(),
             unexpected: UnexpectedQueue::new(),
-            messages: Messages::default(),
-            requests: Requests::default(),
-            pool: Pool::new(released, config.first_generation),
+            messages: Messages::new(generation),
+            requests: Requests::new(generation),
+            pool: Pool::new(released, generation),
             blocks,
             bell: bell.clone(),
             armed: Vec::new(),

@@ -71,7 +71,7 @@ pub(super) struct Peer {
 
 impl Peer {
     pub(super) fn new(segment: &Arc<Segment>, me: PeerId, id: PeerId, config: &Config) -> Self {
-        let start = segment.counters_start();
+        let starts = segment.starts();
         let (out_cells, out_line) = segment.ring(id.index(), me.index());
         let (in_cells, in_line) = segment.ring(me.index(), id.index());
         let link = if id == me { Link::ToSelf } else { Link::Ring };
@@ -80,10 +80,10 @@ impl Peer {
             is_armed: false,
             is_backlogged: false,
             link,
-            producer: Producer::new(out_cells, out_line, start),
-            consumer: Consumer::new(in_cells, in_line, start),
+            producer: Producer::new(out_cells, out_line, starts.ring),
+            consumer: Consumer::new(in_cells, in_line, starts.ring),
             bell: segment.doorbell(id.index(), config.mode),
-            credits: Credits::new(config.credit),
+            credits: Credits::new(config.credit, starts.credit),
             blocks: segment.blocks(id.index()).0,
             unreleased: Vec::new(),
             published: segment.published(id.index()),

@@ -19,16 +19,20 @@ pub(crate) struct MessageId {
 }
 
 /// Messages that matched probes have taken, and that nobody has received yet.
-#[derive(Default)]
 pub(super) struct Messages {
+    first_generation: u32,
     slots: Vec<(u32, Option<(Envelope, Arrived)>)>,
     free: Vec<u32>,
 }
 
 impl Messages {
+    pub(super) fn new(first_generation: u32) -> Self {
+        Self { first_generation, slots: Vec::new(), free: Vec::new() }
+    }
+
     fn insert(&mut self, message: (Envelope, Arrived)) -> MessageId {
         let index = self.free.pop().unwrap_or_else(|| {
-            self.slots.push((0, None));
+            self.slots.push((self.first_generation, None));
             u32::try_from(self.slots.len() - 1).expect("fewer than 2^32 messages fit into memory")
         });
         let (generation, slot) = &mut self.slots[index as usize];

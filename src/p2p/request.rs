@@ -216,8 +216,8 @@ struct Slot {
 pub(crate) struct ScopeId(NonZeroU64);
 
 /// All requests of a rank.
-#[derive(Default)]
 pub(super) struct Requests {
+    first_generation: u32,
     slots: Vec<Slot>,
     free: Vec<u32>,
     detached: usize,
@@ -231,6 +231,10 @@ pub(super) struct Ended {
 }
 
 impl Requests {
+    pub(super) fn new(first_generation: u32) -> Self {
+        Self { first_generation, slots: Vec::new(), free: Vec::new(), detached: 0, scopes: 0 }
+    }
+
     pub(super) fn insert(&mut self, state: State) -> RequestId {
         let id = self.reserve();
         self.begin(id, || state);
@@ -251,7 +255,8 @@ impl Requests {
     fn add_slot(&mut self) -> u32 {
         let index = u32::try_from(self.slots.len()).expect("fewer than 2^32 requests fit into memory");
         self.slots.push(Slot {
-            generation: 1,
+            // Not 0 at first: words of zeros name no request.
+            generation: self.first_generation.wrapping_add(1),
             is_detached: false,
             is_buffered: false,
             waiter: None,

@@ -40,8 +40,6 @@ pub(crate) struct Header {
     pub(crate) size: AtomicU64,
     /// Random, for checking that a foreign process's memory is a rank of this job.
     pub(crate) nonce: AtomicU64,
-    /// Where rings' counters start: 0, or just below the wrap in tests.
-    pub(crate) counters_start: AtomicU64,
     /// How many ranks may run at once without sharing CPUs, by the creator's affinity and cgroup.
     pub(crate) cpus: AtomicU32,
     /// 1: a rank could not register for membarrier, or ranks outnumber CPUs.

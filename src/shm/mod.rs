@@ -12,4 +12,5 @@ pub(crate) mod pool;
 pub(crate) mod ring;
 pub(crate) mod segment;
 pub(crate) mod slot;
+pub(crate) mod starts;
 pub(crate) mod tuning;

@@ -53,6 +53,16 @@ pub(crate) struct ReceiverLine {
 // SAFETY: all atomics.
 unsafe impl Words for ReceiverLine {}
 
+impl ReceiverLine {
+    /// Before sender and receiver are there: credit is counted from `start` on.
+    pub(super) fn start_credit(&self, start: u64) {
+        for returned in [&self.eager_returned, &self.envelopes_returned] {
+            // Relaxed: before anyone shares the segment.
+            returned.store(start, Ordering::Relaxed);
+        }
+    }
+}
+
 /// The receiver published a head that no correct receiver can have reached.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct BadHead {

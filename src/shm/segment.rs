@@ -9,6 +9,7 @@ use super::{
     pool::{self, Blocks},
     ring::{Cells, ReceiverLine},
     slot::{Published, RankState, Slot},
+    starts::Starts,
 };
 use crate::{
     error::{Error, ErrorClass, Result},
@@ -45,6 +46,7 @@ pub(crate) struct Segment {
     /// Never dropped in a child that does not have the mapping.
     memory: ManuallyDrop<Memory>,
     layout: Layout,
+    starts: Starts,
     /// Tells this process from its children, once the mapping is hidden from them.
     hidden: OnceLock<ForkMark>,
 }
@@ -99,25 +101,25 @@ impl Segment {
     fn map_file(file: File, layout: Layout) -> Result<Arc<Self>> {
         let map =
             memory::map_shared(file.as_fd(), layout.size).map_err(|errno| Error::system("mmap", errno))?;
-        Ok(Arc::new(Self::new(Memory::Mapped { map, fd: file.into_raw_fd() }, layout)))
+        let memory = Memory::Mapped { map, fd: file.into_raw_fd() };
+        Ok(Arc::new(Self::new(memory, layout, Starts::ZERO)))
     }
 
-    fn new(memory: Memory, layout: Layout) -> Self {
-        Self { memory: ManuallyDrop::new(memory), layout, hidden: OnceLock::new() }
+    fn new(memory: Memory, layout: Layout, starts: Starts) -> Self {
+        Self { memory: ManuallyDrop::new(memory), layout, starts, hidden: OnceLock::new() }
     }
 
     /// A segment in this process's own memory, for ranks that are threads, and for simulation.
     pub(crate) fn on_heap(ranks: usize) -> Result<Arc<Self>> {
-        Self::on_heap_from(ranks, 0)
+        Self::on_heap_from(ranks, Starts::ZERO)
     }
 
-    /// As [`Self::on_heap`], with all counters starting at `counters_start`.
-    pub(crate) fn on_heap_from(ranks: usize, counters_start: u64) -> Result<Arc<Self>> {
+    /// As [`Self::on_heap`], with counters that start elsewhere.
+    pub(crate) fn on_heap_from(ranks: usize, starts: Starts) -> Result<Arc<Self>> {
         let layout = checked_layout(ranks)?;
         let map = memory::map_private(layout.size).map_err(|errno| Error::system("mmap", errno))?;
-        let segment = Arc::new(Self::new(Memory::Private(map), layout));
-        // Relaxed: before anyone shares the segment.
-        segment.header().counters_start.store(counters_start, Ordering::Relaxed);
+        let segment = Arc::new(Self::new(Memory::Private(map), layout, starts));
+        starts.write(&segment);
         segment.initialise();
         Ok(segment)
     }
@@ -126,7 +128,7 @@ impl Segment {
     #[cfg(feature = "join")]
     pub(super) fn over_unused(named: Named, layout: Layout) -> Arc<Self> {
         assert_eq!(named.len(), layout.size);
-        let segment = Self::new(Memory::Named(named), layout);
+        let segment = Self::new(Memory::Named(named), layout, Starts::ZERO);
         segment.initialise();
         Arc::new(segment)
     }
@@ -135,7 +137,7 @@ impl Segment {
     #[cfg(feature = "join")]
     pub(super) fn over_used(named: Named) -> Result<Arc<Self>> {
         let layout = check_header(named.header(), named.len() as u64)?;
-        Ok(Arc::new(Self::new(Memory::Named(named), layout)))
+        Ok(Arc::new(Self::new(Memory::Named(named), layout, Starts::ZERO)))
     }
 
     fn initialise(&self) {
@@ -158,7 +160,7 @@ impl Segment {
             set(&region.size, size as u64);
         }
         // Relaxed: SEGMENT_READY publishes it.
-        header.next_context.store(FIRST_FREE_CONTEXT, Ordering::Relaxed);
+        header.next_context.store(self.starts.context, Ordering::Relaxed);
         // Relaxed: SEGMENT_READY publishes it.
         header.boards[WORLD_BOARD / 64].store(1 << (WORLD_BOARD % 64), Ordering::Relaxed);
         self.set_cpus(cpus::allowed());
@@ -398,10 +400,9 @@ impl Segment {
         (Blocks::new(Arc::clone(self), offset, released.clone()), released)
     }
 
-    /// Where the ring counters start.
-    pub(crate) fn counters_start(&self) -> u64 {
-        // Relaxed: constant once the segment is ready.
-        self.header().counters_start.load(Ordering::Relaxed)
+    /// Where the job's counters start.
+    pub(crate) fn starts(&self) -> &Starts {
+        &self.starts
     }
 
     /// Whether the job has ended: whoever is blocked leaves.

@@ -135,6 +135,12 @@ impl Slot {
         self.revocations.load(Ordering::Relaxed)
     }
 
+    /// Before the rank is there.
+    pub(super) fn start_revocations(&self, start: u32) {
+        // Relaxed: before anyone shares the segment.
+        self.revocations.store(start, Ordering::Relaxed);
+    }
+
     /// Memory that the rank has announced is about to change: whoever reads it finds out by
     /// [`Self::is_revoked_since`]. As in a sequence lock, with one side that never retries.
     pub(crate) fn revoke(&self) {

@@ -42,8 +42,8 @@ struct SimulatedRank {
 
 impl<'a> Job<'a> {
     pub(super) fn new(plan: &'a Plan, random: Random) -> Attempt<Self> {
-        let segment = Segment::on_heap_from(plan.programs.len(), plan.counters_start)
-            .map_err(|error| error.to_string())?;
+        let segment =
+            Segment::on_heap_from(plan.programs.len(), plan.starts).map_err(|error| error.to_string())?;
         let engine = |me: usize| {
             segment.published(me).slot.claim(own_pid()).map_err(|_| "a slot is taken".to_string())?;
             Engine::new(&segment, PeerId(me as u32), plan.config).map_err(|error| error.to_string())

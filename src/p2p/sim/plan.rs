@@ -11,15 +11,15 @@ use super::random::Random;
 use crate::{
     envelope::{Envelope, Pattern},
     p2p::{BulkOption, Config, CreditLimits, send::EAGER_BYTES},
-    shm::{doorbell::BarrierMode, ring::CELLS},
+    shm::{doorbell::BarrierMode, ring::CELLS, segment::FIRST_FREE_CONTEXT, starts::Starts},
     types::{ContextId, Rank, Tag},
 };
 use std::{collections::BTreeMap, time::Duration};
 
 pub(super) struct Plan {
     pub(super) config: Config,
-    /// Where the counters of all rings start.
-    pub(super) counters_start: u64,
+    /// Where all counters start.
+    pub(super) starts: Starts,
     pub(super) messages: Vec<Message>,
     pub(super) classes: Vec<Class>,
     pub(super) receives: Vec<Receive>,
@@ -152,6 +152,17 @@ const STREAMED: &[u64] = &[8, 8, 8, 8, 8, 8, 16_385, 16_385, 16_385, 33_000];
 /// The lap before the sequence of a ring wraps.
 const LAST_LAP: u64 = ((1 << 31) - 1) * CELLS;
 
+fn starts(random: &mut Random) -> Starts {
+    const NARROW: u64 = 1 << 32;
+    Starts {
+        ring: random.pick(&[0, LAST_LAP, LAST_LAP - 3, LAST_LAP + CELLS - 9]),
+        credit: random.pick(&[0, NARROW - 1, NARROW - 1000, NARROW - 100_000]),
+        generation: random.pick(&[0, u32::MAX - 2, u32::MAX - 20]),
+        context: random.pick(&[FIRST_FREE_CONTEXT, u32::MAX - 3]),
+        ..Starts::ZERO
+    }
+}
+
 impl Style {
     fn new(random: &mut Random) -> Self {
         if random.one_in(4) { Self::streamed(random) } else { Self::mixed(random) }
@@ -223,7 +234,6 @@ fn config(random: &mut Random, style: &Style) -> Config {
         1 => CreditLimits { eager: random.pick(&[20_000, 200_000]), envelopes: random.pick(&[1, 8, 50]) },
         _ => CreditLimits::default(),
     };
-    let first_generation = random.pick(&[0, u32::MAX - 2, u32::MAX - 20]);
     let eager_bytes = match random.below(2) {
         0 if !is_streamed => random.pick(&[0, 40, 300, 20_000]),
         _ => EAGER_BYTES,
@@ -231,17 +241,17 @@ fn config(random: &mut Random, style: &Style) -> Config {
     let test_patience = random.pick(&[Duration::ZERO, Duration::MAX]);
     // Not one that measures, and decides by time.
     let bulk = random.pick(&[BulkOption::Pipelined, BulkOption::Cma]);
-    Config { credit, eager_bytes, first_generation, test_patience, bulk, ..Config::new(BarrierMode::Fence) }
+    Config { credit, eager_bytes, test_patience, bulk, ..Config::new(BarrierMode::Fence) }
 }
 
 impl Plan {
     pub(super) fn new(random: &mut Random) -> Self {
         let style = Style::new(random);
         let config = config(random, &style);
-        let counters_start = random.pick(&[0, LAST_LAP, LAST_LAP - 3, LAST_LAP + CELLS - 9]);
+        let starts = starts(random);
         let mut plan = Self {
             config,
-            counters_start,
+            starts,
             messages: Vec::new(),
             classes: Vec::new(),
             receives: Vec::new(),
@@ -264,7 +274,7 @@ impl Plan {
                 let bytes = random.pick(style.sizes).min(left);
                 left -= bytes;
                 let envelope = Envelope {
-                    context: ContextId(16 + context as u32),
+                    context: ContextId(self.starts.context + context as u32),
                     source: source as Rank,
                     tag: style.tag(random, bytes),
                     bytes,

@@ -17,6 +17,7 @@ use crate::{
         pool::{CLASSES, EAGER_PIECE, eager_class},
         ring::CELLS,
         segment::Segment,
+        starts::Starts,
     },
     types::{ContextId, PeerId, Rank, Tag},
 };
@@ -33,7 +34,7 @@ fn config(eager: u64, envelopes: u64) -> Config {
 fn job(ranks: usize, config: Config) -> Plan {
     Plan {
         config,
-        counters_start: 0,
+        starts: Starts::ZERO,
         messages: Vec::new(),
         classes: Vec::new(),
         receives: Vec::new(),
