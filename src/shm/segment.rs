@@ -262,12 +262,11 @@ impl Segment {
 
     /// Draws `count` consecutive context ids.
     pub(crate) fn draw_contexts(&self, count: u32) -> Result<u32> {
+        let next = &self.header().next_context;
+        let beyond = |first: u32| first.checked_add(count);
         // Relaxed: a counter; the ids travel to the others in messages.
-        let first = self.header().next_context.fetch_add(count, Ordering::Relaxed);
-        match first.checked_add(count) {
-            Some(_) if first >= FIRST_FREE_CONTEXT => Ok(first),
-            _ => Err(Error::new(ErrorClass::OTHER, "all context ids of the job have been used")),
-        }
+        let first = next.fetch_update(Ordering::Relaxed, Ordering::Relaxed, beyond);
+        first.map_err(|_| Error::new(ErrorClass::OTHER, "all context ids of the job have been used"))
     }
 
     /// The memfd, if the segment is one.
@@ -579,6 +578,17 @@ mod tests {
     fn too_many_ranks_are_refused_with_the_limit() {
         let error = Segment::create(RANKS_MAX + 1).err().unwrap().to_string();
         assert!(error.contains("4097") && error.contains("4096"), "{error}");
+    }
+
+    #[test]
+    fn context_ids_are_never_given_twice_not_even_when_all_have_been_used() {
+        let starts = Starts { context: u32::MAX - 10, ..Starts::ZERO };
+        let made = Segment::on_heap_from(1, starts).unwrap();
+        assert_eq!(made.draw_contexts(4).unwrap(), u32::MAX - 10);
+        assert_eq!(made.draw_contexts(4).unwrap(), u32::MAX - 6);
+        for _ in 0..100 {
+            assert!(made.draw_contexts(4).is_err());
+        }
     }
 
     #[test]
