@@ -22,7 +22,7 @@ pub struct Summary {
 /// What went wrong, in words.
 pub fn run(seed: u64) -> Result<Summary, String> {
     let sim::Summary { ranks, messages, bytes, attempts, reached } = sim::run(seed)?;
-    Ok(Summary { ranks, messages, bytes, attempts, reached: reached.0.into_iter().collect() })
+    Ok(Summary { ranks, messages, bytes, attempts, reached: reached.seen.into_iter().collect() })
 }
 
 /// All states that some thousand seeds together are expected to see.

@@ -141,6 +141,12 @@ impl Choices {
         }
     }
 
+    /// What has been chosen for every kind of message, for simulations.
+    #[cfg(any(all(test, not(loom)), feature = "internals"))]
+    pub(super) fn chosen(&self) -> Vec<Option<Method>> {
+        self.states.iter().flatten().map(|state| state.chosen).collect()
+    }
+
     /// A message's copies took `nanos`.
     pub(super) fn note(&self, method: Method, bytes: u64, nanos: u64) {
         self.tuning.note(method, bytes, nanos);

@@ -1,9 +1,10 @@
 //! The point-to-point engine of a rank: matching, progress and everything that moves a message.
 //!
 //! Reading order: [`packet`] (what a cell means), [`peers`] (the table of peers), [`matching`],
-//! [`request`], [`send`], [`arrive`] (what packets do), [`rendezvous`], [`pull`] and [`bulk_choice`]
-//! (large messages), [`receive`], [`probe`], [`progress`] and [`role`] (the only event loop),
-//! [`credit`] and [`cycle`] (flow control), [`leave`] (finalize), [`failure`] (corrupted shared memory).
+//! [`request`], [`send`], [`arrive`] (what packets do), [`rendezvous`], [`pull`], [`bulk_choice`] and
+//! [`copy_clock`] (large messages), [`receive`], [`probe`], [`progress`] and [`role`] (the only event
+//! loop), [`credit`] and [`cycle`] (flow control), [`leave`] (finalize), [`failure`] (corrupted shared
+//! memory).
 //!
 //! The engine knows context ids and peer ids, never a communicator. It may be entered by any number
 //! of threads; its state, [`Core`], is behind one biased lock.
@@ -12,6 +13,7 @@ mod arrive;
 mod bulk_choice;
 #[cfg(all(test, not(loom)))]
 mod bulk_tests;
+mod copy_clock;
 mod credit;
 mod cycle;
 mod failure;
@@ -31,6 +33,7 @@ mod send;
 pub(crate) mod sim;
 
 pub(crate) use bulk_choice::BulkOption;
+pub(crate) use copy_clock::CopyClock;
 pub(crate) use credit::CreditLimits;
 pub(crate) use probe::MessageId;
 pub(crate) use progress::{Awaited, Until};
@@ -80,6 +83,8 @@ pub(crate) struct Config {
     pub(crate) test_patience: Duration,
     /// How larger ones travel.
     pub(crate) bulk: BulkOption,
+    /// What says how long that took.
+    pub(crate) copy_clock: CopyClock,
 }
 
 impl Config {
@@ -91,6 +96,7 @@ impl Config {
             eager_bytes: send::EAGER_BYTES,
             test_patience: progress::TEST_PATIENCE,
             bulk: BulkOption::Auto,
+            copy_clock: CopyClock::Machine,
         }
     }
 }

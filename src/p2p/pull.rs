@@ -24,7 +24,6 @@ use crate::{
     },
     types::PeerId,
 };
-use std::time::Instant;
 
 /// Bytes of one step.
 const STEP: u64 = 256 << 10;
@@ -40,12 +39,12 @@ const ARENA_MIN: u64 = 4 << 10;
 pub(super) struct Pull {
     pub(super) from: PeerId,
     rts: Rts,
-    plan: Plan,
-    arrived: u64,
+    pub(super) plan: Plan,
+    pub(super) arrived: u64,
     nanos: u64,
 }
 
-#[cfg(all(test, not(loom)))]
+#[cfg(any(all(test, not(loom)), feature = "internals"))]
 impl Pull {
     /// As if the sender had announced another place.
     pub(super) fn set_place(&mut self, place: Place) {
@@ -94,6 +93,12 @@ impl Reach {
             (copied == 8 && u64::from_ne_bytes(word) == nonce).then_some(pid)
         };
         self.process.or_try(attempt).copied()
+    }
+
+    /// Whether an attempt to read the peer's memory has failed, for simulations.
+    #[cfg(any(all(test, not(loom)), feature = "internals"))]
+    pub(super) fn is_denied(&self) -> bool {
+        matches!(self.process, Access::Denied) || matches!(self.arena, Access::Denied)
     }
 
     fn arena(&mut self, slot: &Slot, id: ArenaId) -> Option<&mut RemoteArena> {
@@ -224,13 +229,13 @@ impl Core {
         if operation.buffer.is_gone() {
             pull.arrived = pull.rts.envelope.bytes;
         } else {
-            let begun = pull.plan.is_timed.then(Instant::now);
+            let start = self.config.copy_clock.start(pull.plan.is_timed);
             let Some(copied) = peer.reach.read(pull, &mut operation.buffer) else {
                 let pull = *pull;
                 return self.fall_back(receive, &pull, pull.arrived);
             };
             pull.arrived += copied;
-            pull.nanos += begun.map_or(0, |begun| begun.elapsed().as_nanos() as u64);
+            pull.nanos += start.nanos(pull.plan.method, copied);
         }
         if pull.arrived < pull.rts.envelope.bytes {
             return Ok(Progress::GoesOn);

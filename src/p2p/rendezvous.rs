@@ -6,6 +6,7 @@ use super::{
     Core,
     arrive::bad_block,
     bulk_choice::Plan,
+    copy_clock::CopyStart,
     packet::{Cts, Packet, Rts},
     request::{ReceivePhase, RequestId, SendPhase, unknown_request},
     send::own_span,
@@ -20,7 +21,6 @@ use crate::{
     status::Status,
     types::PeerId,
 };
-use std::time::Instant;
 
 /// Pieces that a message is cut into, if they are not smaller or larger than the setting allows.
 const PIECES_WANTED: u64 = 4;
@@ -63,6 +63,10 @@ impl Bulk {
         Self { receive, sent: offset, class, piece, is_timed, window, turn: 0, supplied: 0 }
     }
 
+    fn method(&self) -> Method {
+        if self.class == BULK_LARGE { Method::LargePieces } else { Method::SmallPieces }
+    }
+
     /// The block for the next piece. Blocks are taken as many as there are at a time: every look at
     /// what has come back costs the receiver, who writes there.
     fn next_block(&mut self, pool: &mut Pool, total: u64) -> Option<Block> {
@@ -91,7 +95,7 @@ pub(super) struct Clearance {
     pub(super) from: PeerId,
     pub(super) envelope: Envelope,
     pub(super) arrived: u64,
-    plan: Plan,
+    pub(super) plan: Plan,
     pieces: u64,
     /// Time that each side has copied.
     sender_nanos: u64,
@@ -99,10 +103,10 @@ pub(super) struct Clearance {
 }
 
 impl Clearance {
-    fn note_piece(&mut self, sender_nanos: u64, begun: Option<Instant>) {
+    fn note_piece(&mut self, bytes: u64, sender_nanos: u64, start: CopyStart) {
         self.pieces += 1;
         self.sender_nanos = self.sender_nanos.saturating_add(sender_nanos);
-        self.receiver_nanos += begun.map_or(0, |begun| begun.elapsed().as_nanos() as u64);
+        self.receiver_nanos += start.nanos(self.plan.method, bytes);
     }
 
     /// What the whole message cost: both sides copy at the same time, except that the first piece has
@@ -214,9 +218,9 @@ impl Core {
         let total = send.envelope.bytes;
         let Some(block) = bulk.next_block(&mut self.pool, total) else { return BulkStep::Waits };
         let bytes = bulk.piece.min(total - bulk.sent);
-        let begun = bulk.is_timed.then(Instant::now);
+        let start = self.config.copy_clock.start(bulk.is_timed);
         send.buffer.pack(bulk.sent, own_span(&self.blocks, block, bytes));
-        let nanos = begun.map_or(0, |begun| begun.elapsed().as_nanos() as u64);
+        let nanos = start.nanos(bulk.method(), bytes);
         bulk.sent += bytes;
         let data = Packet::Data { receive: bulk.receive, block, bytes, nanos };
         let is_last = bulk.sent == total;
@@ -233,16 +237,17 @@ impl Core {
         bytes: u64,
         nanos: u64,
     ) -> Result<()> {
+        let copy_clock = self.config.copy_clock;
         let peer = &self.peers[from.index()];
         let Some(span) = peer.blocks.span(block, bytes) else { return Err(bad_block(block, bytes)) };
         let operation = self.requests.receive(receive).filter(|operation| {
             matches!(&operation.phase, ReceivePhase::Cleared(clearance) if clearance.from == from)
         });
         let left = operation.and_then(|operation| {
-            let begun = (nanos > 0).then(Instant::now);
+            let start = copy_clock.start(nanos > 0);
             let left = operation.take_piece(bytes, |buffer, offset| buffer.unpack(offset, span))?;
             if let ReceivePhase::Cleared(clearance) = &mut operation.phase {
-                clearance.note_piece(nanos, begun);
+                clearance.note_piece(bytes, nanos, start);
             }
             Some(left)
         });

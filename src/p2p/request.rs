@@ -453,6 +453,15 @@ impl Requests {
         })
     }
 
+    /// Every receive in flight, for tests.
+    #[cfg(any(test, feature = "internals"))]
+    pub(super) fn receives(&mut self) -> impl Iterator<Item = (RequestId, &mut ReceiveOperation)> {
+        self.slots.iter_mut().enumerate().filter_map(|(index, slot)| match &mut slot.state {
+            State::Receive(receive) => Some((RequestId::new(index as u32, slot.generation), receive)),
+            _ => None,
+        })
+    }
+
     /// Whether a send has been completed for its user by a copy, for tests.
     #[cfg(any(test, feature = "internals"))]
     pub(super) fn has_buffered(&self) -> bool {

@@ -3,10 +3,11 @@
 use crate::{
     buffer::ReceiveBuffer,
     envelope::Pattern,
-    p2p::{Core, Engine, Until, receive::Look},
+    p2p::{Core, Engine, Until, packet::Place, receive::Look, request::ReceivePhase},
     status::Status,
     types::PeerId,
 };
+use std::sync::Arc;
 
 impl Engine {
     /// Receives a message if the fast path finds it at its first look.
@@ -61,6 +62,23 @@ impl Engine {
             }
         }
         Ok(())
+    }
+
+    /// What this rank has read in part in its peers' memory cannot be read any more.
+    pub(super) fn lose_places(&self) {
+        let mut core = self.lock();
+        for (_, receive) in core.requests.receives() {
+            if let ReceivePhase::Pulling(pull) = &mut receive.phase
+                && pull.arrived > 0
+            {
+                pull.set_place(Place::Arena { offset: u64::MAX, address: 8 });
+            }
+        }
+    }
+
+    /// How many buffers there are in this rank's arena.
+    pub(super) fn arena_users(&self) -> usize {
+        self.lock().arena.as_ref().map_or(0, |arena| Arc::strong_count(arena) - 1)
     }
 
     pub(super) fn describe(&self) -> String {

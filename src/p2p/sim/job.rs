@@ -8,8 +8,12 @@ use super::{
     task::{Attempt, Context, Task},
 };
 use crate::{
-    p2p::{Engine, Until},
-    shm::{segment::Segment, slot::RankState},
+    p2p::{BulkOption, Engine, Until},
+    shm::{
+        segment::Segment,
+        slot::RankState,
+        tuning::{Method, Tuning},
+    },
     sys::process::own_pid,
     types::PeerId,
 };
@@ -17,6 +21,10 @@ use std::sync::Arc;
 
 /// Attempts without any progress, with looks for cycles among them, that mean that the job hangs.
 const STUCK: u32 = 20_000;
+/// A number that no process has.
+const NO_PROCESS: i32 = i32::MAX;
+/// After one turn in so many, memory that is being read can be read no more, in jobs that want that.
+const LOSES_PLACE_ONCE_IN: usize = 2;
 /// Attempts without any progress after which looks for cycles become frequent.
 const QUIET: u32 = 60;
 
@@ -45,7 +53,8 @@ impl<'a> Job<'a> {
         let segment =
             Segment::on_heap_from(plan.programs.len(), plan.starts).map_err(|error| error.to_string())?;
         let engine = |me: usize| {
-            segment.published(me).slot.claim(own_pid()).map_err(|_| "a slot is taken".to_string())?;
+            let pid = if plan.hidden[me] { NO_PROCESS } else { own_pid() };
+            segment.published(me).slot.claim(pid).map_err(|_| "a slot is taken".to_string())?;
             Engine::new(&segment, PeerId(me as u32), plan.config).map_err(|error| error.to_string())
         };
         let rank = |(me, programs): (usize, &Vec<Vec<_>>)| {
@@ -77,6 +86,9 @@ impl<'a> Job<'a> {
                 return Err(format!("nothing has moved for {STUCK} attempts\n{}", self.describe()));
             }
             self.reached.look_at(&self.ranks[turn].engine);
+            if self.plan.loses_places && self.random.one_in(LOSES_PLACE_ONCE_IN) {
+                self.ranks[turn].engine.lose_places();
+            }
         }
         self.note_outcomes();
         self.oracle.check(self.plan)?;
@@ -87,6 +99,7 @@ impl<'a> Job<'a> {
     fn choose(&mut self, change: bool) -> usize {
         if change || self.clock >= self.rest_ends {
             self.rest_ends = self.clock + self.random.pick(&[5, 30, 300, 1500]);
+            self.change_machine();
             let mood = self.random.below(4);
             for rank in &mut self.ranks {
                 rank.rests = match mood {
@@ -103,6 +116,16 @@ impl<'a> Job<'a> {
             return self.random.below(self.ranks.len());
         }
         self.random.pick(&awake)
+    }
+
+    /// Where ranks choose by cost: as if one of them had found that a way costs something else now.
+    fn change_machine(&mut self) {
+        if self.plan.config.bulk == BulkOption::Auto {
+            let method = self.random.pick(&Method::ALL);
+            let bytes = self.random.pick(&[4096, 4096, 4096, 40_000, 300_000]);
+            let cost = self.random.pick(&[1, 1, 5, 50]);
+            Tuning::new(&self.segment).note(method, bytes, bytes * cost);
+        }
     }
 
     /// One turn of a rank. True if anything moved.
@@ -167,6 +190,10 @@ impl<'a> Job<'a> {
                 }
             }
             rank.engine.check_idle().map_err(|left| format!("rank {me}: {left}"))?;
+            let shared = rank.engine.arena_users();
+            if shared > 0 {
+                return Err(format!("{shared} buffers are left in the arena of rank {me}"));
+            }
         }
         Ok(())
     }

@@ -5,8 +5,14 @@
 
 use super::random::Random;
 use crate::{
-    buffer::{Keep, ReceiveBuffer, SendBuffer},
+    buffer::{Held, Keep, ReceiveBuffer, SendBuffer, SharedBuffer},
     datatype::{Cursor, TypeMap},
+    shm::arena::Arena,
+};
+use std::{
+    io,
+    ops::{Deref, DerefMut},
+    sync::Arc,
 };
 
 /// What every byte holds that no message has been stored in.
@@ -19,13 +25,38 @@ const MARGIN: usize = 32;
 const RUNS_MAX: usize = 300;
 
 pub(super) struct Memory {
-    bytes: Vec<u8>,
+    bytes: Bytes,
     /// (position, length) of every run, in packed order.
     runs: Vec<(usize, usize)>,
     /// Elements of a type and where displacement 0 lies; none if the bytes are contiguous.
     map: Option<(TypeMap, u64)>,
     base: usize,
     packed: u64,
+}
+
+enum Bytes {
+    Private(Vec<u8>),
+    /// In a rank's arena.
+    Shared(SharedBuffer<u8>),
+}
+
+impl Deref for Bytes {
+    type Target = [u8];
+    fn deref(&self) -> &[u8] {
+        match self {
+            Self::Private(bytes) => bytes,
+            Self::Shared(bytes) => bytes,
+        }
+    }
+}
+
+impl DerefMut for Bytes {
+    fn deref_mut(&mut self) -> &mut [u8] {
+        match self {
+            Self::Private(bytes) => bytes,
+            Self::Shared(bytes) => bytes,
+        }
+    }
 }
 
 /// The contents of a message: they depend on every bit of the key.
@@ -105,7 +136,7 @@ impl Memory {
         let highest = runs.iter().map(|run| run.0 + run.1 as isize).max().unwrap_or(0);
         let place = |at: isize| (at - lowest) as usize + MARGIN + skew;
         let runs = runs.into_iter().map(|(at, len)| (place(at), len)).collect();
-        let bytes = vec![GUARD; place(highest) + MARGIN];
+        let bytes = Bytes::Private(vec![GUARD; place(highest) + MARGIN]);
         let base = MARGIN as isize + skew as isize - lowest;
         Self { bytes, runs, map, base: base as usize, packed: packed as u64 }
     }
@@ -132,9 +163,19 @@ impl Memory {
         }
     }
 
+    /// The same in a rank's arena.
+    pub(super) fn moved_to(self, arena: Arc<Arena>) -> io::Result<Self> {
+        let mut shared = SharedBuffer::zeroed(arena, self.bytes.len())?;
+        shared.copy_from_slice(&self.bytes);
+        Ok(Self { bytes: Bytes::Shared(shared), ..self })
+    }
+
     /// Gives the memory to whoever uses it last.
     pub(super) fn into_keep(self) -> Keep {
-        Keep::from(self.bytes)
+        match self.bytes {
+            Bytes::Private(bytes) => Keep::from(bytes),
+            Bytes::Shared(bytes) => Held::new(bytes).into_keep(),
+        }
     }
 
     pub(super) fn fill(&mut self, contents: &[u8]) {
@@ -154,14 +195,14 @@ impl Memory {
     /// what is wrong.
     pub(super) fn check(&self, message: &[u8]) -> Result<(), String> {
         let mut expected = Self {
-            bytes: vec![GUARD; self.bytes.len()],
+            bytes: Bytes::Private(vec![GUARD; self.bytes.len()]),
             runs: self.runs.clone(),
             map: None,
             base: self.base,
             packed: self.packed,
         };
         expected.fill(message);
-        if self.bytes == expected.bytes {
+        if *self.bytes == *expected.bytes {
             return Ok(());
         }
         let Some(wrong) = (0..self.bytes.len()).find(|&at| self.bytes[at] != expected.bytes[at]) else {

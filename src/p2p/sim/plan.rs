@@ -10,8 +10,8 @@
 use super::random::Random;
 use crate::{
     envelope::{Envelope, Pattern},
-    p2p::{BulkOption, Config, CreditLimits, send::EAGER_BYTES},
-    shm::{doorbell::BarrierMode, ring::CELLS, segment::FIRST_FREE_CONTEXT, starts::Starts},
+    p2p::{BulkOption, Config, CopyClock, CreditLimits, send::EAGER_BYTES},
+    shm::{doorbell::BarrierMode, ring::CELLS, segment::FIRST_FREE_CONTEXT, starts::Starts, tuning::Method},
     types::{ContextId, Rank, Tag},
 };
 use std::{collections::BTreeMap, time::Duration};
@@ -20,6 +20,10 @@ pub(super) struct Plan {
     pub(super) config: Config,
     /// Where all counters start.
     pub(super) starts: Starts,
+    /// Ranks whose memory the others cannot read.
+    pub(super) hidden: Vec<bool>,
+    /// Memory that is being read can, now and then, be read no more.
+    pub(super) loses_places: bool,
     pub(super) messages: Vec<Message>,
     pub(super) classes: Vec<Class>,
     pub(super) receives: Vec<Receive>,
@@ -32,6 +36,7 @@ pub(super) struct Message {
     pub(super) dest: usize,
     pub(super) envelope: Envelope,
     pub(super) way: SendWay,
+    pub(super) is_in_arena: bool,
     pub(super) at_end: AtEnd,
     /// Decides contents and shape.
     pub(super) key: u64,
@@ -146,6 +151,10 @@ const MIXED: &[u64] = &[
 const LARGE: &[u64] =
     &[8, 257, 16_383, 16_385, 32_768, 49_152, 65_535, 65_536, 65_537, 100_001, 131_072, 300_000, 700_001];
 
+/// Around the smallest message that is read in place, most of one class of sizes: the choice between
+/// the ways of large messages goes by class, and needs some before it settles.
+const SETTLING: &[u64] = &[4095, 4096, 4097, 5000, 6000, 8000, 8191, 8192, 40_001, 70_000, 300_000];
+
 /// Fills a ring, so that room is short for the pieces of the large ones.
 const STREAMED: &[u64] = &[8, 8, 8, 8, 8, 8, 16_385, 16_385, 16_385, 33_000];
 
@@ -165,7 +174,11 @@ fn starts(random: &mut Random) -> Starts {
 
 impl Style {
     fn new(random: &mut Random) -> Self {
-        if random.one_in(4) { Self::streamed(random) } else { Self::mixed(random) }
+        match random.below(8) {
+            0 | 1 => Self::streamed(random),
+            2 | 3 => Self::settling(random),
+            _ => Self::mixed(random),
+        }
     }
 
     fn mixed(random: &mut Random) -> Self {
@@ -206,8 +219,27 @@ impl Style {
         }
     }
 
+    /// Many messages that go by rendezvous, between few.
+    fn settling(random: &mut Random) -> Self {
+        Self {
+            ranks: random.pick(&[2, 2, 3]),
+            tasks: random.pick(&[1, 1, 2]),
+            contexts: 1,
+            messages: random.between(30, 120),
+            sizes: SETTLING,
+            budget: 1_500_000,
+            burst: 8,
+            tags: random.pick(&[1, 3]),
+            receives_per_send: random.pick(&[1, 1, 3]),
+        }
+    }
+
     fn is_streamed(&self) -> bool {
         self.sizes == STREAMED
+    }
+
+    fn is_settling(&self) -> bool {
+        self.sizes == SETTLING
     }
 
     /// Who sends to whom.
@@ -226,6 +258,16 @@ impl Style {
     }
 }
 
+/// Those that have to choose are last.
+const BULK_OPTIONS: [BulkOption; 6] = [
+    BulkOption::Pipelined,
+    BulkOption::PipelinedLarge,
+    BulkOption::Cma,
+    BulkOption::Direct,
+    BulkOption::Auto,
+    BulkOption::Auto,
+];
+
 fn config(random: &mut Random, style: &Style) -> Config {
     let is_streamed = style.is_streamed();
     let credit = match random.below(4) {
@@ -235,13 +277,14 @@ fn config(random: &mut Random, style: &Style) -> Config {
         _ => CreditLimits::default(),
     };
     let eager_bytes = match random.below(2) {
+        _ if style.is_settling() => random.pick(&[0, 40, 300]),
         0 if !is_streamed => random.pick(&[0, 40, 300, 20_000]),
         _ => EAGER_BYTES,
     };
     let test_patience = random.pick(&[Duration::ZERO, Duration::MAX]);
-    // Not one that measures, and decides by time.
-    let bulk = random.pick(&[BulkOption::Pipelined, BulkOption::Cma]);
-    Config { credit, eager_bytes, test_patience, bulk, ..Config::new(BarrierMode::Fence) }
+    let bulk = random.pick(if style.is_settling() { &BULK_OPTIONS[3..] } else { &BULK_OPTIONS });
+    let copy_clock = CopyClock::PerByte([(); 4].map(|()| random.pick(&[1, 2, 5, 20])));
+    Config { credit, eager_bytes, test_patience, bulk, copy_clock, ..Config::new(BarrierMode::Fence) }
 }
 
 impl Plan {
@@ -249,9 +292,12 @@ impl Plan {
         let style = Style::new(random);
         let config = config(random, &style);
         let starts = starts(random);
+        let is_any_hidden = random.one_in(8);
         let mut plan = Self {
             config,
             starts,
+            hidden: (0..style.ranks).map(|_| is_any_hidden && random.one_in(2)).collect(),
+            loses_places: random.one_in(4),
             messages: Vec::new(),
             classes: Vec::new(),
             receives: Vec::new(),
@@ -270,6 +316,7 @@ impl Plan {
             let (source, dest) = style.pair(random);
             let (task, context) = (random.below(style.tasks), random.below(style.contexts));
             let ways = random.pick(&[&[SendWay::Standard] as &[SendWay], &SEND_WAYS]);
+            let is_in_arena = self.config.bulk.allows(Method::Direct) && random.one_in(2);
             for _ in 0..random.between(1, style.burst) {
                 let bytes = random.pick(style.sizes).min(left);
                 left -= bytes;
@@ -281,7 +328,7 @@ impl Plan {
                 };
                 let (way, key) = (random.pick(ways), random.word());
                 let at_end = random.pick(&[AtEnd::Wait, AtEnd::Wait, AtEnd::Detach, AtEnd::Abandon]);
-                self.messages.push(Message { dest, envelope, way, at_end, key, class: 0 });
+                self.messages.push(Message { dest, envelope, way, is_in_arena, at_end, key, class: 0 });
                 senders.push(task);
             }
         }

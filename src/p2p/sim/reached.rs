@@ -1,20 +1,29 @@
 //! [`Reached`]: which of the engine's rarer states a simulation has seen. A simulator that never gets
 //! somewhere tests nothing there.
 
-use crate::p2p::{
-    Core, Engine, Mode,
-    arrive::{Arrived, StreamTarget},
-    request::SendPhase,
+use crate::{
+    p2p::{
+        BulkOption, Core, Engine, Mode, RequestId,
+        arrive::{Arrived, StreamTarget},
+        request::{ReceivePhase, SendPhase},
+    },
+    shm::tuning::Method,
 };
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
-/// Names of states.
 #[derive(Default)]
-pub(crate) struct Reached(pub(crate) BTreeSet<&'static str>);
+pub(crate) struct Reached {
+    /// Names of states.
+    pub(crate) seen: BTreeSet<&'static str>,
+    /// Receives, by rank, that were reading in place when their rank was last looked at.
+    pulling: BTreeMap<u32, HashSet<RequestId>>,
+    /// What every rank had chosen then.
+    chosen: BTreeMap<u32, Vec<Option<Method>>>,
+}
 
 impl Reached {
     /// Everything that a run of some thousand seeds is expected to see.
-    pub(crate) const ALL: [&'static str; 17] = [
+    pub(crate) const ALL: [&'static str; 28] = [
         "a receive that was cancelled",
         "a receive that was cancelled too late",
         "a message that was truncated",
@@ -28,15 +37,26 @@ impl Reached {
         "a send announced for lack of credit",
         "a send copied aside to end a cycle of blocked ranks",
         "a synchronous send that awaits its match",
-        "a bulk transfer",
-        "a message that is read where it lies",
+        "a transfer in small pieces",
+        "a transfer in large pieces",
+        "a read of another process",
+        "a read of an arena",
+        "a choice that changed to small pieces",
+        "a choice that changed to large pieces",
+        "a choice that changed to a read of another process",
+        "a choice that changed to a read of an arena",
+        "a read of an arena into memory with gaps",
+        "a read in place that went on in pieces",
+        "a read in place that began again in pieces",
+        "a peer whose memory cannot be read",
+        "small pieces for lack of the way that was set",
         "a control packet without room",
         "credit that was raised",
     ];
 
     pub(super) fn note(&mut self, name: &'static str) {
         debug_assert!(Self::ALL.contains(&name), "{name}");
-        self.0.insert(name);
+        self.seen.insert(name);
     }
 
     pub(super) fn note_cancelled(&mut self, (withdrawn, completed): (usize, usize)) {
@@ -53,6 +73,8 @@ impl Reached {
             self.look_at_messages(core);
             self.look_at_peers(core);
             self.look_at_sends(core);
+            self.look_at_receives(core);
+            self.look_at_choices(core);
         });
     }
 
@@ -68,10 +90,10 @@ impl Reached {
     }
 
     fn look_at_peers(&mut self, core: &Core) {
-        if !core.pulls.is_empty() {
-            self.note("a message that is read where it lies");
-        }
         for peer in &core.peers {
+            if peer.reach.is_denied() {
+                self.note("a peer whose memory cannot be read");
+            }
             if !peer.control.is_empty() {
                 self.note("a control packet without room");
             }
@@ -87,6 +109,62 @@ impl Reached {
         }
     }
 
+    fn look_at_receives(&mut self, core: &mut Core) {
+        let option = core.config.bulk;
+        let pulled = self.pulling.remove(&core.me.0).unwrap_or_default();
+        let mut pulling = HashSet::new();
+        for (id, receive) in core.requests.receives() {
+            let method = match &receive.phase {
+                ReceivePhase::Pulling(pull) => {
+                    pulling.insert(id);
+                    pull.plan.method
+                }
+                ReceivePhase::Cleared(clearance) if pulled.contains(&id) => {
+                    self.note(match clearance.arrived {
+                        0 => "a read in place that began again in pieces",
+                        _ => "a read in place that went on in pieces",
+                    });
+                    continue;
+                }
+                ReceivePhase::Cleared(clearance) => clearance.plan.method,
+                _ => continue,
+            };
+            self.note_method(method, option);
+            if method == Method::Direct && !receive.buffer.is_contiguous() {
+                self.note("a read of an arena into memory with gaps");
+            }
+        }
+        self.pulling.insert(core.me.0, pulling);
+    }
+
+    fn note_method(&mut self, method: Method, option: BulkOption) {
+        self.note(match method {
+            Method::SmallPieces => "a transfer in small pieces",
+            Method::LargePieces => "a transfer in large pieces",
+            Method::Cma => "a read of another process",
+            Method::Direct => "a read of an arena",
+        });
+        if method == Method::SmallPieces && matches!(option, BulkOption::Cma | BulkOption::Direct) {
+            self.note("small pieces for lack of the way that was set");
+        }
+    }
+
+    fn look_at_choices(&mut self, core: &Core) {
+        let chosen = core.choices.chosen();
+        let before = self.chosen.insert(core.me.0, chosen.clone()).unwrap_or_default();
+        for (before, now) in before.into_iter().zip(chosen) {
+            let (Some(before), Some(now)) = (before, now) else { continue };
+            if before != now {
+                self.note(match now {
+                    Method::SmallPieces => "a choice that changed to small pieces",
+                    Method::LargePieces => "a choice that changed to large pieces",
+                    Method::Cma => "a choice that changed to a read of another process",
+                    Method::Direct => "a choice that changed to a read of an arena",
+                });
+            }
+        }
+    }
+
     fn look_at_sends(&mut self, core: &mut Core) {
         let eager_bytes = core.config.eager_bytes;
         for (_, send) in core.requests.sends() {
@@ -96,7 +174,6 @@ impl Reached {
                 SendPhase::Announced if send.envelope.bytes <= eager_bytes => {
                     self.note("a send announced for lack of credit");
                 }
-                SendPhase::Bulk { .. } => self.note("a bulk transfer"),
                 SendPhase::AwaitMatch if send.mode == Mode::Synchronous => {
                     self.note("a synchronous send that awaits its match");
                 }

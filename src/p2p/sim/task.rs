@@ -142,8 +142,12 @@ impl Task {
     }
 
     fn send(&mut self, context: &mut Context<'_>, message: usize) -> Attempt<()> {
-        let Message { dest, envelope, way, key, .. } = context.plan.messages[message];
+        let Message { dest, envelope, way, is_in_arena, key, .. } = context.plan.messages[message];
         let mut memory = Memory::new(key, envelope.bytes);
+        if is_in_arena {
+            let arena = expect(context.engine.arena())?;
+            memory = memory.moved_to(arena).map_err(|error| error.to_string())?;
+        }
         memory.fill(&contents(key, envelope.bytes));
         context.oracle.note_send(message);
         let (engine, to) = (context.engine, PeerId(dest as u32));
