@@ -101,6 +101,7 @@ impl Core {
         if !(operation.buffer.accepts_in_place(bytes) && peer.receive_plain(&plain, &mut operation.buffer)) {
             return false;
         }
+        self.arrivals.note(&plain.envelope);
         self.posted.take_oldest();
         let ended = self.requests.end(receive, Ok(Status::of_message(source, tag, bytes)));
         if let Some(waiter) = ended.waiter {
@@ -154,6 +155,7 @@ impl Core {
 
     /// Gives a message to the receive that waits for it, or keeps it.
     fn arrive(&mut self, envelope: Envelope, arrived: Arrived) -> Result<()> {
+        self.arrivals.note(&envelope);
         match self.posted.take_match(&envelope) {
             Some(receive) => self.deliver(receive, &envelope, arrived),
             None => {

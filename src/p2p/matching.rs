@@ -40,7 +40,7 @@ use crate::envelope::{Envelope, Pattern};
 
 /// The most entries that are searched one by one. Looking at this many costs about as much as going
 /// through an index (benches/matching.rs).
-const SCAN_MAX: usize = 16;
+pub(super) const SCAN_MAX: usize = 16;
 
 /// An indexed queue that has become this short goes back to scanning. Far below [`SCAN_MAX`], so that a
 /// queue that hovers about either length is not indexed and dropped at every step.

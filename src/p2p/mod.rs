@@ -9,6 +9,7 @@
 //! The engine knows context ids and peer ids, never a communicator. It may be entered by any number
 //! of threads; its state, [`Core`], is behind one biased lock.
 
+mod arrivals;
 mod arrive;
 mod bulk_choice;
 #[cfg(all(test, not(loom)))]
@@ -57,6 +58,7 @@ use crate::{
     },
     types::{PeerId, RANKS_MAX},
 };
+use arrivals::Arrivals;
 use arrive::Arrived;
 use bulk_choice::Choices;
 use matching::{PostedQueue, UnexpectedQueue};
@@ -127,6 +129,7 @@ pub(crate) struct Core {
     posted: PostedQueue<RequestId>,
     unexpected: UnexpectedQueue<Arrived>,
     messages: Messages,
+    arrivals: Arrivals,
     requests: Requests,
     pool: Pool,
     /// This rank's own blocks.
@@ -176,6 +179,7 @@ impl Engine {
             posted: PostedQueue::new(),
             unexpected: UnexpectedQueue::new(),
             messages: Messages::new(generation),
+            arrivals: Arrivals::default(),
             requests: Requests::new(generation),
             pool: Pool::new(released, generation),
             blocks,

@@ -100,6 +100,7 @@ impl Core {
         {
             return Look::Other;
         }
+        self.arrivals.note(&plain.envelope);
         self.tick();
         Look::Received(Status::of_message(source, tag, bytes))
     }

@@ -363,6 +363,7 @@ impl Core {
     /// A message to this rank itself goes through matching only. What would be sent eagerly to others
     /// is copied aside if nobody waits for it: a rank may wait for its send before it receives.
     fn send_to_self(&mut self, envelope: Envelope, mode: Mode, mut buffer: SendBuffer) -> Result<RequestId> {
+        self.arrivals.note(&envelope);
         if let Some(receive) = self.posted.take_match(&envelope) {
             self.copy_to_receive(receive, &envelope, &mut buffer);
             return Ok(RequestId::COMPLETE);

@@ -2,7 +2,7 @@
 
 use crate::{
     buffer::ReceiveBuffer,
-    envelope::Pattern,
+    envelope::{Envelope, Pattern},
     p2p::{Core, Engine, Until, packet::Place, receive::Look, request::ReceivePhase},
     status::Status,
     types::PeerId,
@@ -22,6 +22,11 @@ impl Engine {
             Look::Received(status) => Some(status),
             Look::Nothing | Look::Other => None,
         }
+    }
+
+    /// The messages that have come to matching since the last call, in that order.
+    pub(super) fn take_arrivals(&self) -> Vec<Envelope> {
+        self.lock().arrivals.take()
     }
 
     /// Whether the condition holds, without making progress.

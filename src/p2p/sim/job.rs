@@ -1,11 +1,12 @@
 //! [`Job`]: engines over one segment, and who of them does something next.
 
 use super::{
+    context::{Attempt, Context},
     oracle::Oracle,
     plan::Plan,
     random::Random,
     reached::Reached,
-    task::{Attempt, Context, Task},
+    task::Task,
 };
 use crate::{
     p2p::{BulkOption, Engine, Until},
@@ -66,6 +67,8 @@ impl<'a> Job<'a> {
             })
         };
         let ranks = plan.programs.iter().enumerate().map(rank).collect::<Attempt<_>>()?;
+        let ranks: Vec<SimulatedRank> = ranks;
+        ranks.iter().for_each(|rank| _ = rank.engine.take_arrivals());
         let (oracle, reached) = (Oracle::default(), Reached::default());
         Ok(Self { plan, segment, ranks, oracle, random, rest_ends: 0, clock: 0, reached })
     }
@@ -135,10 +138,11 @@ impl<'a> Job<'a> {
         if *has_left {
             return Ok(false);
         }
+        let mut context = Context { plan, engine, oracle, clock: *clock };
         let unfinished: Vec<usize> = (0..tasks.len()).filter(|&task| !tasks[task].is_finished()).collect();
         let action = random.below(if is_quiet { 3 } else { 20 });
         if action == 0 {
-            return step(engine);
+            return context.step();
         }
         if unfinished.is_empty() {
             if engine.step_is(&Until::Quiet) {
@@ -147,27 +151,24 @@ impl<'a> Job<'a> {
                 *has_left = true;
                 return Ok(true);
             }
-            return if action == 1 { rest(engine, Until::Quiet) } else { step(engine) };
+            return if action == 1 { rest(engine, Until::Quiet) } else { context.step() };
         }
         let task = random.pick(&unfinished);
         if action == 1 {
             let rested = tasks[task].while_waiting(plan, |until| rest(engine, until));
             return rested.unwrap_or(Ok(false));
         }
-        let mut context = Context { plan, engine, oracle, clock: *clock };
-        let is_done = tasks[task].attempt(&mut context).map_err(|wrong| format!("task {task}: {wrong}"))?;
-        if is_done {
+        let has_moved = tasks[task].attempt(&mut context).map_err(|wrong| format!("task {task}: {wrong}"))?;
+        if has_moved {
             engine.step_awake();
         }
-        Ok(is_done)
+        Ok(has_moved)
     }
 
     fn note_outcomes(&mut self) {
-        if self.oracle.has_truncated() {
-            self.reached.note("a message that was truncated");
-        }
+        self.oracle.tell(&mut self.reached);
         for task in self.ranks.iter().flat_map(|rank| &rank.tasks) {
-            self.reached.note_cancelled(task.cancelled);
+            self.reached.note_cancelled(task.cancelled());
         }
     }
 
@@ -209,10 +210,6 @@ impl<'a> Job<'a> {
         }
         text
     }
-}
-
-fn step(engine: &Engine) -> Attempt<bool> {
-    engine.step().map_err(|error| error.to_string())
 }
 
 /// What a rank does that has nothing to do but to wait: it publishes that, and looks for a cycle.

@@ -2,10 +2,14 @@
 //! picks who does something next, so that a failure repeats; an [`oracle`] that knows nothing of
 //! queues checks order and contents; and at the end nothing may be left anywhere.
 //!
-//! Reading order: [`plan`] (the job), [`memory`] (what is sent and received), [`task`] (a virtual
-//! thread), [`job`] (who is next), [`oracle`], [`reached`] (what the simulation gets to see).
+//! Reading order: [`plan`] (the job), [`memory`] (what is sent and received), [`context`] (how the engine
+//! is called), [`flight`], [`task`] (a virtual thread), [`contest`], [`job`] (who is next), [`oracle`],
+//! [`reached`] (what the simulation gets to see).
 
+mod contest;
+mod context;
 mod engine;
+mod flight;
 mod job;
 mod memory;
 mod oracle;

@@ -5,7 +5,9 @@
 //! one sequence in which a receive is waited for only when enough messages for it have been sent;
 //! each task runs its part of that sequence in order. And receives are divided into *classes*: those
 //! of one class accept the same messages, no message belongs to two, and one task receives them all;
-//! so it does not matter which of its receives a message takes.
+//! so it does not matter which of its receives a message takes. In a *contest*, a class of all messages
+//! of a context, it does: there receives of different patterns compete, none is waited for, and all
+//! go on until enough messages have been received.
 
 use super::random::Random;
 use crate::{
@@ -70,6 +72,10 @@ pub(super) struct Class {
     pub(super) dest: usize,
     pub(super) task: usize,
     pub(super) messages: Vec<usize>,
+    /// Its receives have patterns of their own, and compete.
+    pub(super) is_contest: bool,
+    /// Decides what a contest does.
+    pub(super) key: u64,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -123,6 +129,16 @@ pub(super) enum Step {
     /// Posts a receive and cancels it. If it gets a message, the class's next receive is left out.
     Cancel {
         receive: usize,
+    },
+    /// Posts some receives, then receives until so many messages of the class have been, in all ways.
+    Contest {
+        class: usize,
+        posts: u32,
+        until: usize,
+    },
+    /// Withdraws what is left of the contest.
+    EndContest {
+        class: usize,
     },
 }
 
@@ -337,19 +353,19 @@ impl Plan {
 
     fn divide_into_classes(&mut self, random: &mut Random, style: &Style) {
         let mut numbers = BTreeMap::new();
-        let mut open: BTreeMap<(usize, u32), (bool, bool)> = BTreeMap::new();
+        let mut open: BTreeMap<(usize, u32), (bool, bool, bool)> = BTreeMap::new();
         for (index, message) in self.messages.iter_mut().enumerate() {
             let Envelope { context, source, tag, .. } = message.envelope;
             let dest = message.dest;
-            let &mut (any_source, any_tag) = open.entry((dest, context.0)).or_insert_with(|| {
-                random.pick(&[(false, false), (false, false), (true, false), (false, true), (true, true)])
-            });
+            let &mut (any_source, any_tag, is_contest) =
+                open.entry((dest, context.0)).or_insert_with(|| random.pick(&OPENNESS));
             let pattern =
                 Pattern { context, source: (!any_source).then_some(source), tag: (!any_tag).then_some(tag) };
             message.class =
                 *numbers.entry((dest, context.0, pattern.source, pattern.tag)).or_insert_with(|| {
                     let task = random.below(style.tasks);
-                    self.classes.push(Class { pattern, dest, task, messages: Vec::new() });
+                    let (messages, key) = (Vec::new(), random.word());
+                    self.classes.push(Class { pattern, dest, task, messages, is_contest, key });
                     self.classes.len() - 1
                 });
             self.classes[message.class].messages.push(index);
@@ -368,6 +384,11 @@ impl Plan {
                 let class = self.next_class(random, style);
                 self.write_receive(random, class, &mut progress[class]);
             }
+        }
+        for (class, Class { dest, task, .. }) in
+            self.classes.iter().enumerate().filter(|(_, class)| class.is_contest)
+        {
+            self.programs[*dest][*task].push(Step::EndContest { class });
         }
         for steps in self.programs.iter_mut().flatten() {
             steps.push(Step::WaitSends);
@@ -397,10 +418,15 @@ impl Plan {
 
     /// The next step of a class's receives, if it may come now.
     fn write_receive(&mut self, random: &mut Random, class: usize, progress: &mut Progress) {
-        let Class { dest, task, ref messages, .. } = self.classes[class];
+        let Class { dest, task, ref messages, is_contest, .. } = self.classes[class];
         let total = messages.len();
         let arrived = progress.sent;
         let next = progress.begun;
+        if is_contest {
+            progress.begun = random.between(next, arrived);
+            let posts = random.pick(&[0, 0, 1, 3, 20]);
+            return self.programs[dest][task].push(Step::Contest { class, posts, until: progress.begun });
+        }
         match random.below(8) {
             0 if next < total => {
                 let receive = self.new_receive(random, class, ReceiveWay::Posted);
@@ -474,6 +500,18 @@ const RECEIVE_WAYS: [ReceiveWay; 12] = [
     ReceiveWay::Discarded,
     ReceiveWay::Detached,
     ReceiveWay::Abandoned,
+];
+
+/// What the receives of a destination and context leave open: the source, the tag; and whether they
+/// compete.
+const OPENNESS: [(bool, bool, bool); 7] = [
+    (false, false, false),
+    (false, false, false),
+    (true, false, false),
+    (false, true, false),
+    (true, true, false),
+    (true, true, true),
+    (true, true, true),
 ];
 
 /// How far the receives of a class have been written.

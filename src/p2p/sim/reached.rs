@@ -5,6 +5,7 @@ use crate::{
     p2p::{
         BulkOption, Core, Engine, Mode, RequestId,
         arrive::{Arrived, StreamTarget},
+        matching::SCAN_MAX,
         request::{ReceivePhase, SendPhase},
     },
     shm::tuning::Method,
@@ -23,10 +24,14 @@ pub(crate) struct Reached {
 
 impl Reached {
     /// Everything that a run of some thousand seeds is expected to see.
-    pub(crate) const ALL: [&'static str; 28] = [
+    pub(crate) const ALL: [&'static str; 32] = [
         "a receive that was cancelled",
         "a receive that was cancelled too late",
         "a message that was truncated",
+        "receives of different patterns that waited for the same message",
+        "messages of different senders for the same receive",
+        "more posted receives than are searched one by one",
+        "more unexpected messages than are searched one by one",
         "a message moved aside",
         "a message half sent: unexpected",
         "a message half sent: to a receive",
@@ -79,6 +84,12 @@ impl Reached {
     }
 
     fn look_at_messages(&mut self, core: &Core) {
+        if core.posted.len() > SCAN_MAX {
+            self.note("more posted receives than are searched one by one");
+        }
+        if core.unexpected.len() > SCAN_MAX {
+            self.note("more unexpected messages than are searched one by one");
+        }
         for (_, _, arrived) in core.unexpected.iter().take(20) {
             match arrived {
                 Arrived::Aside { .. } => self.note("a message moved aside"),

@@ -1,14 +1,16 @@
 //! [`Task`]: a virtual thread of a rank. It never waits: every call makes one attempt.
 
 use super::{
+    contest::Contest,
+    context::{Attempt, Context, awaited, expect},
+    flight::InFlight,
     memory::{Memory, contents},
-    oracle::{Fate, Oracle, Received},
+    oracle::Fate,
     plan::{AtEnd, Message, Plan, Receive, ReceiveWay, SendWay, Step},
 };
 use crate::{
     envelope::Pattern,
-    error::Result,
-    p2p::{Awaited, Engine, MessageId, Mode, RequestId, Until},
+    p2p::{MessageId, Mode, RequestId, Until},
     status::Status,
     types::PeerId,
 };
@@ -26,37 +28,21 @@ pub(super) struct Task {
     message: Option<(MessageId, Status, u64)>,
     sends: BTreeMap<usize, (RequestId, Memory)>,
     receives: BTreeMap<usize, InFlight>,
+    /// By class.
+    contests: BTreeMap<usize, Contest>,
     /// Messages by class that a receive got although it was cancelled.
     surplus: BTreeMap<usize, usize>,
     attempts: u32,
     /// Cancelled receives: (withdrawn, completed all the same).
-    pub(super) cancelled: (usize, usize),
+    cancelled: (usize, usize),
 }
 
-/// A receive that has been begun.
-struct InFlight {
-    request: RequestId,
-    memory: Memory,
-    pattern: Pattern,
-    posted: u64,
-    /// What a probe has said about the message.
-    probed: Option<Status>,
-}
-
-/// What a task needs of the world around it.
-pub(super) struct Context<'a> {
-    pub(super) plan: &'a Plan,
-    pub(super) engine: &'a Engine,
-    pub(super) oracle: &'a mut Oracle,
-    /// Counts attempts: the time.
-    pub(super) clock: u64,
-}
-
-/// What an attempt came to: a wrong result, or an error that has no place here.
-pub(super) type Attempt<T> = std::result::Result<T, String>;
-
-fn expect<T>(result: Result<T>) -> Attempt<T> {
-    result.map_err(|error| error.to_string())
+/// How far an attempt at a step has come.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Came {
+    Nowhere,
+    Further,
+    ToTheEnd,
 }
 
 impl Task {
@@ -68,6 +54,7 @@ impl Task {
             message: None,
             sends: BTreeMap::new(),
             receives: BTreeMap::new(),
+            contests: BTreeMap::new(),
             surplus: BTreeMap::new(),
             attempts: 0,
             cancelled: (0, 0),
@@ -78,9 +65,25 @@ impl Task {
         self.next == self.steps.len()
     }
 
-    /// Tries the next step once. True if that is done.
+    /// Cancelled receives: (withdrawn, completed all the same).
+    pub(super) fn cancelled(&self) -> (usize, usize) {
+        let contests = self.contests.values().map(Contest::cancelled);
+        contests.fold(self.cancelled, |sum, more| (sum.0 + more.0, sum.1 + more.1))
+    }
+
+    /// Tries the next step once. True if that is done, or has come further.
     pub(super) fn attempt(&mut self, context: &mut Context<'_>) -> Attempt<bool> {
         let Some(&step) = self.steps.get(self.next) else { return Ok(false) };
+        let came = self.attempt_step(context, step);
+        let came = came.map_err(|wrong| format!("{wrong}\n  at step {} ({step:?})", self.next))?;
+        if came == Came::ToTheEnd {
+            self.next += 1;
+            self.attempts = 0;
+        }
+        Ok(came != Came::Nowhere)
+    }
+
+    fn attempt_step(&mut self, context: &mut Context<'_>, step: Step) -> Attempt<Came> {
         let is_done = match step {
             Step::Send { message } => self.send(context, message).map(|()| true),
             Step::WaitSend { message } => self.wait_send(context, message),
@@ -89,13 +92,10 @@ impl Task {
             Step::WaitReceive { receive } => self.wait_receive(context, receive),
             Step::Receive { receive } => self.receive(context, receive),
             Step::Cancel { receive } => self.cancel(context, receive),
-        }
-        .map_err(|wrong| format!("{wrong}\n  at step {} ({step:?})", self.next))?;
-        if is_done {
-            self.next += 1;
-            self.attempts = 0;
-        }
-        Ok(is_done)
+            Step::Contest { class, posts, until } => return self.compete(context, class, posts, until),
+            Step::EndContest { class } => self.contest(context, class).close(context),
+        };
+        is_done.map(|is_done| if is_done { Came::ToTheEnd } else { Came::Nowhere })
     }
 
     /// Calls `with` with what the task waits for, if it does.
@@ -113,6 +113,8 @@ impl Task {
                 request_of(self.receives.get(receive).map(|flight| flight.request)).map(with)
             }
             Step::Cancel { .. } => request_of(current).map(with),
+            Step::Contest { class, .. } => self.contests.get(class).map(|contest| with(contest.waits_for())),
+            Step::EndContest { .. } => None,
             Step::Receive { receive } => {
                 let pattern = plan.receives[*receive].pattern;
                 let waits = self.message.is_none();
@@ -132,6 +134,11 @@ impl Task {
                 let left: Vec<_> = self.sends.keys().map(|&message| plan.messages[message]).collect();
                 format!("at step {next} of {all}, {step:?}: {left:?}")
             }
+            Step::Contest { class, .. } | Step::EndContest { class } => {
+                let received = self.contests.get(&class).map_or(0, Contest::received);
+                let sent = plan.classes[class].messages.len();
+                format!("at step {next} of {all}, {step:?}: {received} messages received of {sent} in all")
+            }
             Step::Post { receive }
             | Step::WaitReceive { receive }
             | Step::Receive { receive }
@@ -149,15 +156,15 @@ impl Task {
             memory = memory.moved_to(arena).map_err(|error| error.to_string())?;
         }
         memory.fill(&contents(key, envelope.bytes));
-        context.oracle.note_send(message);
         let (engine, to) = (context.engine, PeerId(dest as u32));
         if way == SendWay::Buffered {
-            expect(engine.send_buffered(to, envelope, memory.send_buffer()))?;
+            context.send(message, |engine| engine.send_buffered(to, envelope, memory.send_buffer()))?;
             memory.scribble();
             return Ok(());
         }
         let mode = if way == SendWay::Synchronous { Mode::Synchronous } else { Mode::Standard };
-        let request = expect(engine.isend(to, envelope, mode, memory.send_buffer()))?;
+        let request =
+            context.send(message, |engine| engine.isend(to, envelope, mode, memory.send_buffer()))?;
         match way {
             SendWay::Detached => engine.detach(request, Some(memory.into_keep())),
             SendWay::Abandoned => {
@@ -171,10 +178,8 @@ impl Task {
 
     fn wait_send(&mut self, context: &mut Context<'_>, message: usize) -> Attempt<bool> {
         let Some(&(request, _)) = self.sends.get(&message) else { return Ok(true) };
-        if !expect(context.engine.test(request))? {
-            return Ok(false);
-        }
-        let status = expect(context.engine.take_outcome(request))?;
+        let Some(outcome) = context.test(request)? else { return Ok(false) };
+        let status = expect(outcome)?;
         if status != Status::EMPTY {
             return Err(format!("a send ended with {status:?}"));
         }
@@ -228,9 +233,9 @@ impl Task {
 
     fn wait_receive(&mut self, context: &mut Context<'_>, receive: usize) -> Attempt<bool> {
         let Some(flight) = self.receives.get(&receive) else { return Ok(true) };
-        let Some(outcome) = outcome_of(context.engine, flight.request)? else { return Ok(false) };
+        let Some(outcome) = flight.test(context)? else { return Ok(false) };
         let flight = self.receives.remove(&receive);
-        flight.map_or(Ok(true), |flight| end(context, flight, outcome).map(|_| true))
+        flight.map_or(Ok(true), |flight| flight.end(context, outcome).map(|_| true))
     }
 
     fn receive(&mut self, context: &mut Context<'_>, receive: usize) -> Attempt<bool> {
@@ -245,9 +250,7 @@ impl Task {
             ReceiveWay::Posted => self.current = Some(begin(context, receive, pattern)?),
             ReceiveWay::Fast => return self.receive_fast(context, receive),
             ReceiveWay::Probed => {
-                let Some(status) = expect(context.engine.iprobe(awaited(&pattern)))? else {
-                    return Ok(false);
-                };
+                let Some(status) = context.probe(&pattern)? else { return Ok(false) };
                 let exact = Pattern {
                     source: Some(status.source()),
                     tag: Some(status.tag()),
@@ -264,17 +267,12 @@ impl Task {
     fn receive_fast(&mut self, context: &mut Context<'_>, receive: usize) -> Attempt<bool> {
         let Receive { pattern, room, key, .. } = context.plan.receives[receive];
         let mut memory = Memory::new(key, room);
-        let from = awaited(&pattern).from;
-        let status = from.and_then(|from| {
-            let mut buffer = memory.receive_buffer();
-            context.engine.step_receive(&pattern, from, &mut buffer)
-        });
-        let Some(status) = status else {
+        let mut buffer = memory.receive_buffer();
+        let Some(status) = context.receive_fast(pattern, &mut buffer)? else {
             self.current = Some(begin(context, receive, pattern)?);
             return Ok(false);
         };
-        note(context, context.clock, pattern, Fate::Stored { status, memory });
-        Ok(true)
+        context.note_end(context.clock, pattern, Fate::Stored { status, memory }).map(|()| true)
     }
 
     /// By way of a matched probe: that at one attempt, the receive at the next or much later.
@@ -282,7 +280,7 @@ impl Task {
         let Receive { pattern, way, room, key, .. } = context.plan.receives[receive];
         let engine = context.engine;
         let Some((message, status, posted)) = self.message.take() else {
-            let found = expect(engine.improbe(awaited(&pattern)))?;
+            let found = context.matched_probe(&pattern)?;
             self.message = found.map(|(message, status)| (message, status, context.clock));
             self.attempts = if key % 16 == 0 { 100 } else { 0 };
             return Ok(false);
@@ -294,8 +292,7 @@ impl Task {
         }
         if way == ReceiveWay::Discarded {
             expect(engine.discard_message(message))?;
-            note(context, posted, pattern, Fate::Dropped(status));
-            return Ok(true);
+            return context.note_end(posted, pattern, Fate::Dropped(status)).map(|()| true);
         }
         let mut memory = Memory::new(key, room);
         let request = expect(engine.imreceive(message, memory.receive_buffer()))?;
@@ -303,23 +300,24 @@ impl Task {
             ReceiveWay::Detached => engine.detach(request, Some(memory.into_keep())),
             ReceiveWay::Abandoned => engine.abandon(request),
             _ => {
-                self.current = Some(InFlight { request, memory, pattern, posted, probed: Some(status) });
+                let probed = Some(status);
+                self.current =
+                    Some(InFlight { request, memory, pattern, posted, probed, was_cancelled: false });
                 return Ok(false);
             }
         }
-        note(context, posted, pattern, Fate::Dropped(status));
-        Ok(true)
+        context.note_end(posted, pattern, Fate::Dropped(status)).map(|()| true)
     }
 
     fn cancel(&mut self, context: &mut Context<'_>, receive: usize) -> Attempt<bool> {
         let Receive { class, pattern, .. } = context.plan.receives[receive];
-        let Some(flight) = &self.current else {
+        let Some(flight) = &mut self.current else {
             self.current = Some(begin(context, receive, pattern)?);
             return Ok(false);
         };
         self.attempts += 1;
         if self.attempts == CANCEL_AFTER {
-            context.engine.cancel(flight.request);
+            flight.cancel(context);
         }
         let Some(is_cancelled) = self.end_current(context)? else { return Ok(false) };
         if is_cancelled {
@@ -334,50 +332,42 @@ impl Task {
     /// Whether the current receive was cancelled, once it has ended.
     fn end_current(&mut self, context: &mut Context<'_>) -> Attempt<Option<bool>> {
         let Some(flight) = &self.current else { return Ok(None) };
-        let Some(outcome) = outcome_of(context.engine, flight.request)? else { return Ok(None) };
-        self.current.take().map(|flight| end(context, flight, outcome)).transpose()
+        let Some(outcome) = flight.test(context)? else { return Ok(None) };
+        self.current.take().map(|flight| flight.end(context, outcome)).transpose()
     }
-}
 
-/// In simulated jobs ranks are peers.
-pub(super) fn awaited(pattern: &Pattern) -> Awaited<'_> {
-    Awaited { pattern, from: pattern.source.map(|source| PeerId(source as u32)) }
+    fn contest(&mut self, context: &Context<'_>, class: usize) -> &mut Contest {
+        let new = || {
+            let class = &context.plan.classes[class];
+            let envelope = |&message: &usize| context.plan.messages[message].envelope;
+            Contest::new(class, class.messages.iter().map(envelope).collect())
+        };
+        self.contests.entry(class).or_insert_with(new)
+    }
+
+    /// A turn of a contest, in which some receives are posted first.
+    fn compete(
+        &mut self,
+        context: &mut Context<'_>,
+        class: usize,
+        posts: u32,
+        until: usize,
+    ) -> Attempt<Came> {
+        let posts_first = self.attempts < posts;
+        self.attempts += u32::from(posts_first);
+        let contest = self.contest(context, class);
+        if posts_first {
+            return contest.post(context).map(|()| Came::Nowhere);
+        }
+        if contest.received() >= until {
+            return Ok(Came::ToTheEnd);
+        }
+        let has_received = contest.attempt(context)?;
+        Ok(if has_received { Came::Further } else { Came::Nowhere })
+    }
 }
 
 fn begin(context: &mut Context<'_>, receive: usize, pattern: Pattern) -> Attempt<InFlight> {
     let Receive { room, key, .. } = context.plan.receives[receive];
-    let mut memory = Memory::new(key, room);
-    let from = awaited(&pattern).from;
-    let request = expect(context.engine.ireceive(pattern, from, memory.receive_buffer()))?;
-    Ok(InFlight { request, memory, pattern, posted: context.clock, probed: None })
-}
-
-fn outcome_of(engine: &Engine, request: RequestId) -> Attempt<Option<Result<Status>>> {
-    Ok(expect(engine.test(request))?.then(|| engine.take_outcome(request)))
-}
-
-/// Records what a receive has got. True if it was cancelled.
-fn end(context: &mut Context<'_>, flight: InFlight, outcome: Result<Status>) -> Attempt<bool> {
-    let InFlight { memory, pattern, posted, probed, .. } = flight;
-    let fate = match outcome {
-        Ok(status) if status.is_cancelled() => return memory.check(&[]).map(|()| true),
-        Ok(status) => Fate::Stored { status, memory },
-        Err(error) => match error.as_truncated() {
-            Some(facts) => Fate::Truncated { facts, memory },
-            None => return Err(error.to_string()),
-        },
-    };
-    if let Some(status) = probed {
-        let probed = (status.source(), status.tag(), status.bytes());
-        if fate.facts() != probed {
-            return Err(format!("probed (source, tag, bytes) {probed:?}, received {:?}", fate.facts()));
-        }
-    }
-    note(context, posted, pattern, fate);
-    Ok(false)
-}
-
-fn note(context: &mut Context<'_>, posted: u64, pattern: Pattern, fate: Fate) {
-    let dest = context.engine.me().index();
-    context.oracle.note_receive(posted, Received { dest, pattern, fate });
+    InFlight::post(context, pattern, room, key)
 }

@@ -1,11 +1,11 @@
 //! Jobs written by hand, each for one property; and the simulator over a few seeds.
 
 use super::{
+    context::awaited,
     job::Job,
     memory::{Memory, contents},
     plan::{AtEnd, Class, Message, Plan, Receive, ReceiveWay, SendWay, Step},
     random::Random,
-    task::awaited,
 };
 use crate::{
     buffer::{Keep, ReceiveBuffer, SendBuffer},
@@ -57,7 +57,7 @@ impl Plan {
     fn receive(&mut self, dest: usize, source: usize, tag: Tag, room: u64) {
         let pattern = Pattern { context: CONTEXT, source: Some(source as Rank), tag: Some(tag) };
         let (class, receive) = (self.classes.len(), self.receives.len());
-        self.classes.push(Class { pattern, dest, task: 0, messages: Vec::new() });
+        self.classes.push(Class { pattern, dest, task: 0, messages: Vec::new(), is_contest: false, key: 0 });
         self.receives.push(Receive { class, pattern, way: ReceiveWay::Posted, room, key: receive as u64 });
         self.programs[dest][0].push(Step::Receive { receive });
     }
