@@ -74,7 +74,7 @@ const LOOK_FOR_KEEPER_EVERY: u64 = 1 << 12;
 /// Whether this rank counts as blocked: it sleeps, or its tests have failed for long.
 #[derive(Default)]
 pub(super) struct Blocked {
-    failed_tests: u32,
+    failed_tests: u64,
     failed_since: Option<Instant>,
     /// What the published slot says about this rank.
     is_published: bool,
@@ -393,7 +393,7 @@ impl Core {
     fn poll_ring(&mut self, from: PeerId) -> Result<bool> {
         let peer = &mut self.peers[from.index()];
         if peer.consumer.peek().is_none() {
-            peer.silent_polls += 1;
+            peer.silent_polls = peer.silent_polls.saturating_add(1);
             return Ok(false);
         }
         peer.silent_polls = 0;

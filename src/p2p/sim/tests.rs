@@ -342,6 +342,18 @@ fn a_message_takes_a_larger_block_when_those_of_its_size_are_all_out() {
 }
 
 #[test]
+fn a_ring_may_be_silent_for_longer_than_its_polls_can_be_counted() {
+    let engines = engines(2, config(1000, 1));
+    let memory = filled(1, 8);
+    for round in 0..2 {
+        send(&engines[1], 0, round, &memory);
+        assert_eq!(receive(&engines, 0, pattern(1, round), 8).0.unwrap(), 8);
+        engines[0].inspect(|core| core.peers[1].silent_polls = u32::MAX - 100);
+        (0..200).for_each(|_| _ = engines[0].step().unwrap());
+    }
+}
+
+#[test]
 fn a_ring_that_has_been_silent_for_long_is_heard_again() {
     const RANKS: u32 = 7;
     let engines = engines(RANKS as usize, config(1000, 1));
