@@ -5,12 +5,14 @@ use crate::{
     error::{Error, ErrorClass, Result},
     launch::{env::Place, forked::run_forked},
     shm::segment::Segment,
+    types::PeerId,
     world::{Universe, init},
 };
 use std::{
+    any::Any,
     fmt::Display,
     panic::{AssertUnwindSafe, catch_unwind, resume_unwind},
-    sync::{Arc, Mutex},
+    sync::Arc,
 };
 
 /// Runs `f` as the `n` ranks of a job: forked processes, which inherit the terminal. The caller waits
@@ -82,13 +84,13 @@ impl Failed {
 
 /// Runs one rank to its end. A rank that returns an error does not wait for its own sends, which its
 /// peers may never receive: it ends the job.
-fn run_rank<E: Display>(
+fn run_rank<R, E: Display>(
     universe: Universe,
-    f: impl FnOnce(Communicator<'_>) -> Result<(), E>,
-) -> Result<(), Failed> {
+    f: impl FnOnce(Communicator<'_>) -> Result<R, E>,
+) -> Result<R, Failed> {
     let rank = universe.world().rank();
     match f(universe.world()) {
-        Ok(()) => universe.finalize().map_err(Failed::AfterTheEnd),
+        Ok(value) => universe.finalize().map(|()| value).map_err(Failed::AfterTheEnd),
         Err(error) => {
             let described = Error::new(ErrorClass::OTHER, format!("rank {rank}: {error}"));
             match universe.fail(FAILED) {
@@ -103,68 +105,87 @@ fn run_rank<E: Display>(
 /// for unit tests, which need no launcher.
 ///
 /// ```
-/// let sums = ringmpi::threads(3, |world| {
-///     world.all_reduce_value(world.rank(), ringmpi::op::Sum).unwrap()
-/// })?;
+/// let sums = ringmpi::threads(3, |world| world.all_reduce_value(world.rank(), ringmpi::op::Sum))?;
 /// assert_eq!(sums, [3, 3, 3]);
 /// # Ok::<(), ringmpi::Error>(())
 /// ```
 ///
 /// # Errors
-/// A number of ranks out of range; no memory; no more threads.
+/// The first rank's failure: the error that `f` returns ends the job. A number of ranks out of range; no
+/// memory; no more threads.
 ///
 /// # Panics
-/// If a rank panics: the first panic goes on in the caller.
-pub fn threads<R: Send>(n: usize, f: impl Fn(Communicator<'_>) -> R + Sync) -> Result<Vec<R>> {
+/// If a rank panics first: its panic goes on in the caller.
+pub fn threads<R: Send, E: Display>(
+    n: usize,
+    f: impl Fn(Communicator<'_>) -> Result<R, E> + Sync,
+) -> Result<Vec<R>> {
     threads_over(&Segment::on_heap(n)?, f)
 }
 
 /// As [`threads`], over a segment that nobody else uses.
-pub(crate) fn threads_over<R: Send>(
+pub(crate) fn threads_over<R: Send, E: Display>(
     segment: &Arc<Segment>,
-    f: impl Fn(Communicator<'_>) -> R + Sync,
+    f: impl Fn(Communicator<'_>) -> Result<R, E> + Sync,
 ) -> Result<Vec<R>> {
-    let first_panic = Mutex::new(None);
-    let results: Vec<Result<Option<R>>> = std::thread::scope(|scope| {
+    let ends = std::thread::scope(|scope| {
         let rank = |slot| {
-            let (f, first_panic) = (&f, &first_panic);
-            std::thread::Builder::new().name(format!("rank {slot}")).spawn_scoped(scope, move || {
-                let body = AssertUnwindSafe(|| thread_rank(segment, slot, f));
-                catch_unwind(body).unwrap_or_else(|panic| {
-                    // Later panics are mostly consequences.
-                    first_panic
-                        .lock()
-                        .unwrap_or_else(std::sync::PoisonError::into_inner)
-                        .get_or_insert(panic);
-                    Ok(None)
-                })
-            })
+            let f = &f;
+            std::thread::Builder::new()
+                .name(format!("rank {slot}"))
+                .spawn_scoped(scope, move || thread_rank(segment, slot, f))
+                .map_err(|errno| not_started(segment, slot, &errno))
         };
         let spawned: Vec<_> = (0..segment.ranks()).map(rank).collect();
-        if spawned.iter().any(std::result::Result::is_err) {
-            segment.end();
-        }
-        let join = |spawned: std::io::Result<std::thread::ScopedJoinHandle<'_, _>>| match spawned {
-            Ok(thread) => thread.join().unwrap_or_else(|panic| resume_unwind(panic)),
-            Err(error) => Err(Error::system("starting a thread for a rank", error)),
-        };
-        spawned.into_iter().map(join).collect()
+        let join = |thread: std::thread::ScopedJoinHandle<'_, _>| thread.join().unwrap_or_else(End::Panicked);
+        spawned.into_iter().map(|spawned| spawned.map_or_else(End::Failed, join)).collect()
     });
-    if let Some(panic) = first_panic.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner) {
-        resume_unwind(panic);
-    }
-    results.into_iter().filter_map(Result::transpose).collect()
+    first_failure(segment, ends)
 }
 
-fn thread_rank<R>(
+/// How a rank that is a thread has ended.
+enum End<R> {
+    Returned(R),
+    Failed(Error),
+    Panicked(Box<dyn Any + Send>),
+}
+
+fn thread_rank<R, E: Display>(
     segment: &Arc<Segment>,
     slot: usize,
-    f: &(impl Fn(Communicator<'_>) -> R + Sync),
-) -> Result<Option<R>> {
-    let universe = Universe::claim_and_attach(segment, slot)?;
-    let value = f(universe.world());
-    universe.finalize()?;
-    Ok(Some(value))
+    f: &impl Fn(Communicator<'_>) -> Result<R, E>,
+) -> End<R> {
+    let body = || run_rank(Universe::claim_and_attach(segment, slot).map_err(Failed::First)?, f);
+    let end = match catch_unwind(AssertUnwindSafe(body)) {
+        Ok(Ok(value)) => return End::Returned(value),
+        Ok(Err(failed)) => End::Failed(failed.into_error()),
+        Err(panic) => End::Panicked(panic),
+    };
+    // If it was not the rank itself that has ended the job, in whatever way it failed.
+    segment.end_by(PeerId(slot as u32));
+    end
+}
+
+#[cold]
+fn not_started(segment: &Arc<Segment>, slot: usize, errno: &std::io::Error) -> Error {
+    segment.end_by(PeerId(slot as u32));
+    let what = format!("cannot start a thread for rank {slot} of {}: {errno}", segment.ranks());
+    Error::new(ErrorClass::OTHER, what)
+        .with_help("see `ulimit -u` (processes and threads) and `ulimit -v` (memory)")
+}
+
+/// What the ranks have returned; or the failure of the one that has ended the job, of which the others
+/// are consequences.
+fn first_failure<R>(segment: &Segment, mut ends: Vec<End<R>>) -> Result<Vec<R>> {
+    if let Some(first) = segment.ended_by() {
+        ends.swap(0, first);
+    }
+    let values = ends.into_iter().map(|end| match end {
+        End::Returned(value) => Ok(value),
+        End::Failed(error) => Err(error),
+        End::Panicked(panic) => resume_unwind(panic),
+    });
+    values.collect()
 }
 
 #[cfg(all(test, not(loom)))]
@@ -174,18 +195,59 @@ mod tests {
 
     #[test]
     fn ranks_that_wait_for_one_that_has_returned_get_an_error() {
-        let outcomes = threads(3, |world| match world.rank() {
-            0 => {
+        let outcomes = threads(3, |world| {
+            let outcome = match world.rank() {
                 // Nobody receives it.
-                drop(world.process_at_rank(1).immediate_send(vec![0u8; 1 << 20])?);
-                Err(Error::new(ErrorClass::OTHER, "on purpose"))
+                0 => world.process_at_rank(1).immediate_send(vec![0u8; 1 << 20]).map(drop),
+                1 => world.process_at_rank(0).tag(1).receive::<u8>().map(drop),
+                _ => world.barrier(),
+            };
+            Ok::<_, Error>(outcome)
+        });
+        let [first, second, third] = <[Result<()>; 3]>::try_from(outcomes.unwrap()).unwrap();
+        first.unwrap();
+        let (second, third) = (second.unwrap_err().to_string(), third.unwrap_err().to_string());
+        assert!(second.contains("rank 0") && third.contains("in vain"), "{second}; {third}");
+    }
+
+    /// All but `failing` wait for what only the end of the job ends: ranks that have not left.
+    fn all_wait_but(failing: i32, fail: impl Fn() -> Result<()> + Sync) -> Result<Vec<()>> {
+        threads(4, |world| {
+            world.barrier()?;
+            if world.rank() == failing {
+                return fail();
             }
-            1 => world.process_at_rank(0).tag(1).receive::<u8>().map(drop),
-            _ => world.barrier(),
+            // Whoever answers first shall not be taken for the cause.
+            world.any_process().receive::<u8>()?;
+            Ok(())
         })
-        .unwrap();
-        let [first, second, third] = [0, 1, 2].map(|rank| outcomes[rank].as_ref().unwrap_err().to_string());
-        assert!(first == "on purpose" && second.contains("rank 0"), "{outcomes:?}");
-        assert!(third.contains("in vain"), "{outcomes:?}");
+    }
+
+    #[test]
+    fn the_error_of_a_rank_ends_the_job_and_is_what_the_caller_gets() {
+        for failing in 0..4 {
+            let fail = || Err(Error::new(ErrorClass::OTHER, "on purpose"));
+            let error = all_wait_but(failing, fail).unwrap_err().to_string();
+            assert_eq!(error, format!("rank {failing}: on purpose"));
+        }
+    }
+
+    #[test]
+    fn the_panic_of_a_rank_ends_the_job_and_goes_on_in_the_caller() {
+        for failing in 0..4 {
+            let caller = || all_wait_but(failing, || resume_unwind(Box::new("on purpose")));
+            let panic = catch_unwind(caller).unwrap_err();
+            assert_eq!(*panic.downcast_ref::<&str>().unwrap(), "on purpose");
+        }
+    }
+
+    #[test]
+    fn a_rank_that_cannot_become_one_ends_the_job() {
+        let segment = Segment::on_heap(2).unwrap();
+        segment.published(0).slot.claim(1).unwrap();
+        let end = thread_rank(&segment, 0, &|_| Ok::<_, Error>(()));
+        let End::Failed(error) = end else { panic!("process 1 is rank 0") };
+        assert!(error.to_string().contains("process 1 is"), "{error}");
+        assert_eq!(segment.ended_by(), Some(0));
     }
 }

@@ -49,7 +49,8 @@ impl Role {
                 }
             }
             Self::Threads(body, count) => {
-                drop(ringmpi::threads(count, |world| run(body, &world)).unwrap());
+                let checked = |world: Communicator<'_>| body(&world).map(|()| expect_no_rescues(&world));
+                ringmpi::threads(count, checked).unwrap();
             }
             Self::Forks(body, count) => {
                 let checked = |world: Communicator<'_>| body(&world).map(|()| expect_no_rescues(&world));
