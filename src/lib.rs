@@ -57,7 +57,7 @@
 //!     }
 //!     Ok(())
 //! }
-//! # ringmpi::threads(2, |world| ping_pong(&world))?;
+//! # ringmpi::threads(2, |world| ping_pong(&world).unwrap())?;
 //! # Ok::<(), ringmpi::Error>(())
 //! ```
 //!
@@ -89,7 +89,6 @@
 //! #     assert!(matches!(jobs[..], [Job { id: 3, kind: Kind::Work }, Job { id: 4, kind: Kind::Rest }]));
 //! #     myself.send(&[7u32, 7]).unwrap();
 //! #     assert!(myself.receive_vec::<Job>().is_err());
-//! #     Ok::<(), ringmpi::Error>(())
 //! # })?;
 //! # Ok::<(), ringmpi::Error>(())
 //! ```
@@ -117,7 +116,7 @@
 //!     }
 //!     Ok(())
 //! }
-//! # ringmpi::threads(4, |world| collect(&world))?;
+//! # ringmpi::threads(4, |world| collect(&world).unwrap())?;
 //! # Ok::<(), ringmpi::Error>(())
 //! ```
 //!
@@ -142,7 +141,7 @@
 //!     assert_eq!(buffer.len(), 100_000);
 //!     Ok(())
 //! }
-//! # ringmpi::threads(3, |world| shift(&world))?;
+//! # ringmpi::threads(3, |world| shift(&world).unwrap())?;
 //! # Ok::<(), ringmpi::Error>(())
 //! ```
 //!
@@ -173,7 +172,6 @@
 //! #     exchange(&world, &mut row).unwrap();
 //! #     let expected = if world.rank() == 0 { [0.0, 0.0, 0.0, 0.0, 0.0, 1.0] } else { [0.0, 1.0, 1.0, 1.0, 1.0, 1.0] };
 //! #     assert_eq!(row, expected);
-//! #     Ok::<(), ringmpi::Error>(())
 //! # })?;
 //! # Ok::<(), ringmpi::Error>(())
 //! ```
@@ -205,7 +203,7 @@
 //!     }
 //!     Ok(())
 //! }
-//! # ringmpi::threads(3, |world| statistics(&world))?;
+//! # ringmpi::threads(3, |world| statistics(&world).unwrap())?;
 //! # Ok::<(), ringmpi::Error>(())
 //! ```
 //!
@@ -233,18 +231,18 @@
 //!     assert!(myself.immediate_probe()?.is_none());
 //!     Ok(())
 //! }
-//! # ringmpi::threads(1, |world| too_long(&world))?;
+//! # ringmpi::threads(1, |world| too_long(&world).unwrap())?;
 //! # Ok::<(), ringmpi::Error>(())
 //! ```
 //!
-//! A rank that returns an error from its closure, panics, or dies, ends the job: the others do not wait
-//! for messages that never come, and [`run`] and [`threads`] return the first failure. A panic of a thread
-//! goes on in the caller. [`Communicator::abort`] ends the job on purpose.
+//! A rank that returns an error from the closure of [`run`], panics, or dies, ends the job: the others do not wait
+//! for messages that never come, and [`run`] returns the failure. [`Communicator::abort`] ends the job on
+//! purpose.
 //!
 //! # Tests
 //!
-//! [`threads`] runs ranks as threads of one process and returns what they return, or the error of the first
-//! rank that fails, so `cargo test` needs no launcher:
+//! [`threads`] runs ranks as threads of one process and returns what they return, so `cargo test` needs
+//! no launcher:
 //!
 //! ```
 //! # use ringmpi::{Communicator, Result, op};
@@ -255,7 +253,7 @@
 //! #[test]
 //! # */
 //! fn all_ranks_get_the_mean() {
-//!     let means = ringmpi::threads(3, |world| mean(&world, f64::from(world.rank()))).unwrap();
+//!     let means = ringmpi::threads(3, |world| mean(&world, f64::from(world.rank())).unwrap()).unwrap();
 //!     assert_eq!(means, [1.0; 3]);
 //! }
 //! # all_ranks_get_the_mean();

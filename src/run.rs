@@ -102,31 +102,28 @@ fn run_rank<R, E: Display>(
 }
 
 /// Runs `f` as the `n` ranks of a job, each a thread of this process, and returns what they return:
-/// for unit tests, which need no launcher.
+/// for unit tests, which need no launcher. To fail, a rank panics (`unwrap`): that ends the job, while an
+/// `Err` that it returns is a value like any other.
 ///
 /// ```
-/// let sums = ringmpi::threads(3, |world| world.all_reduce_value(world.rank(), ringmpi::op::Sum))?;
+/// let sums = ringmpi::threads(3, |world| world.all_reduce_value(world.rank(), ringmpi::op::Sum).unwrap())?;
 /// assert_eq!(sums, [3, 3, 3]);
 /// # Ok::<(), ringmpi::Error>(())
 /// ```
 ///
 /// # Errors
-/// The first rank's failure: the error that `f` returns ends the job. A number of ranks out of range; no
-/// memory; no more threads.
+/// A number of ranks out of range; no memory; no more threads.
 ///
 /// # Panics
 /// If a rank panics first: its panic goes on in the caller.
-pub fn threads<R: Send, E: Display>(
-    n: usize,
-    f: impl Fn(Communicator<'_>) -> Result<R, E> + Sync,
-) -> Result<Vec<R>> {
+pub fn threads<R: Send>(n: usize, f: impl Fn(Communicator<'_>) -> R + Sync) -> Result<Vec<R>> {
     threads_over(&Segment::on_heap(n)?, f)
 }
 
 /// As [`threads`], over a segment that nobody else uses.
-pub(crate) fn threads_over<R: Send, E: Display>(
+pub(crate) fn threads_over<R: Send>(
     segment: &Arc<Segment>,
-    f: impl Fn(Communicator<'_>) -> Result<R, E> + Sync,
+    f: impl Fn(Communicator<'_>) -> R + Sync,
 ) -> Result<Vec<R>> {
     let ends = std::thread::scope(|scope| {
         let rank = |slot| {
@@ -150,15 +147,15 @@ enum End<R> {
     Panicked(Box<dyn Any + Send>),
 }
 
-fn thread_rank<R, E: Display>(
-    segment: &Arc<Segment>,
-    slot: usize,
-    f: &impl Fn(Communicator<'_>) -> Result<R, E>,
-) -> End<R> {
-    let body = || run_rank(Universe::claim_and_attach(segment, slot).map_err(Failed::First)?, f);
+fn thread_rank<R>(segment: &Arc<Segment>, slot: usize, f: &impl Fn(Communicator<'_>) -> R) -> End<R> {
+    let body = || {
+        let universe = Universe::claim_and_attach(segment, slot)?;
+        let value = f(universe.world());
+        universe.finalize().map(|()| value)
+    };
     let end = match catch_unwind(AssertUnwindSafe(body)) {
         Ok(Ok(value)) => return End::Returned(value),
-        Ok(Err(failed)) => End::Failed(failed.into_error()),
+        Ok(Err(error)) => End::Failed(error),
         Err(panic) => End::Panicked(panic),
     };
     // If it was not the rank itself that has ended the job, in whatever way it failed.
@@ -196,13 +193,12 @@ mod tests {
     #[test]
     fn ranks_that_wait_for_one_that_has_returned_get_an_error() {
         let outcomes = threads(3, |world| {
-            let outcome = match world.rank() {
+            match world.rank() {
                 // Nobody receives it.
                 0 => world.process_at_rank(1).immediate_send(vec![0u8; 1 << 20]).map(drop),
                 1 => world.process_at_rank(0).tag(1).receive::<u8>().map(drop),
                 _ => world.barrier(),
-            };
-            Ok::<_, Error>(outcome)
+            }
         });
         let [first, second, third] = <[Result<()>; 3]>::try_from(outcomes.unwrap()).unwrap();
         first.unwrap();
@@ -210,33 +206,20 @@ mod tests {
         assert!(second.contains("rank 0") && third.contains("in vain"), "{second}; {third}");
     }
 
-    /// All but `failing` wait for what only the end of the job ends: ranks that have not left.
-    fn all_wait_but(failing: i32, fail: impl Fn() -> Result<()> + Sync) -> Result<Vec<()>> {
-        threads(4, |world| {
-            world.barrier()?;
-            if world.rank() == failing {
-                return fail();
-            }
-            // Whoever answers first shall not be taken for the cause.
-            world.any_process().receive::<u8>()?;
-            Ok(())
-        })
-    }
-
-    #[test]
-    fn the_error_of_a_rank_ends_the_job_and_is_what_the_caller_gets() {
-        for failing in 0..4 {
-            let fail = || Err(Error::new(ErrorClass::OTHER, "on purpose"));
-            let error = all_wait_but(failing, fail).unwrap_err().to_string();
-            assert_eq!(error, format!("rank {failing}: on purpose"));
-        }
-    }
-
     #[test]
     fn the_panic_of_a_rank_ends_the_job_and_goes_on_in_the_caller() {
         for failing in 0..4 {
-            let caller = || all_wait_but(failing, || resume_unwind(Box::new("on purpose")));
-            let panic = catch_unwind(caller).unwrap_err();
+            let caller = || {
+                threads(4, |world| {
+                    world.barrier().unwrap();
+                    if world.rank() == failing {
+                        resume_unwind(Box::new("on purpose"));
+                    }
+                    // What only the end of the job ends: there are ranks that have not left.
+                    world.any_process().receive::<u8>().unwrap();
+                })
+            };
+            let panic = catch_unwind(AssertUnwindSafe(caller)).unwrap_err();
             assert_eq!(*panic.downcast_ref::<&str>().unwrap(), "on purpose");
         }
     }
@@ -245,7 +228,7 @@ mod tests {
     fn a_rank_that_cannot_become_one_ends_the_job() {
         let segment = Segment::on_heap(2).unwrap();
         segment.published(0).slot.claim(1).unwrap();
-        let end = thread_rank(&segment, 0, &|_| Ok::<_, Error>(()));
+        let end = thread_rank(&segment, 0, &|_| ());
         let End::Failed(error) = end else { panic!("process 1 is rank 0") };
         assert!(error.to_string().contains("process 1 is"), "{error}");
         assert_eq!(segment.ended_by(), Some(0));

@@ -23,8 +23,8 @@ impl Communicator<'_> {
     ///         world.process_at_rank(0).receive_into(&mut numbers)?;
     ///         assert_eq!(numbers[99_999], 0.5);
     ///     }
-    ///     Ok::<(), ringmpi::Error>(())
-    /// })?;
+    ///     ringmpi::Result::Ok(())
+    /// })?.into_iter().collect::<ringmpi::Result<()>>()?;
     /// # Ok::<(), ringmpi::Error>(())
     /// ```
     ///

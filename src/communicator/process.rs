@@ -100,8 +100,8 @@ impl<'c, 'u> Process<'c, 'u> {
     ///     use ringmpi::Source;
     ///     let (numbers, status) = peer.tag(7).receive_vec::<f64>()?;
     ///     assert_eq!((numbers, status.tag()), (vec![1.5, 2.5], 7));
-    ///     Ok::<(), ringmpi::Error>(())
-    /// })?;
+    ///     ringmpi::Result::Ok(())
+    /// })?.into_iter().collect::<ringmpi::Result<()>>()?;
     /// # Ok::<(), ringmpi::Error>(())
     /// ```
     ///

@@ -121,8 +121,8 @@ impl<'c, B: Owned> Request<'c, B> {
     ///     myself.tag(2).send(&[5])?;
     ///     let has_message = receiving.cancel().unwrap_err();
     ///     assert_eq!(has_message.wait()?, [5]);
-    ///     Ok::<(), ringmpi::Error>(())
-    /// })?;
+    ///     ringmpi::Result::Ok(())
+    /// })?.into_iter().collect::<ringmpi::Result<()>>()?;
     /// # Ok::<(), ringmpi::Error>(())
     /// ```
     ///

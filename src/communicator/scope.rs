@@ -45,8 +45,8 @@ impl<'u> Communicator<'u> {
     ///         Ok(())
     ///     })?;
     ///     assert_eq!(theirs, [1.0 - mine[0]]);
-    ///     Ok::<(), ringmpi::Error>(())
-    /// })?;
+    ///     ringmpi::Result::Ok(())
+    /// })?.into_iter().collect::<ringmpi::Result<()>>()?;
     /// # Ok::<(), ringmpi::Error>(())
     /// ```
     ///

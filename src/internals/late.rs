@@ -11,9 +11,6 @@ use crate::{
 ///
 /// # Errors
 /// As [`threads`](crate::threads).
-pub fn threads<R: Send, E: std::fmt::Display>(
-    n: usize,
-    f: impl Fn(Communicator<'_>) -> Result<R, E> + Sync,
-) -> Result<Vec<R>> {
+pub fn threads<R: Send>(n: usize, f: impl Fn(Communicator<'_>) -> R + Sync) -> Result<Vec<R>> {
     threads_over(&Segment::on_heap_from(n, Starts::LATE)?, f)
 }

@@ -49,8 +49,7 @@ impl Role {
                 }
             }
             Self::Threads(body, count) => {
-                let checked = |world: Communicator<'_>| body(&world).map(|()| expect_no_rescues(&world));
-                ringmpi::threads(count, checked).unwrap();
+                drop(ringmpi::threads(count, |world| run(body, &world)).unwrap());
             }
             Self::Forks(body, count) => {
                 let checked = |world: Communicator<'_>| body(&world).map(|()| expect_no_rescues(&world));

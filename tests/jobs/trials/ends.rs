@@ -1,10 +1,7 @@
 //! How jobs end: exit codes, and one report for a failure.
 
 use super::trial;
-use crate::{
-    job::{Job, itself},
-    rank::{BODY, THREADS},
-};
+use crate::job::{Job, itself};
 use libtest_mimic::Trial;
 use std::{os::unix::fs::PermissionsExt, time::Duration};
 
@@ -99,14 +96,6 @@ fn others() -> Vec<Trial> {
                     ended.expect_report(&["rank 1", &format!("code {code}"), "without calling MPI_Init"]);
                     assert!(ended.took < PROMPT, "{ended}");
                 }
-            }
-        }),
-        trial("a_thread_that_cannot_be_started_is_what_is_reported", || {
-            // Two stacks fit, and all else is small.
-            let script = "ulimit -v 6000000; RUST_MIN_STACK=2147483648 \"$ITSELF\"";
-            let ended = Job::shell(script).env(BODY, "finalizes").env(THREADS, "4").run().expect(101);
-            for fact in ["cannot start a thread for rank 2 of 4", "ulimit -v"] {
-                assert!(ended.stderr.contains(fact), "{ended}");
             }
         }),
         trial("a_panic_says_why_before_the_job_ends", || {

@@ -179,6 +179,6 @@ mod tests {
             let side = Side::new(&world);
             if side.is_first { play(&side) } else { side.follow() }
         });
-        outcomes.unwrap();
+        outcomes.unwrap().into_iter().for_each(Result::unwrap);
     }
 }
