@@ -21,6 +21,7 @@ struct Facts {
     what: Cow<'static, str>,
     help: Option<Cow<'static, str>>,
     truncated: Option<Truncated>,
+    is_consequence: bool,
 }
 
 /// The facts of a message that was longer than the receive buffer.
@@ -39,7 +40,19 @@ pub struct Truncated {
 impl Error {
     #[cold]
     pub(crate) fn new(class: ErrorClass, what: impl Into<Cow<'static, str>>) -> Self {
-        Self(Box::new(Facts { class, what: what.into(), help: None, truncated: None }))
+        Self(Box::new(Facts { class, what: what.into(), help: None, truncated: None, is_consequence: false }))
+    }
+
+    /// The end of a job that something else has ended, which is reported where it happened.
+    #[cold]
+    pub(crate) fn consequence(what: impl Into<Cow<'static, str>>) -> Self {
+        let mut error = Self::new(ErrorClass::PROC_ABORTED, what);
+        error.0.is_consequence = true;
+        error
+    }
+
+    pub(crate) fn is_consequence(&self) -> bool {
+        self.0.is_consequence
     }
 
     #[cold]

@@ -32,16 +32,23 @@ use std::{
 /// ```
 ///
 /// # Errors
-/// The first rank's failure. A process that has other threads already: they would not be in the ranks.
+/// The first rank's failure; under `mpiexec` this rank's, while a rank whose job has been ended by another
+/// does not return: its process ends, in silence. A process that has other threads already: they would not
+/// be in the ranks.
 pub fn run<E: Display>(n: usize, f: impl FnOnce(Communicator<'_>) -> Result<(), E>) -> Result<()> {
     if Place::from_environment()?.is_some() {
-        return run_rank(init()?, f).map_err(Failed::into_error);
+        return match init().map_err(Failed::of_init).and_then(|universe| run_rank(universe, f)) {
+            Ok(()) => Ok(()),
+            Err(Failed::First(error)) => Err(error),
+            // The launcher reports the cause, and is about to end this process too.
+            Err(Failed::AfterTheEnd(_)) => std::process::exit(FAILED),
+        };
     }
     let segment = Segment::create(n)?;
     let outcome = run_forked(&segment, |slot| {
         let universe = Universe::claim_and_attach(&segment, slot);
         let hidden = universe.and_then(|universe| segment.hide_from_children().map(|()| universe));
-        match hidden.map_err(Failed::First).and_then(|universe| run_rank(universe, f)) {
+        match hidden.map_err(Failed::of_init).and_then(|universe| run_rank(universe, f)) {
             Ok(()) => 0,
             Err(failed) => {
                 failed.report();
@@ -69,6 +76,10 @@ enum Failed {
 }
 
 impl Failed {
+    fn of_init(error: Error) -> Self {
+        if error.is_consequence() { Self::AfterTheEnd(error) } else { Self::First(error) }
+    }
+
     fn report(self) {
         if let Self::First(error) = self {
             eprintln!("error: {error}");

@@ -12,7 +12,7 @@ use crate::{
         doorbell::BarrierMode,
         lock_bytes::LockByte,
         segment::{Segment, WORLD_BOARD},
-        slot::RankState,
+        slot::{Abort, AbortReason, RankState},
     },
     status::PROC_NULL,
     sys::{cma, membarrier, process},
@@ -254,7 +254,7 @@ impl Universe {
         self.is_finalized = true;
         let is_first = self.engine.is_inert() || !self.engine.segment().is_ended();
         if is_first {
-            self.engine.abort(code);
+            self.engine.abort(Abort { code, reason: AbortReason::Error });
         }
         is_first
     }
@@ -276,7 +276,7 @@ impl Drop for Universe {
             return;
         }
         if std::thread::panicking() {
-            self.engine.abort(PANICKED);
+            self.engine.abort(Abort { code: PANICKED, reason: AbortReason::Panic });
             return;
         }
         // An error here is the job's end, which the launcher reports.

@@ -18,6 +18,7 @@ use crate::{
     shm::{
         board::Board,
         segment::{Segment, WORLD_BOARD},
+        slot::{Abort, AbortReason},
     },
     status::PROC_NULL,
     types::{ContextId, PeerId, Rank},
@@ -172,7 +173,7 @@ impl<'u> Communicator<'u> {
     /// # Standard
     /// MPI 5.0, 9.6: `MPI_Abort`.
     pub fn abort(&self, code: i32) -> ! {
-        self.engine.abort(code);
+        self.engine.abort(Abort { code, reason: AbortReason::Call });
         std::process::exit(code)
     }
 

@@ -1,7 +1,7 @@
 //! What the end of a process means for its job.
 
 use crate::{
-    shm::slot::RankState,
+    shm::slot::{Abort, AbortReason, RankState},
     sys::{process::Pid, signals},
 };
 use std::{fmt, os::unix::process::ExitStatusExt, process::ExitStatus};
@@ -21,9 +21,8 @@ pub(crate) enum Cause {
         signal: i32,
         dumped_core: bool,
     },
-    Aborted {
-        code: i32,
-    },
+    /// It ended the job by itself.
+    Aborted(Abort),
     /// It left between init and finalize.
     NotFinalized {
         code: i32,
@@ -52,10 +51,10 @@ pub(super) enum Judgement {
 }
 
 /// Judges the status of a process whose slot says `state`.
-pub(super) fn judge(status: ExitStatus, state: RankState, abort_code: i32) -> Judgement {
+pub(super) fn judge(status: ExitStatus, state: RankState, abort: Abort) -> Judgement {
     let code = status.code().unwrap_or(0);
     match (state, status.signal()) {
-        (RankState::Aborted, _) => Judgement::Fails(Cause::Aborted { code: abort_code }),
+        (RankState::Aborted, _) => Judgement::Fails(Cause::Aborted(abort)),
         (_, Some(signal)) => Judgement::Fails(Cause::Killed { signal, dumped_core: status.core_dumped() }),
         (RankState::Attached | RankState::Running | RankState::Leaving, None) => {
             Judgement::Fails(Cause::NotFinalized { code })
@@ -76,7 +75,7 @@ impl Failure {
     pub(crate) fn exit_code(&self) -> u8 {
         match self.cause {
             Cause::Killed { signal, .. } => exit_byte(128 + signal),
-            Cause::Aborted { code }
+            Cause::Aborted(Abort { code, .. })
             | Cause::NotFinalized { code }
             | Cause::Exited { code }
             | Cause::NeverInitialised { code }
@@ -111,7 +110,11 @@ impl fmt::Display for Cause {
                 signals::name(*signal).map_or(Ok(()), |name| write!(f, " ({name})"))?;
                 f.write_str(if *dumped_core { ", core dumped" } else { "" })
             }
-            Self::Aborted { code } => write!(f, "aborted the job with code {code}"),
+            Self::Aborted(Abort { code, reason }) => match reason {
+                AbortReason::Call => write!(f, "aborted the job with code {code}"),
+                AbortReason::Error => f.write_str("returned an error"),
+                AbortReason::Panic => f.write_str("panicked"),
+            },
             Self::NotFinalized { code } => write!(f, "exited with code {code} without calling MPI_Finalize"),
             Self::Exited { code } => write!(f, "exited with code {code}"),
             Self::NeverInitialised { code } => {
@@ -128,6 +131,9 @@ impl fmt::Display for Cause {
 mod tests {
     use super::*;
 
+    /// Of a rank that has not ended the job.
+    const NONE: Abort = Abort { code: 0, reason: AbortReason::Call };
+
     fn exited(code: i32) -> ExitStatus {
         ExitStatus::from_raw(code << 8)
     }
@@ -143,35 +149,52 @@ mod tests {
     #[test]
     fn leaving_between_init_and_finalize_is_a_failure_whatever_the_code() {
         for state in [RankState::Attached, RankState::Running, RankState::Leaving] {
-            assert_eq!(judge(exited(0), state, 0), Judgement::Fails(Cause::NotFinalized { code: 0 }));
-            assert_eq!(code_of(judge(exited(0), state, 0)), 1);
-            assert_eq!(code_of(judge(exited(7), state, 0)), 7);
+            assert_eq!(judge(exited(0), state, NONE), Judgement::Fails(Cause::NotFinalized { code: 0 }));
+            assert_eq!(code_of(judge(exited(0), state, NONE)), 1);
+            assert_eq!(code_of(judge(exited(7), state, NONE)), 7);
         }
     }
 
     #[test]
     fn a_program_without_mpi_never_fails_by_its_code_and_the_code_counts() {
-        assert_eq!(judge(exited(0), RankState::Free, 0), Judgement::Fine);
-        assert_eq!(judge(exited(3), RankState::Free, 0), Judgement::Counts(3));
+        assert_eq!(judge(exited(0), RankState::Free, NONE), Judgement::Fine);
+        assert_eq!(judge(exited(3), RankState::Free, NONE), Judgement::Counts(3));
     }
 
     #[test]
     fn after_finalize_only_a_code_of_0_is_fine() {
-        assert_eq!(judge(exited(0), RankState::Finalized, 0), Judgement::Fine);
-        assert_eq!(judge(exited(9), RankState::Finalized, 0), Judgement::Fails(Cause::Exited { code: 9 }));
+        assert_eq!(judge(exited(0), RankState::Finalized, NONE), Judgement::Fine);
+        assert_eq!(judge(exited(9), RankState::Finalized, NONE), Judgement::Fails(Cause::Exited { code: 9 }));
     }
 
     #[test]
     fn a_signal_is_128_more_whatever_the_rank_had_done() {
         for state in [RankState::Free, RankState::Running, RankState::Finalized] {
-            assert_eq!(code_of(judge(ExitStatus::from_raw(libc::SIGSEGV), state, 0)), 139);
+            assert_eq!(code_of(judge(ExitStatus::from_raw(libc::SIGSEGV), state, NONE)), 139);
         }
     }
 
     #[test]
     fn an_abort_gives_its_own_code_and_never_0() {
-        assert_eq!(code_of(judge(exited(1), RankState::Aborted, 42)), 42);
-        assert_eq!(code_of(judge(exited(1), RankState::Aborted, 256)), 1);
+        for (given, seen) in [(42, 42), (256, 1), (0, 1)] {
+            let abort = Abort { code: given, reason: AbortReason::Call };
+            assert_eq!(code_of(judge(exited(1), RankState::Aborted, abort)), seen);
+        }
+    }
+
+    #[test]
+    fn a_report_says_in_which_way_a_rank_has_ended_the_job() {
+        let report = |reason| {
+            let cause = Cause::Aborted(Abort { code: 42, reason });
+            Failure { rank: 1, pid: 7, cause }.to_string()
+        };
+        for (reason, fact) in [
+            (AbortReason::Call, "rank 1 (pid 7) aborted the job with code 42;"),
+            (AbortReason::Error, "rank 1 (pid 7) returned an error;"),
+            (AbortReason::Panic, "rank 1 (pid 7) panicked;"),
+        ] {
+            assert!(report(reason).starts_with(fact), "{}", report(reason));
+        }
     }
 
     #[test]

@@ -176,7 +176,7 @@ impl Ranks {
     fn abort(&self) -> Option<Failure> {
         let rank = self.segment.ended_by()?;
         let slot = &self.ranks[rank].published.slot;
-        Some(Failure { rank, pid: slot.pid(), cause: Cause::Aborted { code: slot.abort_code() } })
+        Some(Failure { rank, pid: slot.pid(), cause: Cause::Aborted(slot.abort()) })
     }
 
     /// A rank that has ended without init, whatever its code, keeps those that are in MPI waiting.
@@ -256,18 +256,21 @@ impl Rank {
     fn judgement(&self, now: Instant) -> Option<(Pid, Judgement)> {
         let root = self.root?;
         match self.claimant {
-            Claimant::Unseen => Some((root.pid, judge(root.status?, RankState::Free, 0))),
+            Claimant::Unseen => Some((root.pid, self.judge_as(RankState::Free, root.status?))),
             Claimant::Root => Some((root.pid, self.judge_by_slot(root.status?))),
             // The shell has gone first: only its failing means something.
-            Claimant::Descendant(_) => Some((root.pid, judge(root.status?, RankState::Finalized, 0))),
+            Claimant::Descendant(_) => Some((root.pid, self.judge_as(RankState::Finalized, root.status?))),
             Claimant::Ended { pid, status: Some(status), .. } => Some((pid, self.judge_by_slot(status))),
             Claimant::Ended { pid, status: None, at } => self.judge_behind_shell(root, pid, at, now),
         }
     }
 
     fn judge_by_slot(&self, status: ExitStatus) -> Judgement {
-        let slot = &self.published.slot;
-        judge(status, slot.state(), slot.abort_code())
+        self.judge_as(self.published.slot.state(), status)
+    }
+
+    fn judge_as(&self, state: RankState, status: ExitStatus) -> Judgement {
+        judge(status, state, self.published.slot.abort())
     }
 
     fn judge_behind_shell(
@@ -293,7 +296,10 @@ impl Rank {
 #[cfg(all(test, not(loom)))]
 mod tests {
     use super::*;
-    use crate::types::PeerId;
+    use crate::{
+        shm::slot::{Abort, AbortReason},
+        types::PeerId,
+    };
     use std::os::unix::process::ExitStatusExt;
 
     const FINE: i32 = 0;
@@ -345,7 +351,7 @@ mod tests {
         claim(&segment, 0, 100, RankState::Running);
         claim(&segment, 1, 101, RankState::Running);
         for (rank, code) in [(1, 42), (0, 101)] {
-            segment.published(rank).slot.abort(code);
+            segment.published(rank).slot.set_aborted(Abort { code, reason: AbortReason::Call });
             segment.end_by(PeerId(rank as u32));
         }
         end(&mut ranks, 100, 101 << 8);

@@ -47,7 +47,7 @@ use crate::{
         doorbell::{BarrierMode, Doorbell},
         pool::{Blocks, Pool},
         segment::Segment,
-        slot::{Published, Slot},
+        slot::{Abort, Published, Slot},
         tuning::Tuning,
     },
     status::Status,
@@ -286,12 +286,12 @@ impl Engine {
         Ok(Arc::clone(core.arena.insert(Arc::new(made))))
     }
 
-    /// Ends the job with an exit code. Does not wait.
-    pub(crate) fn abort(&self, code: i32) {
+    /// Ends the job. Does not wait.
+    pub(crate) fn abort(&self, abort: Abort) {
         if self.is_inert() {
             return;
         }
-        self.slot().abort(code);
+        self.slot().set_aborted(abort);
         self.segment.end_by(self.me);
     }
 
@@ -432,5 +432,5 @@ fn inert() -> Error {
 /// The job has ended while this rank was in it.
 #[cold]
 fn job_ended() -> Error {
-    Error::new(ErrorClass::PROC_ABORTED, "the job has ended: another rank failed or called abort")
+    Error::consequence("the job has ended: another rank failed or called abort")
 }

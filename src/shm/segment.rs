@@ -206,7 +206,7 @@ impl Segment {
         while (count as usize) < self.layout.ranks {
             if self.is_ended() {
                 let what = format!("the job has ended while init waited for rank {}", self.missing());
-                return Err(Error::new(ErrorClass::PROC_ABORTED, what));
+                return Err(Error::consequence(what));
             }
             if let Some(lost) = self.lost_peer() {
                 return Err(self.peer_lost(lost));

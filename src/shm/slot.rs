@@ -4,7 +4,7 @@
 //! | --- | --- | --- | --- |
 //! | `pid` | the first process that claims the slot, once | launcher, peers | 0: free |
 //! | `state` | the rank | launcher, peers | a [`RankState`] |
-//! | `abort_code` | the rank, before `state` becomes ABORTED | launcher | the code given to abort |
+//! | `abort_code`, `abort_reason` | the rank, before `state` becomes ABORTED | launcher | an [`Abort`] |
 //! | `nonce_address` | the rank, before its first packet | peers | where its copy of the nonce lies |
 //! | `arena` | the rank, once, before it announces a message there | peers | its arena's descriptor plus 1; 0: none |
 //! | `revocations` | the rank | peers | how often places that it announced have become invalid |
@@ -27,7 +27,7 @@ pub(crate) enum RankState {
     Running = 2,
     /// Finalized: the process may leave.
     Finalized = 3,
-    /// The rank ended the job by itself: abort, or a panic.
+    /// The rank ended the job by itself: its [`Abort`] says why.
     Aborted = 4,
     /// In finalize: the rank sends no message any more and takes none, and waits for those that it has
     /// sent to be taken.
@@ -52,6 +52,34 @@ impl RankState {
     }
 }
 
+/// A rank's own end of the job.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Abort {
+    /// The job's exit code.
+    pub(crate) code: i32,
+    pub(crate) reason: AbortReason,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u32)]
+pub(crate) enum AbortReason {
+    /// It called abort.
+    Call = 0,
+    /// Its function returned an error.
+    Error = 1,
+    Panic = 2,
+}
+
+impl AbortReason {
+    fn from_word(word: u32) -> Self {
+        match word {
+            1 => Self::Error,
+            2 => Self::Panic,
+            _ => Self::Call,
+        }
+    }
+}
+
 /// One rank's published words.
 #[derive(Debug, Default)]
 #[repr(C, align(128))]
@@ -59,6 +87,7 @@ pub(crate) struct Slot {
     pid: AtomicI32,
     state: AtomicU32,
     abort_code: AtomicI32,
+    abort_reason: AtomicU32,
     nonce_address: AtomicU64,
     epoch: AtomicU64,
     arena: AtomicU32,
@@ -92,16 +121,19 @@ impl Slot {
         self.state.store(state as u32, Ordering::Release);
     }
 
-    /// The rank ends the job with this exit code.
-    pub(crate) fn abort(&self, code: i32) {
-        // Relaxed: SLOT_STATE publishes it.
+    /// The rank ends the job.
+    pub(crate) fn set_aborted(&self, Abort { code, reason }: Abort) {
+        // Relaxed: SLOT_STATE publishes both.
         self.abort_code.store(code, Ordering::Relaxed);
+        self.abort_reason.store(reason as u32, Ordering::Relaxed);
         self.set_state(RankState::Aborted);
     }
 
-    pub(crate) fn abort_code(&self) -> i32 {
+    /// How the rank has ended the job, if its state is ABORTED.
+    pub(crate) fn abort(&self) -> Abort {
         // Relaxed: read after `state` said Aborted.
-        self.abort_code.load(Ordering::Relaxed)
+        let reason = self.abort_reason.load(Ordering::Relaxed);
+        Abort { code: self.abort_code.load(Ordering::Relaxed), reason: AbortReason::from_word(reason) }
     }
 
     /// Where the rank's copy of the nonce lies; 0 if it has none. Meaningful to whoever has had a
@@ -223,6 +255,15 @@ mod tests {
         assert_eq!(slot.claim(17), Ok(()));
         assert_eq!(slot.claim(18), Err(17));
         assert_eq!((slot.pid(), slot.state()), (17, RankState::Attached));
+    }
+
+    #[test]
+    fn an_abort_is_published_with_its_code_and_reason() {
+        for reason in [AbortReason::Call, AbortReason::Error, AbortReason::Panic] {
+            let (slot, abort) = (Slot::default(), Abort { code: -7, reason });
+            slot.set_aborted(abort);
+            assert_eq!((slot.state(), slot.abort()), (RankState::Aborted, abort));
+        }
     }
 
     #[test]

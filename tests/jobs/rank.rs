@@ -53,7 +53,10 @@ impl Role {
             }
             Self::Forks(body, count) => {
                 let checked = |world: Communicator<'_>| body(&world).map(|()| expect_no_rescues(&world));
-                ringmpi::run(count, checked).unwrap();
+                if let Err(error) = ringmpi::run(count, checked) {
+                    eprintln!("Error: {error:?}");
+                    return ExitCode::FAILURE;
+                }
             }
             Self::Leaves => bodies::forked::rank_whose_children_leave(),
         }

@@ -47,6 +47,15 @@ pub(crate) fn returns_error(world: &Communicator<'_>) -> Result<()> {
     })
 }
 
+/// As a closure of `run` does.
+pub(crate) fn fails_on_purpose(world: &Communicator<'_>) -> Result<()> {
+    world.barrier()?;
+    if world.rank() == world.size() - 1 {
+        return world.process_at_rank(PROC_NULL - 1).send(&[0]);
+    }
+    world.process_at_rank(world.size() - 1).tag(1).receive::<u8>().map(drop)
+}
+
 pub(crate) fn panics(world: &Communicator<'_>) -> Result<()> {
     only_the_last(world, || panic!("on purpose"))
 }

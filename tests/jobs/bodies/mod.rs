@@ -87,7 +87,7 @@ list! {
         leaves_before_its_messages_are_received, panics_with_messages_to_send,
     };
     ALL, ByName: launched::{
-        finalizes, prints_many_lines, prints_then_panics, returns_error, panics, aborts_with_42, exits_without_finalize,
+        finalizes, prints_many_lines, prints_then_panics, returns_error, fails_on_purpose, panics, aborts_with_42, exits_without_finalize,
         exits_with_7_without_finalize, segfaults, killed, blocks, echo_stdin, forks_children, expects_to_be_alone, tells_its_rank,
     };
 }

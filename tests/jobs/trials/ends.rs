@@ -1,7 +1,10 @@
 //! How jobs end: exit codes, and one report for a failure.
 
 use super::trial;
-use crate::job::{Job, itself};
+use crate::{
+    job::{Job, itself},
+    rank::{BODY, FORKS, THREADS},
+};
 use libtest_mimic::Trial;
 use std::{os::unix::fs::PermissionsExt, time::Duration};
 
@@ -24,7 +27,7 @@ struct Failing {
 }
 
 const FAILURES: &[Failing] = &[
-    Failing { body: "panics", code: 101, facts: &["aborted", "101"] },
+    Failing { body: "panics", code: 101, facts: &["panicked"] },
     Failing { body: "aborts_with_42", code: 42, facts: &["aborted", "42"] },
     Failing { body: "exits_without_finalize", code: 1, facts: &["code 0 without calling MPI_Finalize"] },
     Failing {
@@ -96,6 +99,40 @@ fn others() -> Vec<Trial> {
                     ended.expect_report(&["rank 1", &format!("code {code}"), "without calling MPI_Init"]);
                     assert!(ended.took < PROMPT, "{ended}");
                 }
+            }
+        }),
+        trial("of_a_rank_whose_function_fails_the_cause_is_printed_once_and_nothing_else", || {
+            for ranks in [1, 2, 4, 8] {
+                let ended = Job::of_body("fails_on_purpose", ranks).env(FORKS, "3").run().expect(1);
+                let lines: Vec<&str> = ended.stderr.lines().collect();
+                let [cause, report] = lines[..] else { panic!("{} lines\n{ended}", lines.len()) };
+                let rank = format!("rank {}", ranks - 1);
+                for (line, facts) in [
+                    (cause, ["Error:", &rank, "rank -4 does not exist"]),
+                    (report, ["mpiexec: error:", &rank, "returned an error"]),
+                ] {
+                    assert!(facts.iter().all(|fact| line.contains(fact)), "{facts:?}\n{ended}");
+                }
+            }
+        }),
+        trial("of_a_forked_rank_whose_function_fails_the_cause_is_printed_once_and_nothing_else", || {
+            for ranks in [1, 2, 4, 8] {
+                let job = Job::new(itself()).env(BODY, "fails_on_purpose").env(FORKS, &ranks.to_string());
+                let ended = job.run().expect(1);
+                let rank = format!("rank {}", ranks - 1);
+                let is_of = |line: &&str, what: &str| line.contains(&rank) && line.contains(what);
+                assert_eq!(ended.stderr.lines().count(), 2, "{ended}");
+                let cause = ended.stderr.lines().next().filter(|line| is_of(line, "rank -4 does not exist"));
+                assert!(cause.is_some(), "{ended}");
+                assert!(ended.stderr.lines().last().is_some_and(|line| is_of(&line, "returned an error")));
+            }
+        }),
+        trial("a_thread_that_cannot_be_started_is_what_is_reported", || {
+            // Two stacks fit, and all else is small.
+            let script = "ulimit -v 6000000; RUST_MIN_STACK=2147483648 \"$ITSELF\"";
+            let ended = Job::shell(script).env(BODY, "finalizes").env(THREADS, "4").run().expect(101);
+            for fact in ["cannot start a thread for rank 2 of 4", "ulimit -v"] {
+                assert!(ended.stderr.contains(fact), "{ended}");
             }
         }),
         trial("a_panic_says_why_before_the_job_ends", || {
