@@ -4,7 +4,7 @@
 //!
 //! | variable | meaning | default |
 //! | --- | --- | --- |
-//! | `RINGMPI_SIM_SEEDS` | how many seeds | 10000 |
+//! | `RINGMPI_SIM_SEEDS` | how many seeds | 3000 |
 //! | `RINGMPI_SIM_FIRST` | the first of them | 0 |
 //! | `RINGMPI_SIM_THREADS` | threads that share the work | one a CPU |
 
@@ -17,7 +17,7 @@ use std::{
     time::Instant,
 };
 
-const SEEDS: u64 = 10_000;
+const SEEDS: u64 = 3000;
 
 /// What went well, in sum, and what did not.
 #[derive(Default)]

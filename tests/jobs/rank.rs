@@ -9,6 +9,9 @@ pub(crate) const BODY: &str = "RINGMPI_TEST_BODY";
 /// Makes the process run the ranks itself: so many threads, or so many forked processes.
 pub(crate) const THREADS: &str = "RINGMPI_TEST_THREADS";
 pub(crate) const FORKS: &str = "RINGMPI_TEST_FORKS";
+/// As [`THREADS`], in a job whose counters are about to wrap.
+#[cfg(feature = "internals")]
+pub(crate) const LATE: &str = "RINGMPI_TEST_LATE";
 /// Makes the rank leave by dropping what it has when the body returns, with the body's error.
 pub(crate) const MAIN: &str = "RINGMPI_TEST_MAIN";
 /// Makes the process a rank whose forked children leave MPI.
@@ -19,6 +22,8 @@ pub(crate) enum Role {
     Rank(Body),
     Main(Body),
     Threads(Body, usize),
+    #[cfg(feature = "internals")]
+    Late(Body, usize),
     Forks(Body, usize),
     Leaves,
 }
@@ -31,6 +36,10 @@ impl Role {
         let name = std::env::var(BODY).ok()?;
         let body = bodies::find(&name);
         let count = |variable| std::env::var(variable).ok().map(|count| count.parse::<usize>().unwrap());
+        #[cfg(feature = "internals")]
+        if let Some(count) = count(LATE) {
+            return Some(Self::Late(body, count));
+        }
         Some(match (count(THREADS), count(FORKS)) {
             (Some(count), _) => Self::Threads(body, count),
             (None, Some(count)) => Self::Forks(body, count),
@@ -50,6 +59,10 @@ impl Role {
             }
             Self::Threads(body, count) => {
                 drop(ringmpi::threads(count, |world| run(body, &world)).unwrap());
+            }
+            #[cfg(feature = "internals")]
+            Self::Late(body, count) => {
+                drop(ringmpi::internals::late::threads(count, |world| run(body, &world)).unwrap());
             }
             Self::Forks(body, count) => {
                 let checked = |world: Communicator<'_>| body(&world).map(|()| expect_no_rescues(&world));

@@ -5,6 +5,13 @@
 //! Reading order: [`plan`] (the job), [`memory`] (what is sent and received), [`context`] (how the engine
 //! is called), [`flight`], [`task`] (a virtual thread), [`contest`], [`job`] (who is next), [`oracle`],
 //! [`reached`] (what the simulation gets to see).
+//!
+//! Of ranks with several threads this covers what does not depend on who runs at the same time: the
+//! tasks of a rank share its engine, one posts, probes and cancels between the calls of another, one's
+//! polls end what another waits for, and each says in its turn what the rank is blocked in. Calls are
+//! whole here, and nobody sleeps. What threads do inside of each other's calls has loom models: who may
+//! enter (`sys::biased_lock`), who polls and who is woken (`p2p::role_loom`), and how ranks sleep
+//! (`shm::doorbell_loom`). Real threads, 1, 2 and 8 a rank, are in tests/jobs (`threads_…`).
 
 mod contest;
 mod context;

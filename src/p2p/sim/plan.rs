@@ -331,7 +331,11 @@ impl Plan {
         while self.messages.len() < style.messages {
             let (source, dest) = style.pair(random);
             let (task, context) = (random.below(style.tasks), random.below(style.contexts));
-            let ways = random.pick(&[&[SendWay::Standard] as &[SendWay], &SEND_WAYS]);
+            let ways = match style.is_streamed() && source == 1 {
+                // Their answers find the ring full.
+                true => &[SendWay::Synchronous],
+                false => random.pick(&[&[SendWay::Standard] as &[SendWay], &SEND_WAYS]),
+            };
             let is_in_arena = self.config.bulk.allows(Method::Direct) && random.one_in(2);
             for _ in 0..random.between(1, style.burst) {
                 let bytes = random.pick(style.sizes).min(left);

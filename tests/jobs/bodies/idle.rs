@@ -1,26 +1,71 @@
-//! A rank that waits leaves the CPU to others.
+//! A rank that waits leaves the CPU to others, whatever it waits in.
 
 use nix::sys::{
     resource::{UsageWho, getrusage},
     time::TimeValLike,
 };
-use ringmpi::{Communicator, Result, Source};
+use ringmpi::{Communicator, Result, Source, Tag, wait_all, wait_any};
 use std::time::Duration;
 
 const WAIT: Duration = Duration::from_secs(2);
 /// 2 %.
 const BUSY: Duration = Duration::from_millis(40);
 
-pub(crate) fn a_blocked_rank_is_idle(world: &Communicator<'_>) -> Result<()> {
+/// Rank 0 lets the others wait.
+fn expect_idle(
+    world: &Communicator<'_>,
+    wait: impl FnOnce() -> Result<()>,
+    end_the_wait: impl FnOnce() -> Result<()>,
+) -> Result<()> {
     if world.rank() == 0 {
         std::thread::sleep(WAIT);
-        return (1..world.size()).try_for_each(|rank| world.process_at_rank(rank).send(&[rank]));
+        return end_the_wait();
     }
     let before = cpu_time();
-    world.process_at_rank(0).receive::<i32>()?;
+    wait()?;
     let used = cpu_time() - before;
-    assert!(used < BUSY, "{used:?} of CPU time in a receive that took {WAIT:?}");
+    assert!(used < BUSY, "{used:?} of CPU time in a wait of {WAIT:?}");
     Ok(())
+}
+
+fn send_to_all(world: &Communicator<'_>, tag: Tag) -> Result<()> {
+    (1..world.size()).try_for_each(|rank| world.process_at_rank(rank).tag(tag).send(&[rank]))
+}
+
+pub(crate) fn idle_in_a_receive(world: &Communicator<'_>) -> Result<()> {
+    let wait = || world.process_at_rank(0).receive::<i32>().map(drop);
+    expect_idle(world, wait, || send_to_all(world, 0))
+}
+
+pub(crate) fn idle_in_a_barrier(world: &Communicator<'_>) -> Result<()> {
+    expect_idle(world, || world.barrier(), || world.barrier())
+}
+
+pub(crate) fn idle_in_a_probe(world: &Communicator<'_>) -> Result<()> {
+    expect_idle(world, || world.any_process().probe().map(drop), || send_to_all(world, 0))?;
+    if world.rank() != 0 {
+        assert_eq!(world.process_at_rank(0).receive::<i32>()?.0, world.rank());
+    }
+    Ok(())
+}
+
+pub(crate) fn idle_in_wait_any(world: &Communicator<'_>) -> Result<()> {
+    let receive = |tag| world.process_at_rank(0).tag(tag).immediate_receive::<i32>(1);
+    let mut receives = match world.rank() {
+        0 => vec![],
+        _ => (0..4).map(receive).collect::<Result<Vec<_>>>()?,
+    };
+    let wait = || {
+        let (place, got, _) = wait_any(&mut receives)?.expect("four have begun");
+        assert_eq!((place, got), (2, vec![world.rank()]));
+        Ok(())
+    };
+    expect_idle(world, wait, || send_to_all(world, 2))?;
+    world.barrier()?;
+    if world.rank() == 0 {
+        return [0, 1, 3].into_iter().try_for_each(|tag| send_to_all(world, tag));
+    }
+    wait_all(receives).map(drop)
 }
 
 fn cpu_time() -> Duration {

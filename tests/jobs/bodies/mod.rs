@@ -1,8 +1,10 @@
 //! What the ranks of a trial do. Every body works with any number of ranks that it is listed for.
 
+mod bulk;
 mod cancel;
 mod collectives;
 mod contexts;
+mod crowd;
 mod errors;
 mod flow;
 pub(crate) mod forked;
@@ -46,6 +48,8 @@ pub(crate) enum Ways {
 const ALL: &[usize] = &[1, 2, 3, 4, 5, 8];
 const MANY: &[usize] = &[2, 3, 4, 5, 8];
 const PAIR: &[usize] = &[2];
+const TWO_OR_MORE: &[usize] = &[2, 5];
+const CROWD: &[usize] = &[16, 32];
 
 macro_rules! list {
     ($($ranks:ident, $ways:ident: $module:ident :: { $($name:ident),* $(,)? };)*) => {
@@ -77,7 +81,13 @@ list! {
     ALL, All: collectives::{collectives_match_naive_values, collectives_of_large_slices};
     ALL, All: traffic::{random_traffic};
     ALL, All: forked::{children_that_are_no_ranks, children_forked_in_scopes, children_forked_in_operations};
-    MANY, Processes: idle::{a_blocked_rank_is_idle};
+    MANY, Processes: idle::{idle_in_a_receive};
+    TWO_OR_MORE, Processes: idle::{idle_in_a_barrier, idle_in_a_probe, idle_in_wait_any};
+    CROWD, All: crowd::{all_pairs_and_barriers};
+    ALL, ByName: bulk::{
+        large_messages, many_large_messages_at_once, one_size_until_the_choice_settles,
+        large_messages_that_do_not_fit, shared_memory_of_others_is_mapped,
+    };
     PAIR, ByName: messages::{beyond_4_gib};
     ALL, ByName: traffic::{endless_traffic};
     ALL, ByName: leaving::{

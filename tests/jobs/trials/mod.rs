@@ -1,11 +1,14 @@
 //! All trials.
 
+mod bulk;
 mod ends;
 mod faults;
 mod leaving;
 mod nested;
 mod output;
 
+#[cfg(feature = "internals")]
+use crate::rank::LATE;
 use crate::{
     bodies::{LIST, Listed, Ways},
     job::{Job, itself},
@@ -18,6 +21,8 @@ use std::time::Duration;
 pub(crate) fn all() -> Vec<Trial> {
     let bodies = LIST.iter().filter(|listed| listed.ways != Ways::ByName).flat_map(of_body);
     bodies
+        .chain(late())
+        .chain(bulk::trials())
         .chain(ends::trials())
         .chain(output::trials())
         .chain(nested::trials())
@@ -43,17 +48,34 @@ fn trial(name: impl Into<String>, run: impl FnOnce() + Send + 'static) -> Trial 
     })
 }
 
+/// A body in a process that makes its ranks by itself, as the variable says.
+fn way(variable: &str, body: &str, ranks: usize) -> Job {
+    Job::new(itself()).env(BODY, body).env(variable, &ranks.to_string())
+}
+
+/// Bodies in jobs whose counters are about to wrap.
+#[cfg(feature = "internals")]
+fn late() -> impl Iterator<Item = Trial> {
+    let bodies = LIST.iter().filter(|listed| listed.ways == Ways::All);
+    bodies.map(|&Listed { name, ranks, .. }| {
+        let ranks = if ranks.contains(&3) { 3 } else { ranks[0] };
+        trial(format!("late::{name}::{ranks}"), move || _ = way(LATE, name, ranks).run().expect(0))
+    })
+}
+
+#[cfg(not(feature = "internals"))]
+fn late() -> impl Iterator<Item = Trial> {
+    std::iter::empty()
+}
+
 /// A body with all its numbers of ranks, as processes of `mpiexec`, as threads, and forked by `run`.
 fn of_body(listed: &'static Listed) -> impl Iterator<Item = Trial> {
     let name = listed.name;
     listed.ranks.iter().flat_map(move |&ranks| {
         let launched =
             trial(format!("{name}::{ranks}"), move || _ = Job::of_body(name, ranks).run().expect(0));
-        let by_itself = |way: &str, variable: &'static str| {
-            trial(format!("{way}::{name}::{ranks}"), move || {
-                let job = Job::new(itself()).env(BODY, name).env(variable, &ranks.to_string());
-                job.run().expect(0);
-            })
+        let by_itself = |title: &str, variable: &'static str| {
+            trial(format!("{title}::{name}::{ranks}"), move || _ = way(variable, name, ranks).run().expect(0))
         };
         let others =
             (listed.ways == Ways::All).then(|| [by_itself("threads", THREADS), by_itself("run", FORKS)]);
