@@ -37,18 +37,18 @@ use std::{
 /// be in the ranks.
 pub fn run<E: Display>(n: usize, f: impl FnOnce(Communicator<'_>) -> Result<(), E>) -> Result<()> {
     if Place::from_environment()?.is_some() {
-        return match init().map_err(Failed::of_init).and_then(|universe| run_rank(universe, f)) {
+        return match init().map_err(Failed::of).and_then(|universe| run_rank(universe, f)) {
             Ok(()) => Ok(()),
             Err(Failed::First(error)) => Err(error),
             // The launcher reports the cause, and is about to end this process too.
-            Err(Failed::AfterTheEnd(_)) => std::process::exit(FAILED),
+            Err(Failed::AfterTheEnd) => std::process::exit(FAILED),
         };
     }
     let segment = Segment::create(n)?;
     let outcome = run_forked(&segment, |slot| {
         let universe = Universe::claim_and_attach(&segment, slot);
         let hidden = universe.and_then(|universe| segment.hide_from_children().map(|()| universe));
-        match hidden.map_err(Failed::of_init).and_then(|universe| run_rank(universe, f)) {
+        match hidden.map_err(Failed::of).and_then(|universe| run_rank(universe, f)) {
             Ok(()) => 0,
             Err(failed) => {
                 failed.report();
@@ -72,23 +72,17 @@ const FAILED: i32 = 1;
 enum Failed {
     First(Error),
     /// The job had ended already: a consequence, which nobody needs to read.
-    AfterTheEnd(Error),
+    AfterTheEnd,
 }
 
 impl Failed {
-    fn of_init(error: Error) -> Self {
-        if error.is_consequence() { Self::AfterTheEnd(error) } else { Self::First(error) }
+    fn of(error: Error) -> Self {
+        if error.is_consequence() { Self::AfterTheEnd } else { Self::First(error) }
     }
 
     fn report(self) {
         if let Self::First(error) = self {
             eprintln!("error: {error}");
-        }
-    }
-
-    fn into_error(self) -> Error {
-        match self {
-            Self::First(error) | Self::AfterTheEnd(error) => error,
         }
     }
 }
@@ -101,14 +95,11 @@ fn run_rank<R, E: Display>(
 ) -> Result<R, Failed> {
     let rank = universe.world().rank();
     match f(universe.world()) {
-        Ok(value) => universe.finalize().map(|()| value).map_err(Failed::AfterTheEnd),
-        Err(error) => {
-            let described = Error::new(ErrorClass::OTHER, format!("rank {rank}: {error}"));
-            match universe.fail(FAILED) {
-                true => Err(Failed::First(described)),
-                false => Err(Failed::AfterTheEnd(described)),
-            }
-        }
+        Ok(value) => universe.finalize().map(|()| value).map_err(Failed::of),
+        Err(error) => Err(match universe.fail(FAILED) {
+            true => Failed::First(Error::new(ErrorClass::OTHER, format!("rank {rank}: {error}"))),
+            false => Failed::AfterTheEnd,
+        }),
     }
 }
 
