@@ -2,14 +2,18 @@
 
 mod alloc;
 mod message;
+mod persistent;
 mod process;
 mod request;
 mod scope;
+mod several;
 
 pub use message::Message;
+pub use persistent::Persistent;
 pub use process::{AnyProcess, Process, Source};
-pub use request::{Persistent, Request, wait_all, wait_any, wait_some};
+pub use request::Request;
 pub use scope::{Scope, Scoped};
+pub use several::{wait_all, wait_any, wait_some};
 
 use crate::{
     error::{Error, ErrorClass, Result},
