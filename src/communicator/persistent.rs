@@ -16,11 +16,11 @@ use crate::{
 /// # Standard
 /// MPI 5.0, 3.9.
 pub struct Persistent<'c, 'u, B: Owned> {
-    engine: &'c Engine,
+    pub(super) engine: &'c Engine,
     operation: Operation<'c, 'u>,
     held: Option<Held<B>>,
     aside: Vec<Bits<B>>,
-    active: Option<RequestId>,
+    pub(super) active: Option<RequestId>,
 }
 
 enum Operation<'c, 'u> {

@@ -22,8 +22,8 @@ pub struct Scope<'s, 'env: 's> {
 /// it.
 #[must_use = "`wait` gives the buffer back inside the scope"]
 pub struct Scoped<'s, B> {
-    engine: &'s Engine,
-    id: RequestId,
+    pub(super) engine: &'s Engine,
+    pub(super) id: RequestId,
     buffer: B,
 }
 

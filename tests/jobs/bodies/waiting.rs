@@ -1,7 +1,7 @@
 //! Waiting for all, any or some of many requests.
 
 use super::{ahead, assert_same, bytes, next, previous};
-use ringmpi::{Communicator, Result, Source, Tag, wait_all, wait_any, wait_some};
+use ringmpi::{Communicator, Ended, Result, Source, Tag, wait_all, wait_any, wait_some};
 
 const COUNT: usize = 60;
 
@@ -51,10 +51,11 @@ pub(crate) fn wait_some_takes_all(world: &Communicator<'_>) -> Result<()> {
     while !receives.is_empty() {
         let ended = wait_some(&mut receives)?;
         assert!(!ended.is_empty());
-        let numbers: Vec<usize> = ended.iter().map(|(place, ..)| open[*place]).collect();
-        for ((_, got, status), number) in ended.iter().zip(&numbers) {
+        let numbers: Vec<usize> = ended.iter().map(|ended| open[ended.place]).collect();
+        for (Ended { outcome, .. }, number) in ended.into_iter().zip(&numbers) {
+            let (got, status) = outcome?;
             assert_eq!(status.tag(), *number as Tag);
-            assert_same(got, &bytes(ahead(world, -1), *number, len(*number)));
+            assert_same(&got, &bytes(ahead(world, -1), *number, len(*number)));
         }
         open.retain(|number| !numbers.contains(number));
         assert_eq!(open.len(), receives.len());
