@@ -33,21 +33,25 @@ impl<'c> Message<'c> {
     /// Receives the message.
     ///
     /// # Errors
-    /// Bytes that are no whole number of elements, or no values of the type; the end of the job.
+    /// Bytes that are no whole number of elements, or no values of the type; no memory for so many: the
+    /// message is lost then; the end of the job.
     ///
     /// # Standard
     /// MPI 5.0, 3.8.3: `MPI_Mrecv`.
     pub fn receive_vec<T: Plain>(mut self) -> Result<Vec<T>> {
         let len = self.whole_elements::<T>()?;
-        let Some(id) = self.id.take() else { return Ok(vec![]) };
+        let held = Held::<Vec<T>>::with_room(len)?;
         if buffer::any_bits::<T>() {
-            let held = Held::<Vec<T>>::with_room(len);
+            let Some(id) = self.id.take() else { return Ok(held.into_inner()) };
             self.engine.mreceive(id, held.room(len))?;
             return Ok(held.into_received(len));
         }
-        let mut bits = buffer::aside::<T>(len);
+        let mut bits = buffer::aside::<T>(len)?;
+        let Some(id) = self.id.take() else { return Ok(held.into_inner()) };
         let status = self.engine.mreceive(id, buffer::of_aside::<T>(&mut bits))?;
-        checked::<T>(&bits, &status).map(<[T]>::to_vec)
+        let mut values = held.into_inner();
+        values.extend_from_slice(checked::<T>(&bits, &status)?);
+        Ok(values)
     }
 
     /// Receives the message into a slice, which may be longer.
@@ -58,17 +62,23 @@ impl<'c> Message<'c> {
     /// # Standard
     /// MPI 5.0, 3.8.3: `MPI_Mrecv`.
     pub fn receive_into<T: Plain>(mut self, into: &mut [T]) -> Result<Status> {
-        self.whole_elements::<T>()?;
-        super::process::check_room(&self.status, size_of_val(into) as u64)?;
-        let Some(id) = self.id.take() else { return Ok(self.status) };
+        self.check_fits::<T>(size_of_val(into) as u64)?;
         if buffer::any_bits::<T>() {
+            let Some(id) = self.id.take() else { return Ok(self.status) };
             return self.engine.mreceive(id, buffer::of_slice_mut(into));
         }
-        let mut bits = buffer::aside::<T>(into.len());
+        let mut bits = buffer::aside::<T>(into.len())?;
+        let Some(id) = self.id.take() else { return Ok(self.status) };
         let status = self.engine.mreceive(id, buffer::of_aside::<T>(&mut bits))?;
         let values = checked::<T>(&bits, &status)?;
         into[..values.len()].copy_from_slice(values);
         Ok(status)
+    }
+
+    /// Whether the message is of whole elements, and no more than `room` bytes.
+    fn check_fits<T: Plain>(&self, room: u64) -> Result<()> {
+        self.whole_elements::<T>()?;
+        super::process::check_room(&self.status, room)
     }
 
     fn whole_elements<T: Plain>(&self) -> Result<usize> {

@@ -35,10 +35,11 @@ impl<'c, 'u, B: Owned> Persistent<'c, 'u, B> {
         Self { engine, operation: Operation::Send(to), held, aside: vec![], active: None }
     }
 
-    pub(super) fn of_receive(engine: &'c Engine, from: From, buffer: B) -> Self {
+    pub(super) fn of_receive(engine: &'c Engine, from: From, buffer: B) -> Result<Self> {
         let held = Held::new(buffer);
-        let aside = if buffer::any_bits::<B::Item>() { vec![] } else { buffer::aside::<B::Item>(held.len()) };
-        Self { engine, operation: Operation::Receive(from), held: Some(held), aside, active: None }
+        let aside =
+            if buffer::any_bits::<B::Item>() { vec![] } else { buffer::aside::<B::Item>(held.len())? };
+        Ok(Self { engine, operation: Operation::Receive(from), held: Some(held), aside, active: None })
     }
 
     fn held(&mut self) -> Result<&mut Held<B>> {

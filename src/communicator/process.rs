@@ -9,6 +9,7 @@ use crate::{
     status::Status,
     types::{ContextId, PeerId, Rank, Tag},
 };
+use bytemuck::Zeroable;
 use std::mem::MaybeUninit;
 
 /// One process of a communicator, and perhaps a tag.
@@ -141,7 +142,7 @@ impl<'c, 'u> Process<'c, 'u> {
     /// Sends a copy of a slice; never waits. The engine keeps the copy: nothing is to be attached.
     ///
     /// # Errors
-    /// As [`send`](Self::send).
+    /// As [`send`](Self::send); no memory for the copy.
     ///
     /// # Standard
     /// MPI 5.0, 3.4 and 3.6: `MPI_Bsend`, with automatic buffering.
@@ -233,12 +234,12 @@ impl<'c, 'u> Process<'c, 'u> {
     /// Sends the slice to this process, and receives into it from `from`.
     ///
     /// # Errors
-    /// As [`send_receive_into`](Self::send_receive_into).
+    /// As [`send_receive_into`](Self::send_receive_into); no memory for a copy of the slice.
     ///
     /// # Standard
     /// MPI 5.0, 3.11: `MPI_Sendrecv_replace`.
     pub fn send_receive_replace<T: Plain>(self, data: &mut [T], from: impl Source<'c>) -> Result<Status> {
-        let copy = data.to_vec();
+        let copy = buffer::copy_of(data)?;
         self.send_receive_into(&copy, from, data)
     }
 }
@@ -274,7 +275,7 @@ pub trait Source<'c>: Sized + Copy + sealed::Sealed {
     /// # Standard
     /// MPI 5.0, 3.2.4: `MPI_Recv`.
     fn receive<T: Plain>(self) -> Result<(T, Status)> {
-        let mut bits = buffer::aside::<T>(1);
+        let mut bits = [<T::Bits as Zeroable>::zeroed()];
         let Some((pattern, peer)) = self.from()? else { return Err(nothing_from_null()) };
         let status = self.engine().receive(pattern, peer, buffer::of_aside::<T>(&mut bits))?;
         match checked::<T>(&bits, &status)? {
@@ -294,7 +295,7 @@ pub trait Source<'c>: Sized + Copy + sealed::Sealed {
     ///
     /// # Errors
     /// A rank that the communicator does not have; bytes that are no whole number of elements, or no
-    /// values of the type: the message is lost then; the end of the job.
+    /// values of the type; no memory for so many: the message is lost then; the end of the job.
     ///
     /// # Standard
     /// MPI 5.0, 3.8.2: `MPI_Mprobe` and `MPI_Mrecv`.
@@ -332,7 +333,7 @@ pub trait Source<'c>: Sized + Copy + sealed::Sealed {
             let status = self.engine().receive(pattern, peer, buffer::of_uninit(into))?;
             return Ok((buffer::received(into, status.count::<T>().unwrap_or(0)), status));
         }
-        let mut bits = buffer::aside::<T>(into.len());
+        let mut bits = buffer::aside::<T>(into.len())?;
         let status = self.engine().receive(pattern, peer, buffer::of_aside::<T>(&mut bits))?;
         let values = checked::<T>(&bits, &status)?;
         Ok((buffer::fill(into, values), status))
@@ -342,8 +343,9 @@ pub trait Source<'c>: Sized + Copy + sealed::Sealed {
     /// shorter if that was less. Dropping the request cancels the receive.
     ///
     /// # Errors
-    /// A rank that the communicator does not have. What is wrong with the message is reported by the
-    /// request.
+    /// A rank that the communicator does not have; more elements than an address space can hold
+    /// ([`ErrorClass::COUNT`]), or than there is memory for. What is wrong with the message is reported by
+    /// the request.
     ///
     /// # Standard
     /// MPI 5.0, 3.7.2: `MPI_Irecv`.
@@ -372,7 +374,7 @@ pub trait Source<'c>: Sized + Copy + sealed::Sealed {
     /// # Standard
     /// MPI 5.0, 3.9: `MPI_Recv_init`.
     fn receive_init<'u, B: Owned>(self, buffer: B) -> Result<Persistent<'c, 'u, B>> {
-        Ok(Persistent::of_receive(self.engine(), self.from()?, buffer))
+        Persistent::of_receive(self.engine(), self.from()?, buffer)
     }
 
     /// Waits for a message, without receiving it: its status tells the size.
@@ -499,7 +501,7 @@ fn receive_slice<'c, T: Plain>(
     if buffer::any_bits::<T>() {
         return receive(from.engine(), pattern, peer, buffer::of_slice_mut(into));
     }
-    let mut bits = buffer::aside::<T>(into.len());
+    let mut bits = buffer::aside::<T>(into.len())?;
     let status = receive(from.engine(), pattern, peer, buffer::of_aside::<T>(&mut bits))?;
     let values = checked::<T>(&bits, &status)?;
     into[..values.len()].copy_from_slice(values);

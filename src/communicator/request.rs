@@ -68,7 +68,7 @@ impl<'c, B: Owned> Request<'c, B> {
         let (into, kind) = if buffer::any_bits::<B::Item>() {
             (into, kind)
         } else {
-            let mut bits = buffer::aside::<B::Item>(len);
+            let mut bits = buffer::aside::<B::Item>(len)?;
             (buffer::of_aside::<B::Item>(&mut bits), Kind::ReceiveAside(Box::new(Aside { bits, place })))
         };
         let id = post(engine, from, into)?;
@@ -157,7 +157,7 @@ impl<'c, T: Plain> Request<'c, Vec<T>> {
         from: super::process::From,
         len: usize,
     ) -> Result<Self> {
-        let held = Held::<Vec<T>>::with_room(len);
+        let held = Held::<Vec<T>>::with_room(len)?;
         let (into, kind) = (held.room(len), Kind::ReceiveRoom(Held::into_received));
         Self::begin(engine, from, (into, len), held, kind, |_, values| values.to_vec())
     }
