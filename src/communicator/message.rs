@@ -1,10 +1,10 @@
 //! [`Message`]: what a matched probe has taken.
 
-use super::process::checked;
+use super::{Request, process::checked};
 use crate::{
-    buffer::{self, Held, Plain},
+    buffer::{self, Held, Owned, Plain, ReceiveBytes},
     error::{Error, ErrorClass, Result},
-    p2p::{Engine, MessageId},
+    p2p::{Engine, MessageId, RequestId},
     status::Status,
 };
 
@@ -75,8 +75,58 @@ impl<'c> Message<'c> {
         Ok(status)
     }
 
+    /// Begins to receive the message. Dropping the request throws the message away.
+    ///
+    /// ```
+    /// use ringmpi::Source;
+    /// ringmpi::threads(2, |world| {
+    ///     let peer = world.process_at_rank(1 - world.rank());
+    ///     let sending = peer.immediate_send(vec![world.rank(); 100_000])?;
+    ///     let receiving = world.any_process().matched_probe()?.immediate_receive_vec::<i32>()?;
+    ///     // Computation goes here.
+    ///     assert_eq!(receiving.wait()?, vec![peer.rank(); 100_000]);
+    ///     sending.wait().map(drop)
+    /// })?;
+    /// # Ok::<(), ringmpi::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// Bytes that are no whole number of elements; no memory for so many: the message is lost then; the end
+    /// of the job. Bytes that are no values of the type are reported by the request.
+    ///
+    /// # Standard
+    /// MPI 5.0, 3.8.3: `MPI_Imrecv`.
+    pub fn immediate_receive_vec<T: Plain>(self) -> Result<Request<'c, Vec<T>>> {
+        let len = self.whole_elements::<T>()?;
+        Request::begin_receive_vec(self.engine, len, |into| self.begin(into))
+    }
+
+    /// Begins to receive the message into the elements of a buffer, which may be longer, and which the
+    /// request holds until [`Request::wait`].
+    ///
+    /// # Errors
+    /// As [`immediate_receive_vec`](Self::immediate_receive_vec), and a message that is longer than the
+    /// buffer: it is lost.
+    ///
+    /// # Standard
+    /// MPI 5.0, 3.8.3: `MPI_Imrecv`.
+    pub fn immediate_receive_into<B: Owned>(self, buffer: B) -> Result<Request<'c, B>> {
+        Request::begin_receive(self.engine, buffer, |into| {
+            self.check_fits::<B::Item>(into.len())?;
+            self.begin(into)
+        })
+    }
+
+    /// Begins to receive the message; the caller keeps the memory until the request ends.
+    pub(super) fn begin(mut self, into: ReceiveBytes) -> Result<RequestId> {
+        match self.id.take() {
+            Some(id) => self.engine.imreceive(id, into),
+            None => Ok(RequestId::FROM_NULL),
+        }
+    }
+
     /// Whether the message is of whole elements, and no more than `room` bytes.
-    fn check_fits<T: Plain>(&self, room: u64) -> Result<()> {
+    pub(super) fn check_fits<T: Plain>(&self, room: u64) -> Result<()> {
         self.whole_elements::<T>()?;
         super::process::check_room(&self.status, room)
     }

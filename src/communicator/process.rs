@@ -1,6 +1,6 @@
 //! [`Process`] and [`AnyProcess`]: whom a message goes to or comes from.
 
-use super::{Communicator, Message, Persistent, Request};
+use super::{Communicator, Message, Persistent, Request, request::post};
 use crate::{
     buffer::{self, Held, Owned, Plain, ReceiveBytes, SendBytes},
     envelope::{Envelope, Pattern},
@@ -350,20 +350,23 @@ pub trait Source<'c>: Sized + Copy + sealed::Sealed {
     /// # Standard
     /// MPI 5.0, 3.7.2: `MPI_Irecv`.
     fn immediate_receive<T: Plain>(self, len: usize) -> Result<Request<'c, Vec<T>>> {
-        Request::begin_receive_vec(self.engine(), self.from()?, len)
+        let (engine, from) = (self.engine(), self.from()?);
+        Request::begin_receive_vec(engine, len, |into| post(engine, from, into))
     }
 
     /// Begins to receive into the elements of a buffer, which the request holds until [`Request::wait`].
     /// A shorter message changes the front; [`Request::wait_status`] tells how much.
     ///
     /// # Errors
-    /// As [`immediate_receive`](Self::immediate_receive).
+    /// A rank that the communicator does not have. What is wrong with the message is reported by the
+    /// request.
     ///
     /// # Standard
     /// MPI 5.0, 3.7.2: `MPI_Irecv`.
     #[inline]
     fn immediate_receive_into<B: Owned>(self, buffer: B) -> Result<Request<'c, B>> {
-        Request::begin_receive(self.engine(), self.from()?, buffer)
+        let (engine, from) = (self.engine(), self.from()?);
+        Request::begin_receive(engine, buffer, |into| post(engine, from, into))
     }
 
     /// A receive that can be started again and again with the same buffer.

@@ -47,11 +47,16 @@ impl<'c, B: Owned> Request<'c, B> {
         Self { engine, id, held: Some(held), kind: Kind::Send }
     }
 
+    /// Begins to receive into a buffer; `post` says what.
     #[inline]
-    pub(super) fn begin_receive(engine: &'c Engine, from: super::process::From, buffer: B) -> Result<Self> {
+    pub(super) fn begin_receive(
+        engine: &'c Engine,
+        buffer: B,
+        post: impl FnOnce(ReceiveBytes) -> Result<RequestId>,
+    ) -> Result<Self> {
         let held = Held::new(buffer);
         let (into, len) = (held.to_fill(), held.len());
-        Self::begin(engine, from, (into, len), held, Kind::Receive, fill_front)
+        Self::begin(engine, post, (into, len), held, Kind::Receive, fill_front)
     }
 
     /// Begins to receive `len` elements: in place if every bit pattern is a value, else aside, from where
@@ -59,7 +64,7 @@ impl<'c, B: Owned> Request<'c, B> {
     #[inline]
     fn begin(
         engine: &'c Engine,
-        from: super::process::From,
+        post: impl FnOnce(ReceiveBytes) -> Result<RequestId>,
         (into, len): (ReceiveBytes, usize),
         held: Held<B>,
         kind: Kind<B>,
@@ -71,7 +76,7 @@ impl<'c, B: Owned> Request<'c, B> {
             let mut bits = buffer::aside::<B::Item>(len)?;
             (buffer::of_aside::<B::Item>(&mut bits), Kind::ReceiveAside(Box::new(Aside { bits, place })))
         };
-        let id = post(engine, from, into)?;
+        let id = post(into)?;
         Ok(Self { engine, id, held: Some(held), kind })
     }
 
@@ -152,14 +157,20 @@ impl<'c, B: Owned> Request<'c, B> {
 }
 
 impl<'c, T: Plain> Request<'c, Vec<T>> {
+    /// Begins to receive at most `len` elements into a new vector; `post` says what.
+    #[inline]
     pub(super) fn begin_receive_vec(
         engine: &'c Engine,
-        from: super::process::From,
         len: usize,
+        post: impl FnOnce(ReceiveBytes) -> Result<RequestId>,
     ) -> Result<Self> {
         let held = Held::<Vec<T>>::with_room(len)?;
         let (into, kind) = (held.room(len), Kind::ReceiveRoom(Held::into_received));
-        Self::begin(engine, from, (into, len), held, kind, |_, values| values.to_vec())
+        Self::begin(engine, post, (into, len), held, kind, |held, values| {
+            let mut buffer = held.into_inner();
+            buffer.extend_from_slice(values);
+            buffer
+        })
     }
 }
 
