@@ -24,15 +24,22 @@ pub struct Persistent<'c, 'u, B: Owned> {
 }
 
 enum Operation<'c, 'u> {
-    Send(Process<'c, 'u>),
+    Send(Process<'c, 'u>, SendKind),
     Receive(From),
 }
 
+#[derive(Clone, Copy)]
+pub(super) enum SendKind {
+    /// May wait for the receive.
+    Waiting(Mode),
+    Buffered,
+}
+
 impl<'c, 'u, B: Owned> Persistent<'c, 'u, B> {
-    pub(super) fn of_send(to: Process<'c, 'u>, buffer: B) -> Self {
+    pub(super) fn of_send(to: Process<'c, 'u>, kind: SendKind, buffer: B) -> Self {
         let engine = super::Source::engine(&to);
         let held = Some(Held::new(buffer));
-        Self { engine, operation: Operation::Send(to), held, aside: vec![], active: None }
+        Self { engine, operation: Operation::Send(to, kind), held, aside: vec![], active: None }
     }
 
     pub(super) fn of_receive(engine: &'c Engine, from: From, buffer: B) -> Result<Self> {
@@ -73,7 +80,8 @@ impl<'c, 'u, B: Owned> Persistent<'c, 'u, B> {
         }
         let held = self.held.as_ref().ok_or_else(used_up)?;
         let id = match &self.operation {
-            Operation::Send(to) => to.begin_send(Mode::Standard, held.to_send())?,
+            Operation::Send(to, SendKind::Waiting(mode)) => to.begin_send(*mode, held.to_send())?,
+            Operation::Send(to, SendKind::Buffered) => to.begin_buffered_send(held.to_send())?,
             Operation::Receive(from) => {
                 let into = if buffer::any_bits::<B::Item>() {
                     held.to_fill()
@@ -95,7 +103,8 @@ impl<'c, 'u, B: Owned> Persistent<'c, 'u, B> {
         self.active.map_or(Ok(true), |id| self.engine.test(id))
     }
 
-    /// Waits for the end of the operation, if it is active.
+    /// Waits for the end of the operation, which is inactive then. If it is inactive already, the status is
+    /// empty.
     ///
     /// # Errors
     /// Of a receive: what was wrong with the message. The end of the job.
@@ -114,13 +123,23 @@ impl<'c, 'u, B: Owned> Persistent<'c, 'u, B> {
         }
         Ok(status)
     }
+
+    /// Cancels a receive that has no message yet; its end is still to be waited for, by [`wait`](Self::wait),
+    /// which returns at once, with a cancelled status. False, and nothing happens, if it has its message, has
+    /// ended, is not active, or is a send.
+    ///
+    /// # Standard
+    /// MPI 5.0, 3.8.4: `MPI_Cancel`.
+    pub fn cancel(&mut self) -> bool {
+        self.active.is_some_and(|id| self.engine.cancel(id))
+    }
 }
 
 impl<B: Owned> Drop for Persistent<'_, '_, B> {
     fn drop(&mut self) {
         let Some(id) = self.active.take() else { return };
         match self.operation {
-            Operation::Send(_) => self.engine.detach(id, self.held.take().map(Held::into_keep)),
+            Operation::Send(..) => self.engine.detach(id, self.held.take().map(Held::into_keep)),
             Operation::Receive(_) => self.engine.abandon(id),
         }
     }

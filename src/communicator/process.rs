@@ -1,6 +1,6 @@
 //! [`Process`] and [`AnyProcess`]: whom a message goes to or comes from.
 
-use super::{Communicator, Message, Persistent, Request, request::post};
+use super::{Communicator, Message, Persistent, Request, persistent::SendKind, request::post};
 use crate::{
     buffer::{self, Held, Owned, Plain, ReceiveBytes, SendBytes},
     envelope::{Envelope, Pattern},
@@ -147,10 +147,7 @@ impl<'c, 'u> Process<'c, 'u> {
     /// # Standard
     /// MPI 5.0, 3.4 and 3.6: `MPI_Bsend`, with automatic buffering.
     pub fn buffered_send<T: Plain>(self, data: &[T]) -> Result<()> {
-        let buffer = buffer::of_slice(data);
-        self.with_envelope(buffer.len(), (), |peer, envelope| {
-            self.comm.engine().send_buffered(peer, envelope, buffer)
-        })
+        self.begin_buffered_send(buffer::of_slice(data)).map(drop)
     }
 
     /// Begins to send a buffer, which the request holds until [`Request::wait`]. Dropping the request
@@ -177,6 +174,32 @@ impl<'c, 'u> Process<'c, 'u> {
         self.immediate_mode(Mode::Synchronous, buffer)
     }
 
+    /// As [`immediate_send`](Self::immediate_send), of a copy, which the engine keeps: the request has ended
+    /// already.
+    ///
+    /// # Errors
+    /// As [`buffered_send`](Self::buffered_send).
+    ///
+    /// # Standard
+    /// MPI 5.0, 3.7.2: `MPI_Ibsend`, with automatic buffering.
+    pub fn immediate_buffered_send<B: Owned>(self, buffer: B) -> Result<Request<'c, B>> {
+        let held = Held::new(buffer);
+        let id = self.begin_buffered_send(held.to_send())?;
+        Ok(Request::of_send(self.comm.engine(), id, held))
+    }
+
+    /// As [`immediate_send`](Self::immediate_send), to a receive that has been posted already, as the caller
+    /// knows.
+    ///
+    /// # Errors
+    /// As [`send`](Self::send).
+    ///
+    /// # Standard
+    /// MPI 5.0, 3.7.2: `MPI_Irsend`.
+    pub fn immediate_ready_send<B: Owned>(self, buffer: B) -> Result<Request<'c, B>> {
+        self.immediate_send(buffer)
+    }
+
     #[inline]
     fn immediate_mode<B: Owned>(self, mode: Mode, buffer: B) -> Result<Request<'c, B>> {
         let held = Held::new(buffer);
@@ -192,17 +215,62 @@ impl<'c, 'u> Process<'c, 'u> {
         })
     }
 
+    /// Sends a copy of the bytes; the caller may reuse the memory at once.
+    pub(super) fn begin_buffered_send(&self, buffer: SendBytes) -> Result<RequestId> {
+        self.with_envelope(buffer.len(), RequestId::COMPLETE, |peer, envelope| {
+            self.comm.engine().send_buffered(peer, envelope, buffer).map(|()| RequestId::COMPLETE)
+        })
+    }
+
     /// A send that can be started again and again with the same buffer.
     ///
     /// # Errors
-    /// As [`send`](Self::send).
+    /// A rank that the communicator does not have, a negative tag.
     ///
     /// # Standard
     /// MPI 5.0, 3.9: `MPI_Send_init`.
     pub fn send_init<B: Owned>(self, buffer: B) -> Result<Persistent<'c, 'u, B>> {
+        self.init(SendKind::Waiting(Mode::Standard), buffer)
+    }
+
+    /// A synchronous send that can be started again and again with the same buffer.
+    ///
+    /// # Errors
+    /// As [`send_init`](Self::send_init).
+    ///
+    /// # Standard
+    /// MPI 5.0, 3.9: `MPI_Ssend_init`.
+    pub fn synchronous_send_init<B: Owned>(self, buffer: B) -> Result<Persistent<'c, 'u, B>> {
+        self.init(SendKind::Waiting(Mode::Synchronous), buffer)
+    }
+
+    /// A buffered send that can be started again and again with the same buffer.
+    ///
+    /// # Errors
+    /// As [`send_init`](Self::send_init).
+    ///
+    /// # Standard
+    /// MPI 5.0, 3.9: `MPI_Bsend_init`, with automatic buffering.
+    pub fn buffered_send_init<B: Owned>(self, buffer: B) -> Result<Persistent<'c, 'u, B>> {
+        self.init(SendKind::Buffered, buffer)
+    }
+
+    /// A ready send that can be started again and again with the same buffer, each time after the receive
+    /// has been posted, as the caller knows. Treated as [`send_init`](Self::send_init).
+    ///
+    /// # Errors
+    /// As [`send_init`](Self::send_init).
+    ///
+    /// # Standard
+    /// MPI 5.0, 3.9: `MPI_Rsend_init`.
+    pub fn ready_send_init<B: Owned>(self, buffer: B) -> Result<Persistent<'c, 'u, B>> {
+        self.send_init(buffer)
+    }
+
+    fn init<B: Owned>(self, kind: SendKind, buffer: B) -> Result<Persistent<'c, 'u, B>> {
         self.send_tag()?;
         self.comm.peer(self.rank)?;
-        Ok(Persistent::of_send(self, buffer))
+        Ok(Persistent::of_send(self, kind, buffer))
     }
 
     /// Sends to this process and receives from `from` at the same time: neither waits for the other.
