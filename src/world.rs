@@ -283,3 +283,41 @@ impl Drop for Universe {
         let _ = self.leave();
     }
 }
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+    use crate::communicator::{Source, test_all_of, wait_any};
+
+    #[test]
+    fn a_scope_refuses_operations_of_another_universe() {
+        let (own, strange) = (Universe::singleton().unwrap(), Universe::singleton().unwrap());
+        let (own, strange) = (own.world(), strange.world());
+        let stranger = strange.process_at_rank(0);
+        stranger.buffered_send(&[7u8]).unwrap();
+        let message = stranger.matched_probe().unwrap();
+        let (data, mut first, mut second) = ([1u8], [2u8], [3u8]);
+        own.scope(|s| {
+            let refused = |result: Result<()>| assert_eq!(result.unwrap_err().class(), ErrorClass::COMM);
+            refused(s.immediate_synchronous_send(stranger, &data).map(drop));
+            refused(s.immediate_receive_into(stranger, &mut first).map(drop));
+            refused(s.immediate_matched_receive_into(message, &mut second).map(drop));
+            Ok(())
+        })
+        .unwrap();
+        assert_eq!((first, second), ([2], [3]));
+        assert_eq!(stranger.immediate_probe().unwrap(), None);
+    }
+
+    #[test]
+    fn requests_of_two_universes_are_not_waited_for_together() {
+        let (one, other) = (Universe::singleton().unwrap(), Universe::singleton().unwrap());
+        let (one, other) = (one.world(), other.world());
+        let receives =
+            [&one, &other].map(|world| world.process_at_rank(0).immediate_receive::<u8>(1).unwrap());
+        let mut requests = Vec::from(receives);
+        assert_eq!(wait_any(&mut requests).unwrap_err().class(), ErrorClass::REQUEST);
+        assert_eq!(test_all_of(&mut requests).unwrap_err().class(), ErrorClass::REQUEST);
+        assert_eq!(requests.len(), 2);
+    }
+}

@@ -131,6 +131,10 @@ impl<'c> Message<'c> {
         super::process::check_room(&self.status, room)
     }
 
+    pub(super) fn engine(&self) -> &'c Engine {
+        self.engine
+    }
+
     fn whole_elements<T: Plain>(&self) -> Result<usize> {
         self.status.count::<T>().ok_or_else(|| {
             Error::new(
