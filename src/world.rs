@@ -220,7 +220,7 @@ impl Universe {
     pub fn world(&self) -> Communicator<'_> {
         let group = Group::new((0..self.engine.ranks()).map(PeerId));
         let rank = Rank::try_from(self.engine.me().0).unwrap_or(PROC_NULL);
-        Communicator::new(&self.engine, Contexts::WORLD, group, rank, Arc::clone(&self.world))
+        Communicator::new(&self.engine, Contexts::WORLD, group, rank, Arc::clone(&self.world), &self.alone)
     }
 
     /// The communicator of this process alone.
@@ -229,8 +229,7 @@ impl Universe {
     /// MPI 5.0, 7.2.4: `MPI_COMM_SELF`.
     #[must_use]
     pub fn self_comm(&self) -> Communicator<'_> {
-        let group = Group::new([self.engine.me()]);
-        Communicator::new(&self.engine, Contexts::SELF, group, 0, Arc::clone(&self.alone))
+        self.world().self_comm()
     }
 
     /// Completes this rank's own sends and leaves the job. Does not wait for other ranks beyond that: messages
