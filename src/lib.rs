@@ -145,6 +145,10 @@
 //! # Ok::<(), ringmpi::Error>(())
 //! ```
 //!
+//! [`wait_all`], [`wait_any`] and [`wait_some`] wait for several requests, [`test_all`] and its like do not
+//! wait. Requests of different types go together into [`wait_any_of`] and the other functions with `_of`,
+//! which tell whose turn it is.
+//!
 //! Inside a [`scope`](Communicator::scope) operations may borrow their buffers. The scope ends when they
 //! have, and the compiler sees to it that nobody touches the buffers before.
 //!
@@ -330,8 +334,9 @@ mod world;
 pub use buffer::{Owned, Plain, SharedBuffer};
 pub use bytemuck;
 pub use communicator::{
-    AnyProcess, Communicator, Message, Persistent, Process, Request, Scope, Scoped, Source, wait_all,
-    wait_any, wait_some,
+    AnyProcess, Communicator, Completion, Ended, Message, Pending, Persistent, Process, Request, Scope,
+    Scoped, Source, Startable, start_all, test_all, test_all_of, test_any, test_any_of, test_some,
+    test_some_of, wait_all, wait_all_of, wait_any, wait_any_of, wait_some, wait_some_of,
 };
 pub use error::{Error, ErrorClass, Result, Truncated};
 #[cfg(feature = "join")]

@@ -220,7 +220,7 @@ impl Universe {
     pub fn world(&self) -> Communicator<'_> {
         let group = Group::new((0..self.engine.ranks()).map(PeerId));
         let rank = Rank::try_from(self.engine.me().0).unwrap_or(PROC_NULL);
-        Communicator::new(&self.engine, Contexts::WORLD, group, rank, Arc::clone(&self.world))
+        Communicator::new(&self.engine, Contexts::WORLD, group, rank, Arc::clone(&self.world), &self.alone)
     }
 
     /// The communicator of this process alone.
@@ -229,8 +229,7 @@ impl Universe {
     /// MPI 5.0, 7.2.4: `MPI_COMM_SELF`.
     #[must_use]
     pub fn self_comm(&self) -> Communicator<'_> {
-        let group = Group::new([self.engine.me()]);
-        Communicator::new(&self.engine, Contexts::SELF, group, 0, Arc::clone(&self.alone))
+        self.world().self_comm()
     }
 
     /// Completes this rank's own sends and leaves the job. Does not wait for other ranks beyond that: messages
@@ -281,5 +280,43 @@ impl Drop for Universe {
         }
         // An error here is the job's end, which the launcher reports.
         let _ = self.leave();
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+    use crate::communicator::{Source, test_all_of, wait_any};
+
+    #[test]
+    fn a_scope_refuses_operations_of_another_universe() {
+        let (own, strange) = (Universe::singleton().unwrap(), Universe::singleton().unwrap());
+        let (own, strange) = (own.world(), strange.world());
+        let stranger = strange.process_at_rank(0);
+        stranger.buffered_send(&[7u8]).unwrap();
+        let message = stranger.matched_probe().unwrap();
+        let (data, mut first, mut second) = ([1u8], [2u8], [3u8]);
+        own.scope(|s| {
+            let refused = |result: Result<()>| assert_eq!(result.unwrap_err().class(), ErrorClass::COMM);
+            refused(s.immediate_synchronous_send(stranger, &data).map(drop));
+            refused(s.immediate_receive_into(stranger, &mut first).map(drop));
+            refused(s.immediate_matched_receive_into(message, &mut second).map(drop));
+            Ok(())
+        })
+        .unwrap();
+        assert_eq!((first, second), ([2], [3]));
+        assert_eq!(stranger.immediate_probe().unwrap(), None);
+    }
+
+    #[test]
+    fn requests_of_two_universes_are_not_waited_for_together() {
+        let (one, other) = (Universe::singleton().unwrap(), Universe::singleton().unwrap());
+        let (one, other) = (one.world(), other.world());
+        let receives =
+            [&one, &other].map(|world| world.process_at_rank(0).immediate_receive::<u8>(1).unwrap());
+        let mut requests = Vec::from(receives);
+        assert_eq!(wait_any(&mut requests).unwrap_err().class(), ErrorClass::REQUEST);
+        assert_eq!(test_all_of(&mut requests).unwrap_err().class(), ErrorClass::REQUEST);
+        assert_eq!(requests.len(), 2);
     }
 }

@@ -13,13 +13,14 @@ mod typed;
 
 pub use shared::SharedBuffer;
 pub(crate) use typed::{
-    Held, any_bits, aside, check, fill, fill_from_words, of_aside, of_slice, of_slice_mut, of_uninit,
-    received, words,
+    Held, any_bits, aside, check, copy_of, fill, fill_from_words, of_aside, of_slice, of_slice_mut,
+    of_uninit, received, with_capacity, words,
 };
 pub use typed::{Owned, Plain};
 
 use crate::{
     datatype::{Cursor, Strided},
+    error::Result,
     shm::far::Span,
     sys::cma,
 };
@@ -232,10 +233,29 @@ impl SendBuffer {
         }
     }
 
+    /// As [`Self::own`]; without memory for the copy, an error.
+    pub(crate) fn try_own(&mut self) -> Result<()> {
+        if self.keep.is_none() {
+            let room = with_capacity(self.len())?;
+            *self = Self::owned(self.pack_into(room));
+        }
+        Ok(())
+    }
+
+    fn len(&self) -> usize {
+        usize::try_from(self.bytes).expect("memory that exists has a usize length")
+    }
+
     /// The bytes, packed.
     pub(crate) fn pack_all(&mut self) -> Vec<u8> {
-        let len = usize::try_from(self.bytes).expect("memory that exists has a usize length");
-        let mut bytes = Vec::with_capacity(len);
+        let room = Vec::with_capacity(self.len());
+        self.pack_into(room)
+    }
+
+    /// The bytes, packed into an empty vector that has room for them.
+    fn pack_into(&mut self, mut bytes: Vec<u8>) -> Vec<u8> {
+        let len = self.len();
+        assert!(bytes.capacity() >= len);
         // SAFETY: the vector has room for `len` bytes.
         unsafe { self.copy_out(0, bytes.as_mut_ptr(), len) };
         // SAFETY: `copy_out` has written all of them.

@@ -1,7 +1,8 @@
 //! Typed memory: which values may travel, and how slices and owned buffers become bytes.
 
 use super::{Keep, ReceiveBytes, SendBytes};
-use bytemuck::{CheckedBitPattern, NoUninit, Zeroable};
+use crate::error::{Error, ErrorClass, Result};
+use bytemuck::{CheckedBitPattern, NoUninit};
 use std::{
     any::TypeId,
     mem::{ManuallyDrop, MaybeUninit},
@@ -151,8 +152,9 @@ impl<B: Owned> Held<B> {
 
 impl<T: Plain> Held<Vec<T>> {
     /// A vector with room for `len` elements and none in it.
-    pub(crate) fn with_room(len: usize) -> Self {
-        Self::new(Vec::with_capacity(len))
+    #[inline]
+    pub(crate) fn with_room(len: usize) -> Result<Self> {
+        with_capacity(len).map(Self::new)
     }
 
     /// The buffer of a receive into the vector's spare room of `len` elements.
@@ -209,8 +211,38 @@ pub(crate) fn received<T: Plain>(memory: &mut [MaybeUninit<T>], len: usize) -> &
 }
 
 /// Memory beside the user's for `len` elements that have to be checked first.
-pub(crate) fn aside<T: Plain>(len: usize) -> Vec<T::Bits> {
-    vec![T::Bits::zeroed(); len]
+pub(crate) fn aside<T: Plain>(len: usize) -> Result<Vec<T::Bits>> {
+    bytemuck::allocation::try_zeroed_vec(len).map_err(|()| no_memory::<T>(len))
+}
+
+/// An empty vector with room for `len` elements.
+#[inline]
+pub(crate) fn with_capacity<T>(len: usize) -> Result<Vec<T>> {
+    let mut vec = Vec::new();
+    match vec.try_reserve_exact(len) {
+        Ok(()) => Ok(vec),
+        Err(_) => Err(no_memory::<T>(len)),
+    }
+}
+
+/// A copy of a slice.
+pub(crate) fn copy_of<T: Copy>(data: &[T]) -> Result<Vec<T>> {
+    let mut copy = with_capacity(data.len())?;
+    copy.extend_from_slice(data);
+    Ok(copy)
+}
+
+/// A count of elements that no address space holds, or for which there is no memory.
+#[cold]
+fn no_memory<T>(len: usize) -> Error {
+    let size = size_of::<T>();
+    let most = isize::MAX as usize / size.max(1);
+    if len > most {
+        let what =
+            format!("a count of {len} elements of {size} bytes is too large: at most {most} are allowed");
+        return Error::new(ErrorClass::COUNT, what);
+    }
+    Error::new(ErrorClass::NO_MEM, format!("no memory for {len} elements of {size} bytes"))
 }
 
 /// The memory of such elements.

@@ -65,7 +65,7 @@ fn binomial<T: Plain>(
     let absolute = |relative: Rank| (relative + root) % size;
     if relative != 0 {
         let parent = absolute(relative & (relative - 1));
-        let mut bits = buffer::aside::<T>(data.len());
+        let mut bits = buffer::aside::<T>(data.len())?;
         round.receive_bits::<T>(parent, &mut bits)?;
         data.copy_from_slice(values::<T>(&bits, parent)?);
     }

@@ -1,14 +1,19 @@
 //! Gather.
 
 use super::{Round, check_root};
-use crate::{buffer::Plain, communicator::Communicator, error::Result, types::Rank};
+use crate::{
+    buffer::{self, Plain},
+    communicator::Communicator,
+    error::Result,
+    types::Rank,
+};
 
 impl Communicator<'_> {
     /// Brings the slices of all ranks, of equal length, to the root, in the order of ranks; `None`
     /// elsewhere.
     ///
     /// # Errors
-    /// A root that does not exist; other lengths; the end of the job.
+    /// A root that does not exist; other lengths; no memory for all slices; the end of the job.
     ///
     /// # Standard
     /// MPI 5.0, 6.5: `MPI_Gather`.
@@ -25,7 +30,7 @@ impl Communicator<'_> {
 
 /// Cost: n − 1 messages, all to the root.
 pub(super) fn linear<T: Plain>(round: &Round<'_, '_>, mine: &[T], root: Rank, size: Rank) -> Result<Vec<T>> {
-    let mut all = Vec::with_capacity(mine.len() * size as usize);
+    let mut all = buffer::with_capacity(mine.len().saturating_mul(size as usize))?;
     for rank in 0..size {
         match rank == root {
             true => all.extend_from_slice(mine),

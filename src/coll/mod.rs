@@ -78,7 +78,7 @@ impl Round<'_, '_> {
 
     /// Sends to one rank and receives exactly `len` elements from another, at the same time.
     pub(crate) fn exchange<T: Plain>(&self, to: Rank, data: &[T], from: Rank, len: usize) -> Result<Vec<T>> {
-        let mut bits = buffer::aside::<T>(len);
+        let mut bits = buffer::aside::<T>(len)?;
         let engine = self.comm.engine();
         let into = buffer::of_aside::<T>(&mut bits);
         let receiving = engine.ireceive(self.pattern(from), Some(self.peer(from)?), into)?;
@@ -88,14 +88,14 @@ impl Round<'_, '_> {
         }
         let status = engine.wait(receiving)?;
         self.check_size(from, status.bytes(), size_of_val(&*bits) as u64)?;
-        values::<T>(&bits, from).map(<[T]>::to_vec)
+        values::<T>(&bits, from).and_then(buffer::copy_of)
     }
 
     /// Receives exactly `len` elements.
     pub(crate) fn receive<T: Plain>(&self, from: Rank, len: usize) -> Result<Vec<T>> {
-        let mut bits = buffer::aside::<T>(len);
+        let mut bits = buffer::aside::<T>(len)?;
         self.receive_bits::<T>(from, &mut bits)?;
-        values::<T>(&bits, from).map(<[T]>::to_vec)
+        values::<T>(&bits, from).and_then(buffer::copy_of)
     }
 }
 

@@ -97,7 +97,7 @@ impl<'a, 'c, 'u> Operation<'a, 'c, 'u> {
     }
 
     pub(super) fn read_window<T: Plain>(&self, data: &mut [T], root: Rank) -> Result<()> {
-        let mut bits = buffer::aside::<T>(data.len());
+        let mut bits = buffer::aside::<T>(data.len())?;
         buffer::fill_from_words::<T>(&mut bits, self.board.read_window(self.seq));
         data.copy_from_slice(values::<T>(&bits, root)?);
         Ok(())

@@ -151,7 +151,7 @@ fn combine_all<T: Plain>(
     (rank, size): (Rank, Rank),
     mut fetch: impl FnMut(Rank, &mut [T::Bits]) -> Result<()>,
 ) -> Result<Vec<T>> {
-    let mut bits = buffer::aside::<T>(mine.len());
+    let mut bits = buffer::aside::<T>(mine.len())?;
     let mut result = Vec::new();
     for other in 0..size {
         if other == rank {

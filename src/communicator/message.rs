@@ -1,10 +1,10 @@
 //! [`Message`]: what a matched probe has taken.
 
-use super::process::checked;
+use super::{Request, process::checked};
 use crate::{
-    buffer::{self, Held, Plain},
+    buffer::{self, Held, Owned, Plain, ReceiveBytes},
     error::{Error, ErrorClass, Result},
-    p2p::{Engine, MessageId},
+    p2p::{Engine, MessageId, RequestId},
     status::Status,
 };
 
@@ -33,21 +33,25 @@ impl<'c> Message<'c> {
     /// Receives the message.
     ///
     /// # Errors
-    /// Bytes that are no whole number of elements, or no values of the type; the end of the job.
+    /// Bytes that are no whole number of elements, or no values of the type; no memory for so many: the
+    /// message is lost then; the end of the job.
     ///
     /// # Standard
     /// MPI 5.0, 3.8.3: `MPI_Mrecv`.
     pub fn receive_vec<T: Plain>(mut self) -> Result<Vec<T>> {
         let len = self.whole_elements::<T>()?;
-        let Some(id) = self.id.take() else { return Ok(vec![]) };
+        let held = Held::<Vec<T>>::with_room(len)?;
         if buffer::any_bits::<T>() {
-            let held = Held::<Vec<T>>::with_room(len);
+            let Some(id) = self.id.take() else { return Ok(held.into_inner()) };
             self.engine.mreceive(id, held.room(len))?;
             return Ok(held.into_received(len));
         }
-        let mut bits = buffer::aside::<T>(len);
+        let mut bits = buffer::aside::<T>(len)?;
+        let Some(id) = self.id.take() else { return Ok(held.into_inner()) };
         let status = self.engine.mreceive(id, buffer::of_aside::<T>(&mut bits))?;
-        checked::<T>(&bits, &status).map(<[T]>::to_vec)
+        let mut values = held.into_inner();
+        values.extend_from_slice(checked::<T>(&bits, &status)?);
+        Ok(values)
     }
 
     /// Receives the message into a slice, which may be longer.
@@ -58,17 +62,77 @@ impl<'c> Message<'c> {
     /// # Standard
     /// MPI 5.0, 3.8.3: `MPI_Mrecv`.
     pub fn receive_into<T: Plain>(mut self, into: &mut [T]) -> Result<Status> {
-        self.whole_elements::<T>()?;
-        super::process::check_room(&self.status, size_of_val(into) as u64)?;
-        let Some(id) = self.id.take() else { return Ok(self.status) };
+        self.check_fits::<T>(size_of_val(into) as u64)?;
         if buffer::any_bits::<T>() {
+            let Some(id) = self.id.take() else { return Ok(self.status) };
             return self.engine.mreceive(id, buffer::of_slice_mut(into));
         }
-        let mut bits = buffer::aside::<T>(into.len());
+        let mut bits = buffer::aside::<T>(into.len())?;
+        let Some(id) = self.id.take() else { return Ok(self.status) };
         let status = self.engine.mreceive(id, buffer::of_aside::<T>(&mut bits))?;
         let values = checked::<T>(&bits, &status)?;
         into[..values.len()].copy_from_slice(values);
         Ok(status)
+    }
+
+    /// Begins to receive the message. Dropping the request throws the message away.
+    ///
+    /// ```
+    /// use ringmpi::Source;
+    /// ringmpi::threads(2, |world| {
+    ///     let peer = world.process_at_rank(1 - world.rank());
+    ///     let sending = peer.immediate_send(vec![world.rank(); 100_000])?;
+    ///     let receiving = world.any_process().matched_probe()?.immediate_receive_vec::<i32>()?;
+    ///     // Computation goes here.
+    ///     assert_eq!(receiving.wait()?, vec![peer.rank(); 100_000]);
+    ///     sending.wait().map(drop)
+    /// })?;
+    /// # Ok::<(), ringmpi::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// Bytes that are no whole number of elements; no memory for so many: the message is lost then; the end
+    /// of the job. Bytes that are no values of the type are reported by the request.
+    ///
+    /// # Standard
+    /// MPI 5.0, 3.8.3: `MPI_Imrecv`.
+    pub fn immediate_receive_vec<T: Plain>(self) -> Result<Request<'c, Vec<T>>> {
+        let len = self.whole_elements::<T>()?;
+        Request::begin_receive_vec(self.engine, len, |into| self.begin(into))
+    }
+
+    /// Begins to receive the message into the elements of a buffer, which may be longer, and which the
+    /// request holds until [`Request::wait`].
+    ///
+    /// # Errors
+    /// As [`immediate_receive_vec`](Self::immediate_receive_vec), and a message that is longer than the
+    /// buffer: it is lost.
+    ///
+    /// # Standard
+    /// MPI 5.0, 3.8.3: `MPI_Imrecv`.
+    pub fn immediate_receive_into<B: Owned>(self, buffer: B) -> Result<Request<'c, B>> {
+        Request::begin_receive(self.engine, buffer, |into| {
+            self.check_fits::<B::Item>(into.len())?;
+            self.begin(into)
+        })
+    }
+
+    /// Begins to receive the message; the caller keeps the memory until the request ends.
+    pub(super) fn begin(mut self, into: ReceiveBytes) -> Result<RequestId> {
+        match self.id.take() {
+            Some(id) => self.engine.imreceive(id, into),
+            None => Ok(RequestId::FROM_NULL),
+        }
+    }
+
+    /// Whether the message is of whole elements, and no more than `room` bytes.
+    pub(super) fn check_fits<T: Plain>(&self, room: u64) -> Result<()> {
+        self.whole_elements::<T>()?;
+        super::process::check_room(&self.status, room)
+    }
+
+    pub(super) fn engine(&self) -> &'c Engine {
+        self.engine
     }
 
     fn whole_elements<T: Plain>(&self) -> Result<usize> {

@@ -2,14 +2,21 @@
 
 mod alloc;
 mod message;
+mod persistent;
 mod process;
 mod request;
 mod scope;
+mod several;
 
 pub use message::Message;
+pub use persistent::Persistent;
 pub use process::{AnyProcess, Process, Source};
-pub use request::{Persistent, Request, wait_all, wait_any, wait_some};
+pub use request::Request;
 pub use scope::{Scope, Scoped};
+pub use several::{
+    Completion, Ended, Pending, Startable, start_all, test_all, test_all_of, test_any, test_any_of,
+    test_some, test_some_of, wait_all, wait_all_of, wait_any, wait_any_of, wait_some, wait_some_of,
+};
 
 use crate::{
     error::{Error, ErrorClass, Result},
@@ -38,6 +45,8 @@ pub struct Communicator<'u> {
     group: Group,
     rank: Rank,
     collective: Arc<Mutex<Collective>>,
+    /// Of the communicator of this process alone.
+    alone: &'u Arc<Mutex<Collective>>,
 }
 
 /// The context ids of a communicator: one draw gives all four.
@@ -122,8 +131,32 @@ impl<'u> Communicator<'u> {
         group: Group,
         rank: Rank,
         collective: Arc<Mutex<Collective>>,
+        alone: &'u Arc<Mutex<Collective>>,
     ) -> Self {
-        Self { engine, contexts, group, rank, collective }
+        Self { engine, contexts, group, rank, collective, alone }
+    }
+
+    /// The communicator of this process alone: the same one from all of its communicators.
+    ///
+    /// ```
+    /// use ringmpi::Source;
+    /// ringmpi::threads(3, |world| {
+    ///     let alone = world.self_comm();
+    ///     assert_eq!((alone.rank(), alone.size()), (0, 1));
+    ///     let myself = alone.process_at_rank(0);
+    ///     let sending = myself.immediate_send(vec![world.rank()])?;
+    ///     assert_eq!(myself.receive::<i32>()?.0, world.rank());
+    ///     sending.wait().map(drop)
+    /// })?;
+    /// # Ok::<(), ringmpi::Error>(())
+    /// ```
+    ///
+    /// # Standard
+    /// MPI 5.0, 7.2.4: `MPI_COMM_SELF`.
+    #[must_use]
+    pub fn self_comm(&self) -> Communicator<'u> {
+        let group = Group::new([self.engine.me()]);
+        Self::new(self.engine, Contexts::SELF, group, 0, Arc::clone(self.alone), self.alone)
     }
 
     /// This process's rank, from 0.
@@ -186,6 +219,11 @@ impl<'u> Communicator<'u> {
 
     pub(crate) fn engine(&self) -> &'u Engine {
         self.engine
+    }
+
+    /// What blocking collectives of this process alone keep.
+    pub(crate) fn alone(&self) -> &'u Arc<Mutex<Collective>> {
+        self.alone
     }
 
     pub(crate) fn contexts(&self) -> Contexts {

@@ -1,6 +1,6 @@
 //! [`Process`] and [`AnyProcess`]: whom a message goes to or comes from.
 
-use super::{Communicator, Message, Persistent, Request};
+use super::{Communicator, Message, Persistent, Request, persistent::SendKind, request::post};
 use crate::{
     buffer::{self, Held, Owned, Plain, ReceiveBytes, SendBytes},
     envelope::{Envelope, Pattern},
@@ -9,6 +9,7 @@ use crate::{
     status::Status,
     types::{ContextId, PeerId, Rank, Tag},
 };
+use bytemuck::Zeroable;
 use std::mem::MaybeUninit;
 
 /// One process of a communicator, and perhaps a tag.
@@ -141,15 +142,12 @@ impl<'c, 'u> Process<'c, 'u> {
     /// Sends a copy of a slice; never waits. The engine keeps the copy: nothing is to be attached.
     ///
     /// # Errors
-    /// As [`send`](Self::send).
+    /// As [`send`](Self::send); no memory for the copy.
     ///
     /// # Standard
     /// MPI 5.0, 3.4 and 3.6: `MPI_Bsend`, with automatic buffering.
     pub fn buffered_send<T: Plain>(self, data: &[T]) -> Result<()> {
-        let buffer = buffer::of_slice(data);
-        self.with_envelope(buffer.len(), (), |peer, envelope| {
-            self.comm.engine().send_buffered(peer, envelope, buffer)
-        })
+        self.begin_buffered_send(buffer::of_slice(data)).map(drop)
     }
 
     /// Begins to send a buffer, which the request holds until [`Request::wait`]. Dropping the request
@@ -176,6 +174,32 @@ impl<'c, 'u> Process<'c, 'u> {
         self.immediate_mode(Mode::Synchronous, buffer)
     }
 
+    /// As [`immediate_send`](Self::immediate_send), of a copy, which the engine keeps: the request has ended
+    /// already.
+    ///
+    /// # Errors
+    /// As [`buffered_send`](Self::buffered_send).
+    ///
+    /// # Standard
+    /// MPI 5.0, 3.7.2: `MPI_Ibsend`, with automatic buffering.
+    pub fn immediate_buffered_send<B: Owned>(self, buffer: B) -> Result<Request<'c, B>> {
+        let held = Held::new(buffer);
+        let id = self.begin_buffered_send(held.to_send())?;
+        Ok(Request::of_send(self.comm.engine(), id, held))
+    }
+
+    /// As [`immediate_send`](Self::immediate_send), to a receive that has been posted already, as the caller
+    /// knows.
+    ///
+    /// # Errors
+    /// As [`send`](Self::send).
+    ///
+    /// # Standard
+    /// MPI 5.0, 3.7.2: `MPI_Irsend`.
+    pub fn immediate_ready_send<B: Owned>(self, buffer: B) -> Result<Request<'c, B>> {
+        self.immediate_send(buffer)
+    }
+
     #[inline]
     fn immediate_mode<B: Owned>(self, mode: Mode, buffer: B) -> Result<Request<'c, B>> {
         let held = Held::new(buffer);
@@ -191,17 +215,62 @@ impl<'c, 'u> Process<'c, 'u> {
         })
     }
 
+    /// Sends a copy of the bytes; the caller may reuse the memory at once.
+    pub(super) fn begin_buffered_send(&self, buffer: SendBytes) -> Result<RequestId> {
+        self.with_envelope(buffer.len(), RequestId::COMPLETE, |peer, envelope| {
+            self.comm.engine().send_buffered(peer, envelope, buffer).map(|()| RequestId::COMPLETE)
+        })
+    }
+
     /// A send that can be started again and again with the same buffer.
     ///
     /// # Errors
-    /// As [`send`](Self::send).
+    /// A rank that the communicator does not have, a negative tag.
     ///
     /// # Standard
     /// MPI 5.0, 3.9: `MPI_Send_init`.
     pub fn send_init<B: Owned>(self, buffer: B) -> Result<Persistent<'c, 'u, B>> {
+        self.init(SendKind::Waiting(Mode::Standard), buffer)
+    }
+
+    /// A synchronous send that can be started again and again with the same buffer.
+    ///
+    /// # Errors
+    /// As [`send_init`](Self::send_init).
+    ///
+    /// # Standard
+    /// MPI 5.0, 3.9: `MPI_Ssend_init`.
+    pub fn synchronous_send_init<B: Owned>(self, buffer: B) -> Result<Persistent<'c, 'u, B>> {
+        self.init(SendKind::Waiting(Mode::Synchronous), buffer)
+    }
+
+    /// A buffered send that can be started again and again with the same buffer.
+    ///
+    /// # Errors
+    /// As [`send_init`](Self::send_init).
+    ///
+    /// # Standard
+    /// MPI 5.0, 3.9: `MPI_Bsend_init`, with automatic buffering.
+    pub fn buffered_send_init<B: Owned>(self, buffer: B) -> Result<Persistent<'c, 'u, B>> {
+        self.init(SendKind::Buffered, buffer)
+    }
+
+    /// A ready send that can be started again and again with the same buffer, each time after the receive
+    /// has been posted, as the caller knows. Treated as [`send_init`](Self::send_init).
+    ///
+    /// # Errors
+    /// As [`send_init`](Self::send_init).
+    ///
+    /// # Standard
+    /// MPI 5.0, 3.9: `MPI_Rsend_init`.
+    pub fn ready_send_init<B: Owned>(self, buffer: B) -> Result<Persistent<'c, 'u, B>> {
+        self.send_init(buffer)
+    }
+
+    fn init<B: Owned>(self, kind: SendKind, buffer: B) -> Result<Persistent<'c, 'u, B>> {
         self.send_tag()?;
         self.comm.peer(self.rank)?;
-        Ok(Persistent::of_send(self, buffer))
+        Ok(Persistent::of_send(self, kind, buffer))
     }
 
     /// Sends to this process and receives from `from` at the same time: neither waits for the other.
@@ -233,12 +302,12 @@ impl<'c, 'u> Process<'c, 'u> {
     /// Sends the slice to this process, and receives into it from `from`.
     ///
     /// # Errors
-    /// As [`send_receive_into`](Self::send_receive_into).
+    /// As [`send_receive_into`](Self::send_receive_into); no memory for a copy of the slice.
     ///
     /// # Standard
     /// MPI 5.0, 3.11: `MPI_Sendrecv_replace`.
     pub fn send_receive_replace<T: Plain>(self, data: &mut [T], from: impl Source<'c>) -> Result<Status> {
-        let copy = data.to_vec();
+        let copy = buffer::copy_of(data)?;
         self.send_receive_into(&copy, from, data)
     }
 }
@@ -274,7 +343,7 @@ pub trait Source<'c>: Sized + Copy + sealed::Sealed {
     /// # Standard
     /// MPI 5.0, 3.2.4: `MPI_Recv`.
     fn receive<T: Plain>(self) -> Result<(T, Status)> {
-        let mut bits = buffer::aside::<T>(1);
+        let mut bits = [<T::Bits as Zeroable>::zeroed()];
         let Some((pattern, peer)) = self.from()? else { return Err(nothing_from_null()) };
         let status = self.engine().receive(pattern, peer, buffer::of_aside::<T>(&mut bits))?;
         match checked::<T>(&bits, &status)? {
@@ -294,7 +363,7 @@ pub trait Source<'c>: Sized + Copy + sealed::Sealed {
     ///
     /// # Errors
     /// A rank that the communicator does not have; bytes that are no whole number of elements, or no
-    /// values of the type: the message is lost then; the end of the job.
+    /// values of the type; no memory for so many: the message is lost then; the end of the job.
     ///
     /// # Standard
     /// MPI 5.0, 3.8.2: `MPI_Mprobe` and `MPI_Mrecv`.
@@ -332,7 +401,7 @@ pub trait Source<'c>: Sized + Copy + sealed::Sealed {
             let status = self.engine().receive(pattern, peer, buffer::of_uninit(into))?;
             return Ok((buffer::received(into, status.count::<T>().unwrap_or(0)), status));
         }
-        let mut bits = buffer::aside::<T>(into.len());
+        let mut bits = buffer::aside::<T>(into.len())?;
         let status = self.engine().receive(pattern, peer, buffer::of_aside::<T>(&mut bits))?;
         let values = checked::<T>(&bits, &status)?;
         Ok((buffer::fill(into, values), status))
@@ -342,26 +411,30 @@ pub trait Source<'c>: Sized + Copy + sealed::Sealed {
     /// shorter if that was less. Dropping the request cancels the receive.
     ///
     /// # Errors
-    /// A rank that the communicator does not have. What is wrong with the message is reported by the
-    /// request.
+    /// A rank that the communicator does not have; more elements than an address space can hold
+    /// ([`ErrorClass::COUNT`]), or than there is memory for. What is wrong with the message is reported by
+    /// the request.
     ///
     /// # Standard
     /// MPI 5.0, 3.7.2: `MPI_Irecv`.
     fn immediate_receive<T: Plain>(self, len: usize) -> Result<Request<'c, Vec<T>>> {
-        Request::begin_receive_vec(self.engine(), self.from()?, len)
+        let (engine, from) = (self.engine(), self.from()?);
+        Request::begin_receive_vec(engine, len, |into| post(engine, from, into))
     }
 
     /// Begins to receive into the elements of a buffer, which the request holds until [`Request::wait`].
     /// A shorter message changes the front; [`Request::wait_status`] tells how much.
     ///
     /// # Errors
-    /// As [`immediate_receive`](Self::immediate_receive).
+    /// A rank that the communicator does not have. What is wrong with the message is reported by the
+    /// request.
     ///
     /// # Standard
     /// MPI 5.0, 3.7.2: `MPI_Irecv`.
     #[inline]
     fn immediate_receive_into<B: Owned>(self, buffer: B) -> Result<Request<'c, B>> {
-        Request::begin_receive(self.engine(), self.from()?, buffer)
+        let (engine, from) = (self.engine(), self.from()?);
+        Request::begin_receive(engine, buffer, |into| post(engine, from, into))
     }
 
     /// A receive that can be started again and again with the same buffer.
@@ -372,7 +445,7 @@ pub trait Source<'c>: Sized + Copy + sealed::Sealed {
     /// # Standard
     /// MPI 5.0, 3.9: `MPI_Recv_init`.
     fn receive_init<'u, B: Owned>(self, buffer: B) -> Result<Persistent<'c, 'u, B>> {
-        Ok(Persistent::of_receive(self.engine(), self.from()?, buffer))
+        Persistent::of_receive(self.engine(), self.from()?, buffer)
     }
 
     /// Waits for a message, without receiving it: its status tells the size.
@@ -499,7 +572,7 @@ fn receive_slice<'c, T: Plain>(
     if buffer::any_bits::<T>() {
         return receive(from.engine(), pattern, peer, buffer::of_slice_mut(into));
     }
-    let mut bits = buffer::aside::<T>(into.len());
+    let mut bits = buffer::aside::<T>(into.len())?;
     let status = receive(from.engine(), pattern, peer, buffer::of_aside::<T>(&mut bits))?;
     let values = checked::<T>(&bits, &status)?;
     into[..values.len()].copy_from_slice(values);

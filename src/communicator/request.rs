@@ -1,15 +1,15 @@
-//! [`Request`] and [`Persistent`]: operations that go on while the caller does something else.
+//! [`Request`]: an operation that goes on while the caller does something else.
 
-use super::process::{Process, checked};
+use super::process::checked;
 use crate::{
     buffer::{self, Held, Owned, Plain, ReceiveBytes},
     error::{Error, ErrorClass, Result},
-    p2p::{Engine, Mode, RequestId, Until},
+    p2p::{Engine, RequestId},
     status::Status,
 };
 use bytemuck::CheckedBitPattern;
 
-type Bits<B> = <<B as Owned>::Item as CheckedBitPattern>::Bits;
+pub(super) type Bits<B> = <<B as Owned>::Item as CheckedBitPattern>::Bits;
 
 /// A send or receive in flight. It holds the buffer until [`wait`](Self::wait) gives it back.
 ///
@@ -20,8 +20,8 @@ type Bits<B> = <<B as Owned>::Item as CheckedBitPattern>::Bits;
 /// MPI 5.0, 3.7.
 #[must_use = "dropping a receive cancels it"]
 pub struct Request<'c, B: Owned> {
-    engine: &'c Engine,
-    id: RequestId,
+    pub(super) engine: &'c Engine,
+    pub(super) id: RequestId,
     /// None once it has been given back.
     held: Option<Held<B>>,
     kind: Kind<B>,
@@ -47,11 +47,16 @@ impl<'c, B: Owned> Request<'c, B> {
         Self { engine, id, held: Some(held), kind: Kind::Send }
     }
 
+    /// Begins to receive into a buffer; `post` says what.
     #[inline]
-    pub(super) fn begin_receive(engine: &'c Engine, from: super::process::From, buffer: B) -> Result<Self> {
+    pub(super) fn begin_receive(
+        engine: &'c Engine,
+        buffer: B,
+        post: impl FnOnce(ReceiveBytes) -> Result<RequestId>,
+    ) -> Result<Self> {
         let held = Held::new(buffer);
         let (into, len) = (held.to_fill(), held.len());
-        Self::begin(engine, from, (into, len), held, Kind::Receive, fill_front)
+        Self::begin(engine, post, (into, len), held, Kind::Receive, fill_front)
     }
 
     /// Begins to receive `len` elements: in place if every bit pattern is a value, else aside, from where
@@ -59,7 +64,7 @@ impl<'c, B: Owned> Request<'c, B> {
     #[inline]
     fn begin(
         engine: &'c Engine,
-        from: super::process::From,
+        post: impl FnOnce(ReceiveBytes) -> Result<RequestId>,
         (into, len): (ReceiveBytes, usize),
         held: Held<B>,
         kind: Kind<B>,
@@ -68,10 +73,10 @@ impl<'c, B: Owned> Request<'c, B> {
         let (into, kind) = if buffer::any_bits::<B::Item>() {
             (into, kind)
         } else {
-            let mut bits = buffer::aside::<B::Item>(len);
+            let mut bits = buffer::aside::<B::Item>(len)?;
             (buffer::of_aside::<B::Item>(&mut bits), Kind::ReceiveAside(Box::new(Aside { bits, place })))
         };
-        let id = post(engine, from, into)?;
+        let id = post(into)?;
         Ok(Self { engine, id, held: Some(held), kind })
     }
 
@@ -152,14 +157,20 @@ impl<'c, B: Owned> Request<'c, B> {
 }
 
 impl<'c, T: Plain> Request<'c, Vec<T>> {
+    /// Begins to receive at most `len` elements into a new vector; `post` says what.
+    #[inline]
     pub(super) fn begin_receive_vec(
         engine: &'c Engine,
-        from: super::process::From,
         len: usize,
+        post: impl FnOnce(ReceiveBytes) -> Result<RequestId>,
     ) -> Result<Self> {
-        let held = Held::<Vec<T>>::with_room(len);
+        let held = Held::<Vec<T>>::with_room(len)?;
         let (into, kind) = (held.room(len), Kind::ReceiveRoom(Held::into_received));
-        Self::begin(engine, from, (into, len), held, kind, |_, values| values.to_vec())
+        Self::begin(engine, post, (into, len), held, kind, |held, values| {
+            let mut buffer = held.into_inner();
+            buffer.extend_from_slice(values);
+            buffer
+        })
     }
 }
 
@@ -170,7 +181,7 @@ fn fill_front<B: Owned>(mut held: Held<B>, values: &[B::Item]) -> B {
 
 /// Posts a receive; from the null process it has ended already.
 #[inline]
-fn post(engine: &Engine, from: super::process::From, into: ReceiveBytes) -> Result<RequestId> {
+pub(super) fn post(engine: &Engine, from: super::process::From, into: ReceiveBytes) -> Result<RequestId> {
     match from {
         Some((pattern, peer)) => engine.ireceive(pattern, peer, into),
         None => Ok(RequestId::FROM_NULL),
@@ -195,184 +206,7 @@ impl<B: Owned> std::fmt::Debug for Request<'_, B> {
     }
 }
 
-/// Waits for all requests; their buffers come back in the same order.
-///
-/// # Errors
-/// Of the first request that fails; those behind it are dropped.
-///
-/// # Standard
-/// MPI 5.0, 3.7.5: `MPI_Waitall`.
-pub fn wait_all<'c, B: Owned + 'c>(requests: impl IntoIterator<Item = Request<'c, B>>) -> Result<Vec<B>> {
-    requests.into_iter().map(Request::wait).collect()
-}
-
-/// Waits until one of the requests has ended, and takes it out: its place, buffer and status. None
-/// if there are no requests.
-///
-/// # Errors
-/// What the request that ended reports; the end of the job.
-///
-/// # Standard
-/// MPI 5.0, 3.7.5: `MPI_Waitany`.
-pub fn wait_any<B: Owned>(requests: &mut Vec<Request<'_, B>>) -> Result<Option<(usize, B, Status)>> {
-    let Some(index) = wait_for_first(requests)? else { return Ok(None) };
-    let (buffer, status) = requests.remove(index).wait_status()?;
-    Ok(Some((index, buffer, status)))
-}
-
-/// Waits until at least one of the requests has ended, and takes out all that have: their places
-/// before the call, buffers and statuses.
-///
-/// # Errors
-/// As [`wait_any`].
-///
-/// # Standard
-/// MPI 5.0, 3.7.5: `MPI_Waitsome`.
-pub fn wait_some<B: Owned>(requests: &mut Vec<Request<'_, B>>) -> Result<Vec<(usize, B, Status)>> {
-    let Some(first) = wait_for_first(requests)? else { return Ok(vec![]) };
-    let mut ended = Vec::new();
-    let mut place = first;
-    let mut index = first;
-    while index < requests.len() {
-        if requests[index].test()? {
-            let (buffer, status) = requests.remove(index).wait_status()?;
-            ended.push((place, buffer, status));
-        } else {
-            index += 1;
-        }
-        place += 1;
-    }
-    Ok(ended)
-}
-
-/// The place of a request that has ended.
-fn wait_for_first<B: Owned>(requests: &mut [Request<'_, B>]) -> Result<Option<usize>> {
-    let Some(engine) = requests.first().map(|request| request.engine) else { return Ok(None) };
-    let ids: Vec<RequestId> = requests.iter().map(|request| request.id).collect();
-    engine.wait_until(Until::Any(&ids))?;
-    for (index, request) in requests.iter_mut().enumerate() {
-        if request.test()? {
-            return Ok(Some(index));
-        }
-    }
-    Ok(None)
-}
-
-/// An operation that can be started again and again with the same buffer.
-///
-/// # Standard
-/// MPI 5.0, 3.9.
-pub struct Persistent<'c, 'u, B: Owned> {
-    engine: &'c Engine,
-    operation: Operation<'c, 'u>,
-    held: Option<Held<B>>,
-    aside: Vec<Bits<B>>,
-    active: Option<RequestId>,
-}
-
-enum Operation<'c, 'u> {
-    Send(Process<'c, 'u>),
-    Receive(super::process::From),
-}
-
-impl<'c, 'u, B: Owned> Persistent<'c, 'u, B> {
-    pub(super) fn of_send(to: Process<'c, 'u>, buffer: B) -> Self {
-        let engine = super::Source::engine(&to);
-        let held = Some(Held::new(buffer));
-        Self { engine, operation: Operation::Send(to), held, aside: vec![], active: None }
-    }
-
-    pub(super) fn of_receive(engine: &'c Engine, from: super::process::From, buffer: B) -> Self {
-        let held = Held::new(buffer);
-        let aside = if buffer::any_bits::<B::Item>() { vec![] } else { buffer::aside::<B::Item>(held.len()) };
-        Self { engine, operation: Operation::Receive(from), held: Some(held), aside, active: None }
-    }
-
-    fn held(&mut self) -> Result<&mut Held<B>> {
-        self.held.as_mut().ok_or_else(used_up)
-    }
-
-    /// The buffer, to fill or to read.
-    ///
-    /// # Errors
-    /// While the operation is active.
-    pub fn buffer_mut(&mut self) -> Result<&mut [B::Item]> {
-        self.engine.check_alive()?;
-        match self.active {
-            Some(_) => Err(Error::new(ErrorClass::REQUEST, "the buffer is in use: the request is active")
-                .with_help("wait for it first")),
-            None => self.held().map(Held::as_mut_slice),
-        }
-    }
-
-    /// Starts the operation.
-    ///
-    /// # Errors
-    /// If it is active already; the end of the job.
-    ///
-    /// # Standard
-    /// MPI 5.0, 3.9: `MPI_Start`.
-    pub fn start(&mut self) -> Result<()> {
-        self.engine.check_alive()?;
-        if self.active.is_some() {
-            return Err(Error::new(ErrorClass::REQUEST, "the request is active already"));
-        }
-        let held = self.held.as_ref().ok_or_else(used_up)?;
-        let id = match &self.operation {
-            Operation::Send(to) => to.begin_send(Mode::Standard, held.to_send())?,
-            Operation::Receive(from) => {
-                let into = if buffer::any_bits::<B::Item>() {
-                    held.to_fill()
-                } else {
-                    buffer::of_aside::<B::Item>(&mut self.aside)
-                };
-                post(self.engine, *from, into)?
-            }
-        };
-        self.active = Some(id);
-        Ok(())
-    }
-
-    /// Whether the operation has ended; true if it is not active. Makes progress; does not wait.
-    ///
-    /// # Errors
-    /// The end of the job.
-    pub fn test(&mut self) -> Result<bool> {
-        self.active.map_or(Ok(true), |id| self.engine.test(id))
-    }
-
-    /// Waits for the end of the operation, if it is active.
-    ///
-    /// # Errors
-    /// Of a receive: what was wrong with the message. The end of the job.
-    ///
-    /// # Standard
-    /// MPI 5.0, 3.7.3: `MPI_Wait`.
-    pub fn wait(&mut self) -> Result<Status> {
-        let Some(id) = self.active.take() else { return Ok(Status::EMPTY) };
-        let status = self.engine.wait(id)?;
-        if let Operation::Receive(_) = self.operation
-            && !buffer::any_bits::<B::Item>()
-        {
-            let values = checked::<B::Item>(&self.aside, &status)?;
-            let held = self.held.as_mut().ok_or_else(used_up)?;
-            held.as_mut_slice()[..values.len()].copy_from_slice(values);
-        }
-        Ok(status)
-    }
-}
-
-impl<B: Owned> Drop for Persistent<'_, '_, B> {
-    fn drop(&mut self) {
-        let Some(id) = self.active.take() else { return };
-        match self.operation {
-            Operation::Send(_) => self.engine.detach(id, self.held.take().map(Held::into_keep)),
-            Operation::Receive(_) => self.engine.abandon(id),
-        }
-    }
-}
-
 #[cold]
-fn used_up() -> Error {
+pub(super) fn used_up() -> Error {
     Error::new(ErrorClass::REQUEST, "the request has given its buffer back")
 }

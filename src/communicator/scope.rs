@@ -1,9 +1,9 @@
 //! [`Communicator::scope`]: nonblocking operations on borrowed buffers.
 
-use super::{Communicator, Process, Source};
+use super::{Communicator, Message, Process, Source, request::post};
 use crate::{
     buffer::{self, Plain},
-    error::Result,
+    error::{Error, ErrorClass, Result},
     p2p::{Engine, Mode, RequestId, ScopeId},
     status::Status,
 };
@@ -22,8 +22,8 @@ pub struct Scope<'s, 'env: 's> {
 /// it.
 #[must_use = "`wait` gives the buffer back inside the scope"]
 pub struct Scoped<'s, B> {
-    engine: &'s Engine,
-    id: RequestId,
+    pub(super) engine: &'s Engine,
+    pub(super) id: RequestId,
     buffer: B,
 }
 
@@ -116,7 +116,7 @@ impl<'s, 'env> Scope<'s, 'env> {
     /// Begins to send a borrowed slice.
     ///
     /// # Errors
-    /// As [`Process::send`].
+    /// As [`Process::send`]; a process of another universe than the scope's.
     ///
     /// # Standard
     /// MPI 5.0, 3.7.2: `MPI_Isend`.
@@ -125,7 +125,66 @@ impl<'s, 'env> Scope<'s, 'env> {
         to: Process<'env, '_>,
         data: &'env [T],
     ) -> Result<Scoped<'s, &'env [T]>> {
-        let id = to.begin_send(Mode::Standard, buffer::of_slice(data))?;
+        self.begin_send(to, Mode::Standard, data)
+    }
+
+    /// As [`immediate_send`](Self::immediate_send); the request ends when the receive has been matched.
+    ///
+    /// # Errors
+    /// As [`immediate_send`](Self::immediate_send).
+    ///
+    /// # Standard
+    /// MPI 5.0, 3.7.2: `MPI_Issend`.
+    pub fn immediate_synchronous_send<T: Plain>(
+        &'s self,
+        to: Process<'env, '_>,
+        data: &'env [T],
+    ) -> Result<Scoped<'s, &'env [T]>> {
+        self.begin_send(to, Mode::Synchronous, data)
+    }
+
+    /// As [`immediate_send`](Self::immediate_send), of a copy, which the engine keeps: the request has ended
+    /// already, and the scope waits for nothing.
+    ///
+    /// # Errors
+    /// As [`Process::buffered_send`].
+    ///
+    /// # Standard
+    /// MPI 5.0, 3.7.2: `MPI_Ibsend`, with automatic buffering.
+    pub fn immediate_buffered_send<T: Plain>(
+        &'s self,
+        to: Process<'env, '_>,
+        data: &'env [T],
+    ) -> Result<Scoped<'s, &'env [T]>> {
+        let id = to.begin_buffered_send(buffer::of_slice(data))?;
+        Ok(Scoped { engine: self.engine, id, buffer: data })
+    }
+
+    /// As [`immediate_send`](Self::immediate_send), to a receive that has been posted already, as the caller
+    /// knows.
+    ///
+    /// # Errors
+    /// As [`immediate_send`](Self::immediate_send).
+    ///
+    /// # Standard
+    /// MPI 5.0, 3.7.2: `MPI_Irsend`.
+    pub fn immediate_ready_send<T: Plain>(
+        &'s self,
+        to: Process<'env, '_>,
+        data: &'env [T],
+    ) -> Result<Scoped<'s, &'env [T]>> {
+        self.immediate_send(to, data)
+    }
+
+    #[inline]
+    fn begin_send<T: Plain>(
+        &'s self,
+        to: Process<'env, '_>,
+        mode: Mode,
+        data: &'env [T],
+    ) -> Result<Scoped<'s, &'env [T]>> {
+        self.check_engine(to.engine())?;
+        let id = to.begin_send(mode, buffer::of_slice(data))?;
         Ok(self.opened(id, data))
     }
 
@@ -134,8 +193,8 @@ impl<'s, 'env> Scope<'s, 'env> {
     /// [`Source::immediate_receive_into`] does.
     ///
     /// # Errors
-    /// A rank that the communicator does not have. What is wrong with the message is reported by
-    /// `wait`, or by the scope.
+    /// A rank that the communicator does not have; a process of another universe than the scope's. What is
+    /// wrong with the message is reported by `wait`, or by the scope.
     ///
     /// # Standard
     /// MPI 5.0, 3.7.2: `MPI_Irecv`.
@@ -144,11 +203,34 @@ impl<'s, 'env> Scope<'s, 'env> {
         from: impl Source<'env>,
         into: &'env mut [T],
     ) -> Result<Scoped<'s, &'env mut [T]>> {
-        let id = match from.from()? {
-            Some((pattern, peer)) => self.engine.ireceive(pattern, peer, buffer::of_slice_mut(into))?,
-            None => RequestId::FROM_NULL,
-        };
+        self.check_engine(from.engine())?;
+        let id = post(self.engine, from.from()?, buffer::of_slice_mut(into))?;
         Ok(self.opened(id, into))
+    }
+
+    /// Begins to receive a message that a matched probe has taken into a borrowed slice, which may be longer.
+    ///
+    /// # Errors
+    /// Bytes that are no whole number of elements; a message that is longer than the slice: it is lost; a
+    /// message of another universe than the scope's.
+    ///
+    /// # Standard
+    /// MPI 5.0, 3.8.3: `MPI_Imrecv`.
+    pub fn immediate_matched_receive_into<T: Plain + AnyBitPattern>(
+        &'s self,
+        message: Message<'env>,
+        into: &'env mut [T],
+    ) -> Result<Scoped<'s, &'env mut [T]>> {
+        self.check_engine(message.engine())?;
+        message.check_fits::<T>(size_of_val(into) as u64)?;
+        let id = message.begin(buffer::of_slice_mut(into))?;
+        Ok(self.opened(id, into))
+    }
+
+    /// The scope ends operations of its own engine only.
+    #[inline]
+    fn check_engine(&self, engine: &Engine) -> Result<()> {
+        if std::ptr::eq(engine, self.engine) { Ok(()) } else { Err(other_universe()) }
     }
 
     #[inline]
@@ -158,11 +240,20 @@ impl<'s, 'env> Scope<'s, 'env> {
     }
 }
 
+#[cold]
+fn other_universe() -> Error {
+    Error::new(ErrorClass::COMM, "the process belongs to another universe than the scope")
+        .with_help("open a scope of that universe's communicator")
+}
+
 impl<B> Scoped<'_, B> {
     /// Whether the operation has ended. Makes progress; does not wait.
     ///
     /// # Errors
     /// The end of the job.
+    ///
+    /// # Standard
+    /// MPI 5.0, 3.7.3: `MPI_Test`.
     pub fn test(&mut self) -> Result<bool> {
         self.engine.test(self.id)
     }
@@ -177,5 +268,17 @@ impl<B> Scoped<'_, B> {
     pub fn wait(self) -> Result<(B, Status)> {
         let status = self.engine.wait(self.id)?;
         Ok((self.buffer, status))
+    }
+
+    /// Cancels a receive that has no message yet, and gives the buffer back. Does not wait.
+    ///
+    /// # Errors
+    /// The request itself, as it was, if it has its message, has ended, or is a send: wait for it.
+    ///
+    /// # Standard
+    /// MPI 5.0, 3.8.4: `MPI_Cancel`.
+    pub fn cancel(self) -> std::result::Result<B, Self> {
+        let is_cancelled = self.engine.cancel(self.id) && self.engine.take_outcome(self.id).is_ok();
+        if is_cancelled { Ok(self.buffer) } else { Err(self) }
     }
 }

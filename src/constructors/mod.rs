@@ -50,6 +50,6 @@ impl<'u> Communicator<'u> {
             Arc::new(Mutex::new(Collective::new(board, self.engine().segment().starts().collective)));
         // Drawn from a 32-bit counter.
         let contexts = Contexts::from_first(foundation[0] as u32);
-        Self::new(self.engine(), contexts, group, rank, collective)
+        Self::new(self.engine(), contexts, group, rank, collective, self.alone())
     }
 }

@@ -3,8 +3,8 @@
 //! Reading order: [`packet`] (what a cell means), [`peers`] (the table of peers), [`matching`],
 //! [`request`], [`send`], [`arrive`] (what packets do), [`rendezvous`], [`pull`], [`bulk_choice`] and
 //! [`copy_clock`] (large messages), [`receive`], [`probe`], [`progress`] and [`role`] (the only event
-//! loop), [`credit`] and [`cycle`] (flow control), [`leave`] (finalize), [`failure`] (corrupted shared
-//! memory).
+//! loop), [`several`], [`credit`] and [`cycle`] (flow control), [`leave`] (finalize), [`failure`] (corrupted
+//! shared memory).
 //!
 //! The engine knows context ids and peer ids, never a communicator. It may be entered by any number
 //! of threads; its state, [`Core`], is behind one biased lock.
@@ -30,6 +30,7 @@ mod rendezvous;
 mod request;
 mod role;
 mod send;
+mod several;
 #[cfg(any(all(test, not(loom)), feature = "internals"))]
 pub(crate) mod sim;
 

@@ -56,8 +56,11 @@ impl Engine {
     fn send_slow(&self, to: PeerId, envelope: Envelope, mode: Mode, mut buffer: SendBuffer) -> Result<()> {
         let mut core = self.lock();
         if to == self.me && mode == Mode::Standard {
-            // Nobody else can receive it while this thread waits.
-            buffer.own();
+            // Nobody else can receive it while this thread waits. (Of small messages, which may have their
+            // receive already, `send_to_self` makes a copy if it has to.)
+            if envelope.bytes > core.config.eager_bytes {
+                buffer.try_own()?;
+            }
             let id = core.post_send(to, envelope, mode, buffer)?;
             core.requests.detach(id, None);
             return Ok(());
@@ -94,7 +97,7 @@ impl Engine {
             return Ok(());
         }
         let mut buffer: SendBuffer = payload.into();
-        buffer.own();
+        buffer.try_own()?;
         let id = core.post_send(to, envelope, Mode::Standard, buffer)?;
         core.requests.detach(id, None);
         Ok(())
@@ -370,7 +373,7 @@ impl Core {
         }
         let is_eager = mode == Mode::Standard && envelope.bytes <= self.config.eager_bytes;
         if is_eager {
-            buffer.own();
+            buffer.try_own()?;
         }
         let (to, phase) = (self.me, SendPhase::AtSelf);
         let send = self.requests.insert(State::Send(SendOperation { to, envelope, mode, buffer, phase }));

@@ -1,7 +1,7 @@
 //! Communicators: what is sent in one is never received in another.
 
 use super::{assert_same, bytes, next, previous};
-use ringmpi::{Communicator, Rank, Result, Source};
+use ringmpi::{Communicator, ErrorClass, Rank, Result, Source};
 
 pub(crate) fn duplicates_do_not_mix(world: &Communicator<'_>) -> Result<()> {
     let first = next(world).tag(5).immediate_send(bytes(world.rank(), 0, 100))?;
@@ -49,5 +49,41 @@ pub(crate) fn split_by_colour_and_key(world: &Communicator<'_>) -> Result<()> {
     }
     let alone = world.split(Some(world.rank() as u32), 0)?.expect("a colour was given");
     assert_eq!((alone.rank(), alone.size()), (0, 1));
+    world.barrier()
+}
+
+/// What a process sends to itself there, nobody else sees, and nobody sees in other communicators.
+pub(crate) fn self_communicator(world: &Communicator<'_>) -> Result<()> {
+    let (alone, same) = (world.self_comm(), world.duplicate()?.self_comm());
+    assert_eq!((alone.rank(), alone.size()), (0, 1));
+    let (myself, in_world) = (alone.process_at_rank(0), world.process_at_rank(world.rank()));
+    for len in [0, 8, 7000, 400_000] {
+        let sending = myself.tag(1).immediate_send(bytes(world.rank(), 1, len))?;
+        assert_eq!(in_world.tag(1).immediate_probe()?, None, "it was sent in another communicator");
+        in_world.tag(1).buffered_send(&bytes(world.rank(), 2, len))?;
+        let (got, status) = same.any_process().receive_vec::<u8>()?;
+        assert_eq!((status.source(), status.tag()), (0, 1));
+        assert_same(&got, &bytes(world.rank(), 1, len));
+        assert_same(&in_world.receive_vec()?.0, &bytes(world.rank(), 2, len));
+        sending.wait()?;
+        let mut both = bytes(world.rank(), 3, len);
+        myself.send_receive_replace(&mut both, alone.any_process())?;
+        assert_same(&both, &bytes(world.rank(), 3, len));
+    }
+    assert_eq!(alone.process_at_rank(1).send(&[0u8]).unwrap_err().class(), ErrorClass::RANK);
+    alone.barrier()?;
+    alone.broadcast_into(&mut [1], 0)?;
+    assert_eq!(alone.gather(&[world.rank()], 0)?, Some(vec![world.rank()]));
+    assert_eq!(alone.all_gather(&[world.rank()])?, [world.rank()]);
+    assert_eq!(alone.all_reduce_value(world.rank(), ringmpi::op::Sum)?, world.rank());
+    let mut copies = vec![alone.duplicate()?, alone.split(Some(3), 1)?.expect("a colour was given")];
+    copies.push(copies[0].self_comm());
+    for (number, copy) in copies.iter().enumerate() {
+        assert_eq!((copy.rank(), copy.size()), (0, 1));
+        copy.process_at_rank(0).buffered_send(&[number])?;
+    }
+    for (number, copy) in copies.iter().enumerate().rev() {
+        assert_eq!(copy.any_process().receive::<usize>()?.0, number);
+    }
     world.barrier()
 }

@@ -1,7 +1,7 @@
 //! What is wrong is reported with its numbers, and does no harm.
 
 use super::{ahead, assert_same, bytes, next, previous};
-use ringmpi::{Communicator, ErrorClass, Result, Source, Truncated};
+use ringmpi::{Communicator, ErrorClass, PROC_NULL, Result, Source, Truncated};
 
 /// Short and long, into posted receives and late ones, in place and through requests.
 pub(crate) fn truncation(world: &Communicator<'_>) -> Result<()> {
@@ -51,5 +51,35 @@ pub(crate) fn bad_arguments(world: &Communicator<'_>) -> Result<()> {
         assert_eq!(class(previous(world).tag(tag).receive::<i32>().map(drop)), ErrorClass::TAG);
         assert_eq!(class(world.any_process().tag(tag).probe().map(drop)), ErrorClass::TAG);
     }
+    world.barrier()
+}
+
+/// Counts that no memory holds: an error that names them, and nothing has happened.
+pub(crate) fn counts_out_of_range(world: &Communicator<'_>) -> Result<()> {
+    /// Too large for an address space, and too large for any machine.
+    fn expect(result: Result<()>, count: usize, class: ErrorClass, most: &str) {
+        let error = result.unwrap_err();
+        assert_eq!(error.class(), class, "{error}");
+        let text = error.to_string();
+        assert!(text.contains(&count.to_string()) && text.contains(most), "{text}");
+    }
+    let from = previous(world);
+    for (count, class, most) in
+        [(usize::MAX, ErrorClass::COUNT, "9223372036854775807"), (1 << 62, ErrorClass::NO_MEM, "")]
+    {
+        expect(from.immediate_receive::<u8>(count).map(drop), count, class, most);
+        expect(from.immediate_receive::<bool>(count).map(drop), count, class, most);
+        expect(world.any_process().immediate_receive::<u8>(count).map(drop), count, class, most);
+        let null = world.process_at_rank(PROC_NULL);
+        expect(null.immediate_receive::<u8>(count).map(drop), count, class, most);
+        expect(world.alloc::<u8>(count).map(drop), count, ErrorClass::NO_MEM, "");
+    }
+    let most = "1152921504606846975";
+    expect(from.immediate_receive::<u64>(1 << 60).map(drop), 1 << 60, ErrorClass::COUNT, most);
+    expect(from.immediate_receive::<char>(1 << 62).map(drop), 1 << 62, ErrorClass::COUNT, "");
+    expect(world.alloc::<u64>(1 << 61).map(drop), 1 << 61, ErrorClass::NO_MEM, "");
+    // No receive has been posted.
+    next(world).send(&[1u8])?;
+    assert_eq!(from.receive::<u8>()?.0, 1);
     world.barrier()
 }

@@ -62,22 +62,36 @@ macro_rules! list {
 
 list! {
     ALL, All: messages::{all_sizes, head_to_head, null_process, to_itself, extreme_tags, many_hops};
-    ALL, All: modes::{every_mode_into_a_posted_receive, every_mode_to_a_late_receive};
+    ALL, All: modes::{
+        every_mode_into_a_posted_receive, every_mode_to_a_late_receive, buffered_sends_have_ended_at_once,
+    };
     MANY, All: modes::{synchronous_sends_wait_for_the_receive};
-    ALL, All: persistent::{persistent_requests};
-    ALL, All: waiting::{wait_all_in_any_order, wait_any_takes_what_has_ended, wait_some_takes_all, test_ends};
+    ALL, All: persistent::{
+        persistent_requests, persistent_modes, persistent_requests_start_together, persistent_receives_are_cancelled,
+    };
+    ALL, All: waiting::{
+        wait_all_in_any_order, wait_any_takes_what_has_ended, wait_some_takes_all, test_ends,
+        test_all_takes_all_or_nothing, test_any_takes_what_has_ended, test_some_takes_all_that_have_ended,
+        one_that_fails_costs_no_other, different_requests_together, persistent_requests_together, nothing_to_wait_for,
+    };
     ALL, All: cancel::{cancelled_receives, dropped_requests};
-    ALL, All: probes::{probes_tell_the_size, matched_probes_take_the_message};
+    ALL, All: probes::{
+        probes_tell_the_size, matched_probes_take_the_message, matched_messages_are_received_nonblocking,
+        matched_messages_that_fail,
+    };
     MANY, All: order::{any_source_keeps_each_order, posted_receives_match_in_order, wildcards_do_not_overtake};
-    ALL, All: errors::{truncation, bad_arguments};
+    ALL, All: errors::{truncation, bad_arguments, counts_out_of_range};
     MANY, All: flow::{flood_of_blocking_sends, flood_of_isends};
     ALL, All: flow::{flood_before_receiving};
     ALL, All: values::{checked_types, parts_of_elements, uninitialised_memory, empty_messages};
     PAIR, Processes: values::{uninitialised_memory_is_received_in_place};
-    ALL, All: scopes::{scopes_complete, scopes_withdraw_on_error, scopes_withdraw_on_panic};
+    ALL, All: scopes::{
+        scopes_complete, scopes_withdraw_on_error, scopes_withdraw_on_panic, scopes_in_every_mode,
+        scopes_wait_for_the_match, scoped_receives_are_cancelled,
+    };
     ALL, All: threads::{threads_with_partners, threads_that_receive_from_any, threads_that_probe, threads_in_collectives};
     ALL, All: threads::{threads_that_end_each_others_waits, threads_that_receive_large_messages};
-    ALL, All: contexts::{duplicates_do_not_mix, splits_do_not_mix, split_by_colour_and_key};
+    ALL, All: contexts::{duplicates_do_not_mix, splits_do_not_mix, split_by_colour_and_key, self_communicator};
     ALL, All: collectives::{collectives_match_naive_values, collectives_of_large_slices};
     ALL, All: traffic::{random_traffic};
     ALL, All: forked::{children_that_are_no_ranks, children_forked_in_scopes, children_forked_in_operations};

@@ -1,7 +1,7 @@
 //! Scopes: operations on borrowed buffers never outlive them.
 
 use super::{ahead, assert_same, bytes, next, previous};
-use ringmpi::{Communicator, Error, Result, Source};
+use ringmpi::{Communicator, Error, PROC_NULL, Result, Source, test_all, wait_any, wait_some};
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 
 const LENS: [usize; 4] = [0, 24, 7000, 600_000];
@@ -74,4 +74,92 @@ fn expect_withdrawn(world: &Communicator<'_>, mut sent: Vec<u8>, into: &[u8]) ->
     assert_same(into, &vec![9; len]);
     sending.wait()?;
     world.barrier()
+}
+
+/// Every mode, and requests waited for together.
+pub(crate) fn scopes_in_every_mode(world: &Communicator<'_>) -> Result<()> {
+    for len in LENS {
+        let mine = bytes(world.rank(), len, len);
+        let mut into = vec![vec![0; len]; 4];
+        world.scope(|s| {
+            let mut receives = Vec::new();
+            for (into, tag) in into.iter_mut().zip(0..) {
+                receives.push(s.immediate_receive_into(previous(world).tag(tag), into)?);
+            }
+            // The ready send's receive has been posted.
+            world.barrier()?;
+            let to = next(world);
+            let mut sends = vec![
+                s.immediate_send(to.tag(0), &mine)?,
+                s.immediate_synchronous_send(to.tag(1), &mine)?,
+                s.immediate_buffered_send(to.tag(2), &mine)?,
+                s.immediate_ready_send(to.tag(3), &mine)?,
+            ];
+            while let Some((_, got, status)) = wait_any(&mut receives)? {
+                assert_eq!(status.bytes(), len as u64);
+                assert_same(got, &bytes(ahead(world, -1), len, len));
+            }
+            while test_all(&mut sends)?.is_none() {}
+            Ok(())
+        })?;
+        assert!(into.iter().all(|into| *into == bytes(ahead(world, -1), len, len)));
+    }
+    Ok(())
+}
+
+/// A synchronous send that nobody waits for: the scope does, until it has been matched.
+pub(crate) fn scopes_wait_for_the_match(world: &Communicator<'_>) -> Result<()> {
+    for len in LENS {
+        let mine = bytes(world.rank(), len, len);
+        if world.rank() != 0 {
+            world.scope(|s| s.immediate_synchronous_send(world.process_at_rank(0), &mine).map(drop))?;
+            // Matched before this message was sent.
+            world.process_at_rank(0).tag(1).send(&[0u8])?;
+            continue;
+        }
+        for rank in 1..world.size() {
+            let from = world.process_at_rank(rank);
+            for _ in 0..100 {
+                assert_eq!(from.tag(1).immediate_probe()?, None, "it went on without the receive");
+            }
+            assert_same(&from.tag(0).receive_vec()?.0, &bytes(rank, len, len));
+            from.tag(1).receive::<u8>()?;
+        }
+    }
+    Ok(())
+}
+
+pub(crate) fn scoped_receives_are_cancelled(world: &Communicator<'_>) -> Result<()> {
+    for len in LENS {
+        let mine = bytes(world.rank(), len, len);
+        let (mut unused, mut into) = (vec![9; len], vec![0; len]);
+        world.scope(|s| {
+            let receiving = s.immediate_receive_into(previous(world).tag(1), &mut unused)?;
+            let unused = receiving.cancel().unwrap_or_else(|_| panic!("nobody sends with this tag"));
+            assert_same(unused, &vec![9; len]);
+            let receiving = s.immediate_receive_into(previous(world).tag(2), &mut into)?;
+            world.barrier()?;
+            let sending = s.immediate_synchronous_send(next(world).tag(2), &mine)?;
+            let Err(sending) = sending.cancel() else { panic!("sends are not cancelled") };
+            sending.wait()?;
+            world.barrier()?;
+            let Err(receiving) = receiving.cancel() else { panic!("it has been matched") };
+            assert_same(receiving.wait()?.0, &bytes(ahead(world, -1), len, len));
+            Ok(())
+        })?;
+        assert_same(&unused, &vec![9; len]);
+    }
+    // The cancelled receives have taken nothing.
+    next(world).tag(1).send(&[3u8])?;
+    assert_eq!(previous(world).tag(1).receive::<u8>()?.0, 3);
+    let mut into = [8u8; 2];
+    world.scope(|s| {
+        let null = world.process_at_rank(PROC_NULL);
+        let receiving = s.immediate_receive_into(null, &mut into)?;
+        let Err(receiving) = receiving.cancel() else { panic!("it has ended already") };
+        let mut both = vec![receiving];
+        let ended = wait_some(&mut both)?.remove(0).outcome?;
+        assert_eq!((ended.0, ended.1.source()), (&mut [8; 2][..], PROC_NULL));
+        s.immediate_synchronous_send(null, &[1])?.wait().map(drop)
+    })
 }

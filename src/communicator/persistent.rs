@@ -1,0 +1,146 @@
+//! [`Persistent`]: an operation that is started again and again.
+
+use super::{
+    process::{From, Process, checked},
+    request::{Bits, post, used_up},
+};
+use crate::{
+    buffer::{self, Held, Owned},
+    error::{Error, ErrorClass, Result},
+    p2p::{Engine, Mode, RequestId},
+    status::Status,
+};
+
+/// An operation that can be started again and again with the same buffer.
+///
+/// # Standard
+/// MPI 5.0, 3.9.
+pub struct Persistent<'c, 'u, B: Owned> {
+    pub(super) engine: &'c Engine,
+    operation: Operation<'c, 'u>,
+    held: Option<Held<B>>,
+    aside: Vec<Bits<B>>,
+    pub(super) active: Option<RequestId>,
+}
+
+enum Operation<'c, 'u> {
+    Send(Process<'c, 'u>, SendKind),
+    Receive(From),
+}
+
+#[derive(Clone, Copy)]
+pub(super) enum SendKind {
+    /// May wait for the receive.
+    Waiting(Mode),
+    Buffered,
+}
+
+impl<'c, 'u, B: Owned> Persistent<'c, 'u, B> {
+    pub(super) fn of_send(to: Process<'c, 'u>, kind: SendKind, buffer: B) -> Self {
+        let engine = super::Source::engine(&to);
+        let held = Some(Held::new(buffer));
+        Self { engine, operation: Operation::Send(to, kind), held, aside: vec![], active: None }
+    }
+
+    pub(super) fn of_receive(engine: &'c Engine, from: From, buffer: B) -> Result<Self> {
+        let held = Held::new(buffer);
+        let aside =
+            if buffer::any_bits::<B::Item>() { vec![] } else { buffer::aside::<B::Item>(held.len())? };
+        Ok(Self { engine, operation: Operation::Receive(from), held: Some(held), aside, active: None })
+    }
+
+    fn held(&mut self) -> Result<&mut Held<B>> {
+        self.held.as_mut().ok_or_else(used_up)
+    }
+
+    /// The buffer, to fill or to read.
+    ///
+    /// # Errors
+    /// While the operation is active.
+    pub fn buffer_mut(&mut self) -> Result<&mut [B::Item]> {
+        self.engine.check_alive()?;
+        match self.active {
+            Some(_) => Err(Error::new(ErrorClass::REQUEST, "the buffer is in use: the request is active")
+                .with_help("wait for it first")),
+            None => self.held().map(Held::as_mut_slice),
+        }
+    }
+
+    /// Starts the operation.
+    ///
+    /// # Errors
+    /// If it is active already; the end of the job.
+    ///
+    /// # Standard
+    /// MPI 5.0, 3.9: `MPI_Start`.
+    pub fn start(&mut self) -> Result<()> {
+        self.engine.check_alive()?;
+        if self.active.is_some() {
+            return Err(Error::new(ErrorClass::REQUEST, "the request is active already"));
+        }
+        let held = self.held.as_ref().ok_or_else(used_up)?;
+        let id = match &self.operation {
+            Operation::Send(to, SendKind::Waiting(mode)) => to.begin_send(*mode, held.to_send())?,
+            Operation::Send(to, SendKind::Buffered) => to.begin_buffered_send(held.to_send())?,
+            Operation::Receive(from) => {
+                let into = if buffer::any_bits::<B::Item>() {
+                    held.to_fill()
+                } else {
+                    buffer::of_aside::<B::Item>(&mut self.aside)
+                };
+                post(self.engine, *from, into)?
+            }
+        };
+        self.active = Some(id);
+        Ok(())
+    }
+
+    /// Whether the operation has ended; true if it is not active. Makes progress; does not wait.
+    ///
+    /// # Errors
+    /// The end of the job.
+    pub fn test(&mut self) -> Result<bool> {
+        self.active.map_or(Ok(true), |id| self.engine.test(id))
+    }
+
+    /// Waits for the end of the operation, which is inactive then. If it is inactive already, the status is
+    /// empty.
+    ///
+    /// # Errors
+    /// Of a receive: what was wrong with the message. The end of the job.
+    ///
+    /// # Standard
+    /// MPI 5.0, 3.7.3: `MPI_Wait`.
+    pub fn wait(&mut self) -> Result<Status> {
+        let Some(id) = self.active.take() else { return Ok(Status::EMPTY) };
+        let status = self.engine.wait(id)?;
+        if let Operation::Receive(_) = self.operation
+            && !buffer::any_bits::<B::Item>()
+        {
+            let values = checked::<B::Item>(&self.aside, &status)?;
+            let held = self.held.as_mut().ok_or_else(used_up)?;
+            held.as_mut_slice()[..values.len()].copy_from_slice(values);
+        }
+        Ok(status)
+    }
+
+    /// Cancels a receive that has no message yet; its end is still to be waited for, by [`wait`](Self::wait),
+    /// which returns at once, with a cancelled status. False, and nothing happens, if it has its message, has
+    /// ended, is not active, or is a send.
+    ///
+    /// # Standard
+    /// MPI 5.0, 3.8.4: `MPI_Cancel`.
+    pub fn cancel(&mut self) -> bool {
+        self.active.is_some_and(|id| self.engine.cancel(id))
+    }
+}
+
+impl<B: Owned> Drop for Persistent<'_, '_, B> {
+    fn drop(&mut self) {
+        let Some(id) = self.active.take() else { return };
+        match self.operation {
+            Operation::Send(..) => self.engine.detach(id, self.held.take().map(Held::into_keep)),
+            Operation::Receive(_) => self.engine.abandon(id),
+        }
+    }
+}

@@ -1,0 +1,378 @@
+//! Several requests at once: waiting, testing, starting.
+//!
+//! A function without `_of` takes requests of one type out of a vector when they have ended, and gives
+//! back their buffers. One with `_of` takes requests of any types, leaves them where they are, and tells
+//! the places of those that have ended.
+
+use super::{Persistent, Request, Scoped};
+use crate::{
+    buffer::Owned,
+    error::{Error, ErrorClass, Result},
+    p2p::{Engine, RequestId},
+    status::Status,
+};
+
+mod sealed {
+    pub trait Sealed {}
+    impl<B: super::Owned> Sealed for super::Request<'_, B> {}
+    impl<B> Sealed for super::Scoped<'_, B> {}
+    impl<B: super::Owned> Sealed for super::Persistent<'_, '_, B> {}
+    impl<P: Sealed + ?Sized> Sealed for &mut P {}
+}
+
+/// An operation that may be in flight, whatever its buffer: a [`Request`], a [`Scoped`] or a
+/// [`Persistent`]. For [`wait_any_of`] and its like.
+pub trait Pending: sealed::Sealed {
+    #[doc(hidden)]
+    #[expect(private_interfaces, reason = "the trait is sealed")]
+    fn in_flight(&self) -> Option<(&Engine, RequestId)>;
+}
+
+/// An operation that gives something back when it ends: its buffer, or itself if it is persistent. For
+/// [`wait_any`] and its like.
+pub trait Completion: Pending + Sized {
+    /// What comes back.
+    type Buffer;
+
+    #[doc(hidden)]
+    fn complete(self) -> Result<(Self::Buffer, Status)>;
+}
+
+/// An operation that can be started: a [`Persistent`]. For [`start_all`].
+pub trait Startable: Pending {
+    /// Starts it: [`Persistent::start`].
+    ///
+    /// # Errors
+    /// If it is active already; the end of the job.
+    fn start(&mut self) -> Result<()>;
+}
+
+impl<B: Owned> Pending for Request<'_, B> {
+    #[expect(private_interfaces, reason = "the trait is sealed")]
+    fn in_flight(&self) -> Option<(&Engine, RequestId)> {
+        Some((self.engine, self.id))
+    }
+}
+
+impl<B> Pending for Scoped<'_, B> {
+    #[expect(private_interfaces, reason = "the trait is sealed")]
+    fn in_flight(&self) -> Option<(&Engine, RequestId)> {
+        Some((self.engine, self.id))
+    }
+}
+
+impl<B: Owned> Pending for Persistent<'_, '_, B> {
+    #[expect(private_interfaces, reason = "the trait is sealed")]
+    fn in_flight(&self) -> Option<(&Engine, RequestId)> {
+        self.active.map(|id| (self.engine, id))
+    }
+}
+
+impl<P: Pending + ?Sized> Pending for &mut P {
+    #[expect(private_interfaces, reason = "the trait is sealed")]
+    fn in_flight(&self) -> Option<(&Engine, RequestId)> {
+        (**self).in_flight()
+    }
+}
+
+impl<B: Owned> Completion for Request<'_, B> {
+    type Buffer = B;
+    #[inline]
+    fn complete(self) -> Result<(B, Status)> {
+        self.wait_status()
+    }
+}
+
+impl<B> Completion for Scoped<'_, B> {
+    type Buffer = B;
+    #[inline]
+    fn complete(self) -> Result<(B, Status)> {
+        self.wait()
+    }
+}
+
+impl<B: Owned> Completion for &mut Persistent<'_, '_, B> {
+    type Buffer = Self;
+    fn complete(self) -> Result<(Self, Status)> {
+        let status = self.wait()?;
+        Ok((self, status))
+    }
+}
+
+impl<B: Owned> Startable for Persistent<'_, '_, B> {
+    fn start(&mut self) -> Result<()> {
+        Persistent::start(self)
+    }
+}
+
+impl<S: Startable + ?Sized> Startable for &mut S {
+    fn start(&mut self) -> Result<()> {
+        (**self).start()
+    }
+}
+
+/// A request that has ended.
+#[derive(Debug)]
+#[must_use = "it holds a buffer, or an error"]
+pub struct Ended<B> {
+    /// Where it was before the call.
+    pub place: usize,
+    /// Its buffer and status, or what was wrong.
+    pub outcome: Result<(B, Status)>,
+}
+
+/// Waits for all requests; their buffers come back in the same order.
+///
+/// # Errors
+/// Of the first request that fails; those behind it are dropped.
+///
+/// # Standard
+/// MPI 5.0, 3.7.5: `MPI_Waitall`.
+pub fn wait_all<C: Completion>(requests: impl IntoIterator<Item = C>) -> Result<Vec<C::Buffer>> {
+    requests.into_iter().map(|request| Ok(request.complete()?.0)).collect()
+}
+
+/// Waits until one of the requests has ended, and takes it out: its place, buffer and status. None
+/// if no request is active.
+///
+/// # Errors
+/// What the request that ended reports: it has been taken out; the end of the job.
+///
+/// # Standard
+/// MPI 5.0, 3.7.5: `MPI_Waitany`.
+pub fn wait_any<C: Completion>(requests: &mut Vec<C>) -> Result<Option<(usize, C::Buffer, Status)>> {
+    match wait_any_of(requests)? {
+        Some(place) => take_one(requests, place).map(Some),
+        None => Ok(None),
+    }
+}
+
+/// Waits until at least one of the requests has ended, and takes out all that have, in order: none if no
+/// request is active. Each reports its own error, so that none of the others is lost.
+///
+/// # Errors
+/// The end of the job.
+///
+/// # Standard
+/// MPI 5.0, 3.7.5: `MPI_Waitsome`.
+pub fn wait_some<C: Completion>(requests: &mut Vec<C>) -> Result<Vec<Ended<C::Buffer>>> {
+    let places = wait_some_of(requests)?;
+    Ok(take_some(requests, &places))
+}
+
+/// If all requests have ended, takes them out: their buffers, in the same order. Makes progress; does not
+/// wait.
+///
+/// # Errors
+/// Of the first request that fails; those behind it are dropped. The end of the job.
+///
+/// # Standard
+/// MPI 5.0, 3.7.5: `MPI_Testall`.
+pub fn test_all<C: Completion>(requests: &mut Vec<C>) -> Result<Option<Vec<C::Buffer>>> {
+    match test_all_of(requests)? {
+        true => wait_all(requests.drain(..)).map(Some),
+        false => Ok(None),
+    }
+}
+
+/// If one of the requests has ended, takes it out: its place, buffer and status. Makes progress; does not
+/// wait.
+///
+/// # Errors
+/// As [`wait_any`].
+///
+/// # Standard
+/// MPI 5.0, 3.7.5: `MPI_Testany`.
+pub fn test_any<C: Completion>(requests: &mut Vec<C>) -> Result<Option<(usize, C::Buffer, Status)>> {
+    match test_any_of(requests)? {
+        Some(place) => take_one(requests, place).map(Some),
+        None => Ok(None),
+    }
+}
+
+/// Takes out all requests that have ended: as [`wait_some`], but does not wait. Makes progress.
+///
+/// # Errors
+/// The end of the job.
+///
+/// # Standard
+/// MPI 5.0, 3.7.5: `MPI_Testsome`.
+pub fn test_some<C: Completion>(requests: &mut Vec<C>) -> Result<Vec<Ended<C::Buffer>>> {
+    let places = test_some_of(requests)?;
+    Ok(take_some(requests, &places))
+}
+
+/// Waits until all requests have ended. To wait for each of them then takes no time.
+///
+/// # Errors
+/// The end of the job.
+///
+/// # Standard
+/// MPI 5.0, 3.7.5: `MPI_Waitall`.
+pub fn wait_all_of<P: Pending>(requests: &mut [P]) -> Result<()> {
+    match Several::of(requests)? {
+        Some(several) => several.engine.wait_all(&several.ids),
+        None => Ok(()),
+    }
+}
+
+/// Waits until one of the requests has ended; its place. To wait for that one then takes no time. None if
+/// no request is active.
+///
+/// The requests may be of different types:
+///
+/// ```
+/// use ringmpi::{Pending, Source, wait_any_of};
+/// ringmpi::threads(2, |world| {
+///     let peer = world.process_at_rank(1 - world.rank());
+///     let mut sending = peer.immediate_send(vec![0.5; 1000])?;
+///     let mut receiving = peer.tag(1).immediate_receive::<u8>(10)?;
+///     // Nobody sends anything with this tag.
+///     assert_eq!(wait_any_of(&mut [&mut receiving as &mut dyn Pending, &mut sending])?, Some(1));
+///     assert_eq!(sending.wait()?.len(), 1000);
+///     assert_eq!(peer.receive_vec::<f64>()?.0, [0.5; 1000]);
+///     Ok::<(), ringmpi::Error>(())
+/// })?;
+/// # Ok::<(), ringmpi::Error>(())
+/// ```
+///
+/// # Errors
+/// The end of the job.
+///
+/// # Standard
+/// MPI 5.0, 3.7.5: `MPI_Waitany`.
+pub fn wait_any_of<P: Pending>(requests: &mut [P]) -> Result<Option<usize>> {
+    Ok(wait_some_of(requests)?.first().copied())
+}
+
+/// Waits until at least one of the requests has ended; the places of all that have, in order: none if no
+/// request is active.
+///
+/// # Errors
+/// The end of the job.
+///
+/// # Standard
+/// MPI 5.0, 3.7.5: `MPI_Waitsome`.
+pub fn wait_some_of<P: Pending>(requests: &mut [P]) -> Result<Vec<usize>> {
+    match Several::of(requests)? {
+        Some(several) => Ok(several.places_of(&several.engine.wait_some(&several.ids)?)),
+        None => Ok(vec![]),
+    }
+}
+
+/// Whether all requests have ended, as those have that are not active. Makes progress; does not wait.
+///
+/// # Errors
+/// The end of the job.
+///
+/// # Standard
+/// MPI 5.0, 3.7.6: `MPI_Request_get_status_all`.
+pub fn test_all_of<P: Pending>(requests: &mut [P]) -> Result<bool> {
+    match Several::of(requests)? {
+        Some(several) => Ok(several.test(several.ids.len())?.len() == several.ids.len()),
+        None => Ok(true),
+    }
+}
+
+/// The place of a request that has ended, if one has. Makes progress; does not wait.
+///
+/// # Errors
+/// The end of the job.
+///
+/// # Standard
+/// MPI 5.0, 3.7.6: `MPI_Request_get_status_any`.
+pub fn test_any_of<P: Pending>(requests: &mut [P]) -> Result<Option<usize>> {
+    Ok(test_some_of(requests)?.first().copied())
+}
+
+/// The places of all requests that have ended, in order. Makes progress; does not wait.
+///
+/// # Errors
+/// The end of the job.
+///
+/// # Standard
+/// MPI 5.0, 3.7.6: `MPI_Request_get_status_some`.
+pub fn test_some_of<P: Pending>(requests: &mut [P]) -> Result<Vec<usize>> {
+    match Several::of(requests)? {
+        Some(several) => several.test(1),
+        None => Ok(vec![]),
+    }
+}
+
+/// Starts all operations.
+///
+/// ```
+/// use ringmpi::{Source, Startable, start_all};
+/// ringmpi::threads(2, |world| {
+///     let peer = world.process_at_rank(1 - world.rank());
+///     let mut sending = peer.send_init(vec![0.0f64; 8])?;
+///     let mut receiving = peer.receive_init(vec![0.0f64; 8].into_boxed_slice())?;
+///     for round in 0..10 {
+///         sending.buffer_mut()?.fill(f64::from(round));
+///         start_all(&mut [&mut receiving as &mut dyn Startable, &mut sending])?;
+///         sending.wait()?;
+///         assert_eq!(receiving.wait()?.source(), peer.rank());
+///         assert_eq!(receiving.buffer_mut()?, [f64::from(round); 8]);
+///     }
+///     Ok::<(), ringmpi::Error>(())
+/// })?;
+/// # Ok::<(), ringmpi::Error>(())
+/// ```
+///
+/// # Errors
+/// Of the first that cannot be started, because it is active already or the job has ended; those before
+/// it have been started.
+///
+/// # Standard
+/// MPI 5.0, 3.9: `MPI_Startall`.
+pub fn start_all<S: Startable>(operations: &mut [S]) -> Result<()> {
+    operations.iter_mut().try_for_each(Startable::start)
+}
+
+fn take_one<C: Completion>(requests: &mut Vec<C>, place: usize) -> Result<(usize, C::Buffer, Status)> {
+    let (buffer, status) = requests.remove(place).complete()?;
+    Ok((place, buffer, status))
+}
+
+fn take_some<C: Completion>(requests: &mut Vec<C>, places: &[usize]) -> Vec<Ended<C::Buffer>> {
+    let mut place = 0..;
+    let has_ended = |_: &mut C| place.next().is_some_and(|place| places.binary_search(&place).is_ok());
+    let taken = requests.extract_if(.., has_ended);
+    places
+        .iter()
+        .zip(taken)
+        .map(|(place, ended)| Ended { place: *place, outcome: ended.complete() })
+        .collect()
+}
+
+/// The requests that are active.
+struct Several<'r> {
+    engine: &'r Engine,
+    ids: Vec<RequestId>,
+    /// Where each of them is among all.
+    places: Vec<usize>,
+}
+
+impl<'r> Several<'r> {
+    /// None if there are none. (Exclusively borrowed: only one thread may wait for a request.)
+    fn of<P: Pending>(requests: &'r mut [P]) -> Result<Option<Self>> {
+        let (mut ids, mut places, mut first) = (Vec::new(), Vec::new(), None);
+        for (place, request) in requests.iter().enumerate() {
+            let Some((engine, id)) = request.in_flight() else { continue };
+            if !std::ptr::eq(*first.get_or_insert(engine), engine) {
+                return Err(Error::new(ErrorClass::REQUEST, "the requests belong to different universes"));
+            }
+            ids.push(id);
+            places.push(place);
+        }
+        Ok(first.map(|engine| Self { engine, ids, places }))
+    }
+
+    fn places_of(&self, ended: &[usize]) -> Vec<usize> {
+        ended.iter().map(|index| self.places[*index]).collect()
+    }
+
+    fn test(&self, enough: usize) -> Result<Vec<usize>> {
+        Ok(self.places_of(&self.engine.test_some(&self.ids, enough)?))
+    }
+}
