@@ -3,6 +3,7 @@
 mod ends;
 mod faults;
 mod leaving;
+mod limits;
 mod nested;
 mod output;
 
@@ -20,6 +21,7 @@ pub(crate) fn all() -> Vec<Trial> {
     bodies
         .chain(ends::trials())
         .chain(output::trials())
+        .chain(limits::trials())
         .chain(nested::trials())
         .chain(leaving::trials())
         .chain(faults::trials())
