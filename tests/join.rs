@@ -386,6 +386,16 @@ fn a_full_file_system_is_an_error_that_says_how_much_was_needed() {
 }
 
 #[test]
+fn a_limit_of_file_sizes_is_an_error_and_no_signal() {
+    let job = job("file-size");
+    let mut shell = Command::new("sh");
+    shell.args(["-c", "ulimit -f 1; exec \"$0\" \"$@\""]).arg(std::env::current_exe().unwrap());
+    let error = Rank::start_as(&mut shell, "exchange", &job, 0, 2, &[]).end();
+    assert_has(&error, &["error:", "MiB for 2 ranks", "512 bytes", "ulimit -f"]);
+    assert_nothing_is_left(&job);
+}
+
+#[test]
 fn ranks_that_wait_for_one_that_was_killed_learn_of_it() {
     for body in ["receive", "test", "send"] {
         let job = job(&format!("killed-{body}"));

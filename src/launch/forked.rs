@@ -4,13 +4,17 @@
 use super::{
     ending::{Ending, Step},
     failure::Failure,
+    limits::{Descriptors, not_forked},
     ranks::Ranks,
 };
 use crate::{
     error::{Error, ErrorClass, Result},
     shm::segment::Segment,
     sys::{
-        io::{PollFd, PollFlags, is_ready, poll},
+        io::{
+            DescriptorLimit, PollFd, PollFlags, descriptor_count, is_ready, poll, raise_descriptor_limit,
+            set_descriptor_limit,
+        },
         process::{
             Forked, Pid, PidFd, die_with_parent, finish_child, flush_output, fork, own_pid, send_by_number,
             take_ended, thread_count, wait,
@@ -34,22 +38,43 @@ pub(crate) struct Outcome {
 /// # Errors
 /// If this process has other threads, or the system has no room for so many processes.
 pub(crate) fn run_forked(segment: &Arc<Segment>, child: impl FnOnce(usize) -> i32) -> Result<Outcome> {
+    let call = "raising the limit of descriptors";
+    let limit = raise_descriptor_limit().map_err(|error| Error::system(call, error))?;
+    let outcome = fork_and_watch(segment, limit, child);
+    // The limits from before are allowed ones.
+    let _ = set_descriptor_limit(limit);
+    outcome
+}
+
+/// With the soft limit of descriptors raised; `before` is for the ranks.
+fn fork_and_watch(
+    segment: &Arc<Segment>,
+    before: DescriptorLimit,
+    child: impl FnOnce(usize) -> i32,
+) -> Result<Outcome> {
     refuse_threads()?;
+    let in_use = descriptor_count().map_err(|error| Error::system("reading /proc/self/fd", error))?;
+    let descriptors = Descriptors { per_rank: 1, besides: in_use as u64 + SPARE_DESCRIPTORS };
+    descriptors.check(segment.ranks(), before).map_err(|what| Error::new(ErrorClass::OTHER, what))?;
     flush_output();
     let parent = own_pid();
     let mut family = Family { children: Vec::new() };
     for slot in 0..segment.ranks() {
-        let forked = fork().map_err(|error| {
-            let help = format!("{slot} of {} ranks were started; see `ulimit -u`", segment.ranks());
-            Error::system("fork", error).with_help(help)
-        })?;
+        let forked = fork().map_err(|error| Error::new(ErrorClass::OTHER, not_forked(slot, &error)))?;
         match forked {
-            Forked::Child => finish_child(move || if die_with_parent(parent) { child(slot) } else { 1 }),
+            Forked::Child => finish_child(move || {
+                family.leave();
+                let _ = set_descriptor_limit(before);
+                if die_with_parent(parent) { child(slot) } else { 1 }
+            }),
             Forked::Parent(pid) => family.add(pid)?,
         }
     }
     Supervisor::new(segment, family).watch()
 }
+
+/// For what is open only for a moment.
+const SPARE_DESCRIPTORS: u64 = 4;
 
 fn refuse_threads() -> Result<()> {
     match thread_count().map_err(|error| Error::system("reading /proc/self/task", error))? {
@@ -72,6 +97,11 @@ impl Family {
         let pidfd = PidFd::open(pid).inspect_err(|_| kill(pid));
         self.children.push((pid, pidfd.map_err(|error| Error::system("pidfd_open", error))?));
         Ok(())
+    }
+
+    /// A child has nothing to do with its siblings.
+    fn leave(mut self) {
+        self.children.clear();
     }
 
     fn signal(&self, signal: i32) {

@@ -3,7 +3,7 @@
 //! In reading order: `plan` (the command line), `env` (the contract with ranks), `start` and
 //! `spawn` (a job comes to life), `keeper` and `link` (the parent of all ranks), `supervise` (the
 //! loop), `ranks`, `failure` and `ending` (who failed, and what follows: no system calls),
-//! `output` and `lines` (the ranks' output), `descendants` (nothing stays behind), `forked`.
+//! `output` and `lines` (the ranks' output), `descendants` (nothing stays behind), `limits`, `forked`.
 
 mod descendants;
 mod ending;
@@ -11,6 +11,7 @@ pub(crate) mod env;
 pub(crate) mod failure;
 pub(crate) mod forked;
 mod keeper;
+mod limits;
 mod lines;
 mod link;
 mod output;

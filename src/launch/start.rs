@@ -3,6 +3,7 @@
 use super::{
     LaunchError,
     keeper::{self, Keeper},
+    limits::Descriptors,
     output::Output,
     plan::{Job, RankCount},
     program,
@@ -12,7 +13,7 @@ use crate::{
     shm::segment::Segment,
     sys::{
         cpus,
-        io::{DescriptorLimit, pipe, process_limit, raise_descriptor_limit},
+        io::{DescriptorLimit, pipe, raise_descriptor_limit},
         process::adopt_orphans,
         signals::Signals,
     },
@@ -33,11 +34,8 @@ const NOT_STARTED: u8 = 125;
 const SIGNALS: [i32; 6] =
     [libc::SIGINT, libc::SIGTERM, libc::SIGHUP, libc::SIGQUIT, libc::SIGUSR1, libc::SIGUSR2];
 
-/// Descriptors of the launcher besides the ranks' pipes.
-const OWN_DESCRIPTORS: u64 = 32;
-
-/// Two pipes, two ends each.
-const DESCRIPTORS_PER_RANK: u64 = 4;
+/// Two pipes for a rank, two ends each.
+const DESCRIPTORS: Descriptors = Descriptors { per_rank: 4, besides: 32 };
 
 /// A job that is being started by its keeper.
 pub(super) struct Started {
@@ -56,9 +54,8 @@ pub(super) fn start(job: Job) -> Result<Started, LaunchError> {
     let size = rank_count(job.ranks);
     let descriptors =
         raise_descriptor_limit().map_err(|error| cannot("raise the limit of descriptors", &error))?;
-    check_descriptors(size, descriptors)?;
-    let segment =
-        Segment::create(size).map_err(|error| LaunchError { code: NOT_STARTED, what: error.to_string() })?;
+    DESCRIPTORS.check(size, descriptors).map_err(not_started)?;
+    let segment = Segment::create(size).map_err(|error| not_started(error.to_string()))?;
     let command = [job.program].into_iter().chain(job.arguments).collect();
     launch(segment, &path, command, descriptors).map_err(|error| cannot("start the job", &error))
 }
@@ -86,19 +83,6 @@ fn rank_count(asked: RankCount) -> usize {
     }
 }
 
-fn check_descriptors(size: usize, DescriptorLimit { hard, .. }: DescriptorLimit) -> Result<(), LaunchError> {
-    let needed = size as u64 * DESCRIPTORS_PER_RANK + OWN_DESCRIPTORS;
-    if needed <= hard {
-        return Ok(());
-    }
-    let most = hard.saturating_sub(OWN_DESCRIPTORS) / DESCRIPTORS_PER_RANK;
-    let what = format!(
-        "{size} ranks need {needed} file descriptors, the limit is {hard} \
-         (help: start at most {most} ranks, or raise the hard limit, see `ulimit -Hn`)"
-    );
-    Err(LaunchError { code: NOT_STARTED, what })
-}
-
 /// Duplicates, because the standard streams themselves are never closed.
 fn own_streams() -> io::Result<(OwnedFd, OwnedFd)> {
     Ok((io::stdout().as_fd().try_clone_to_owned()?, io::stderr().as_fd().try_clone_to_owned()?))
@@ -115,33 +99,12 @@ fn pipes(size: usize) -> io::Result<(Vec<OwnedFd>, Vec<Writers>)> {
     Ok((readers, writers))
 }
 
-/// The error of a system call that the launcher can't do without.
-pub(super) fn cannot(what: &str, error: &io::Error) -> LaunchError {
-    LaunchError { code: NOT_STARTED, what: format!("cannot {what}: {}", program::reason(error)) }
-}
-
-/// The error of a rank that got no process.
-pub(super) fn not_forked(rank: usize, error: &io::Error) -> LaunchError {
-    let limit = process_limit().map_or_else(|_| "unknown".into(), |limit| limit.to_string());
-    let reason = program::reason(error);
-    let what = format!(
-        "cannot start rank {rank}: {reason} (help: this user's limit of processes is {limit}, see `ulimit -u`)"
-    );
+/// The error of a job that could not be started.
+pub(super) fn not_started(what: String) -> LaunchError {
     LaunchError { code: NOT_STARTED, what }
 }
 
-#[cfg(all(test, not(loom)))]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn too_few_descriptors_is_an_error_that_says_how_many_ranks_would_do() {
-        let limit = DescriptorLimit { soft: 100, hard: 100 };
-        assert!(check_descriptors(17, limit).is_ok());
-        let error = check_descriptors(18, limit).unwrap_err();
-        assert_eq!(error.code, NOT_STARTED);
-        for fact in ["18 ranks", "104", "limit is 100", "at most 17"] {
-            assert!(error.what.contains(fact), "'{fact}' is missing in: {}", error.what);
-        }
-    }
+/// The error of a system call that the launcher can't do without.
+pub(super) fn cannot(what: &str, error: &io::Error) -> LaunchError {
+    not_started(format!("cannot {what}: {}", program::reason(error)))
 }

@@ -5,12 +5,13 @@ use super::{
     ending::{Ending, Step},
     failure::Failure,
     keeper::Keeper,
+    limits::not_forked,
     link::{Closed, Order, Report},
     output::{Broken, Output},
     plan::Job,
     program,
     ranks::Ranks,
-    start::{Started, cannot, not_forked, start},
+    start::{Started, cannot, not_started, start},
 };
 use crate::{
     shm::segment::Segment,
@@ -187,7 +188,7 @@ impl Supervisor {
             }
             Report::NotForked { rank, errno } => {
                 self.ranks.cancel_from(rank);
-                let error = not_forked(rank, &io::Error::from_raw_os_error(errno));
+                let error = not_started(not_forked(rank, &io::Error::from_raw_os_error(errno)));
                 self.end(Cause::NotStarted(error), Ending::at_once(now));
             }
             Report::NotRun { errno } => {

@@ -61,7 +61,7 @@ pub(crate) struct Arena {
 impl Arena {
     pub(crate) fn new(id: ArenaId) -> io::Result<Self> {
         let file = memory::create_growing_memfd("ringmpi-arena")?;
-        file.set_len(FIRST_SIZE)?;
+        memory::grow(&file, FIRST_SIZE)?;
         file.write_all_at(&id.to_bytes(), 0)?;
         let sizes = std::iter::successors(Some(RESERVED), |size| Some(size / 2));
         let mut maps =
@@ -93,7 +93,7 @@ impl Arena {
             }
             let size = space.grown(len).filter(|&size| size <= self.map.len() as u64);
             let size = size.ok_or_else(too_large)?;
-            self.file.set_len(size)?;
+            memory::grow(&self.file, size)?;
             space.grow(size);
         };
         Ok(self.at(offset))

@@ -22,13 +22,13 @@ use super::{
     layout::{Header, Layout},
     pool,
     ring::Cells,
-    segment::{Segment, checked_layout},
+    segment::{Segment, checked_layout, no_room},
     slot::RankState,
 };
 use crate::{
     error::{Error, ErrorClass, Result},
     sync::AtomicU64,
-    sys::{process::Pid, record_lock},
+    sys::{io::ByteLimit, memory, process::Pid, record_lock},
     types::RANKS_MAX,
 };
 use core::ptr::NonNull;
@@ -223,6 +223,8 @@ impl<'a> Meeting<'a> {
 
     /// The segment's handle is dropped at once: the creator enters as everybody does, by name.
     fn create_unless_there(&self) -> Result<()> {
+        memory::check_file_size(self.layout.size as u64)
+            .map_err(|errno| no_room(&self.layout, "making a file", ByteLimit::FileSize, errno))?;
         match ShmemConf::new().os_id(&self.os_id).size(self.layout.size).create() {
             Ok(mut created) => {
                 created.set_owner(false);

@@ -18,6 +18,7 @@ use crate::{
         cpus,
         fork::ForkMark,
         futex::{FutexWord, Scope},
+        io::ByteLimit,
         memory,
     },
     types::{PeerId, RANKS_MAX},
@@ -75,7 +76,7 @@ impl Segment {
     pub(crate) fn create(ranks: usize) -> Result<Arc<Self>> {
         let layout = checked_layout(ranks)?;
         let file = memory::create_memfd("ringmpi", layout.size as u64)
-            .map_err(|errno| Error::system("memfd_create", errno))?;
+            .map_err(|errno| no_room(&layout, "memfd_create", ByteLimit::FileSize, errno))?;
         let segment = Self::map_file(file, layout)?;
         segment.initialise();
         Ok(segment)
@@ -91,7 +92,7 @@ impl Segment {
             ));
         }
         let head = memory::map_shared(file.as_fd(), size_of::<Header>())
-            .map_err(|errno| Error::system("mmap", errno))?;
+            .map_err(|errno| Error::system("mmap of a segment's header", errno))?;
         // SAFETY: the mapping is page-aligned, large enough, lives to the end of the function, and
         // `Header` is all atomics.
         let layout = check_header(unsafe { &*head.as_ptr().cast::<Header>() }, size)?;
@@ -99,8 +100,8 @@ impl Segment {
     }
 
     fn map_file(file: File, layout: Layout) -> Result<Arc<Self>> {
-        let map =
-            memory::map_shared(file.as_fd(), layout.size).map_err(|errno| Error::system("mmap", errno))?;
+        let map = memory::map_shared(file.as_fd(), layout.size)
+            .map_err(|errno| no_room(&layout, "mmap", ByteLimit::Addresses, errno))?;
         let memory = Memory::Mapped { map, fd: file.into_raw_fd() };
         Ok(Arc::new(Self::new(memory, layout, Starts::ZERO)))
     }
@@ -117,7 +118,8 @@ impl Segment {
     /// As [`Self::on_heap`], with counters that start elsewhere.
     pub(crate) fn on_heap_from(ranks: usize, starts: Starts) -> Result<Arc<Self>> {
         let layout = checked_layout(ranks)?;
-        let map = memory::map_private(layout.size).map_err(|errno| Error::system("mmap", errno))?;
+        let map = memory::map_private(layout.size)
+            .map_err(|errno| no_room(&layout, "mmap", ByteLimit::Addresses, errno))?;
         let segment = Arc::new(Self::new(Memory::Private(map), layout, starts));
         starts.write(&segment);
         segment.initialise();
@@ -486,6 +488,20 @@ pub(super) fn checked_layout(ranks: usize) -> Result<Layout> {
         return Ok(Layout::new(ranks));
     }
     Err(Error::new(ErrorClass::ARG, format!("{ranks} ranks: a job has 1 to {RANKS_MAX} ranks")))
+}
+
+/// The system refuses a segment's memory, perhaps because of a limit of this process.
+#[cold]
+pub(super) fn no_room(layout: &Layout, call: &str, limit: ByteLimit, errno: std::io::Error) -> Error {
+    let ranks = layout.ranks;
+    let in_mib = |bytes: u64| bytes.div_ceil(1 << 20);
+    let s = if ranks == 1 { "" } else { "s" };
+    let call = format!("{call} of {} MiB for {ranks} rank{s}", in_mib(layout.size as u64));
+    let help = limit.get().map(|bytes| match limit {
+        ByteLimit::Addresses => format!("the limit of addresses is {} MiB, see `ulimit -v`", in_mib(bytes)),
+        ByteLimit::FileSize => format!("the limit of file sizes is {bytes} bytes, see `ulimit -f`"),
+    });
+    Error::system(&call, errno).with_help(help.unwrap_or_else(|| "start fewer ranks".into()))
 }
 
 /// The layout of a segment whose header is of this build's kind.

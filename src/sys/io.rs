@@ -122,9 +122,41 @@ pub(crate) fn raise_descriptor_limit() -> io::Result<DescriptorLimit> {
     Ok(DescriptorLimit { soft, hard })
 }
 
+/// Sets both limits of descriptors: to what [`raise_descriptor_limit`] has returned.
+pub(crate) fn set_descriptor_limit(DescriptorLimit { soft, hard }: DescriptorLimit) -> io::Result<()> {
+    Ok(setrlimit(Resource::RLIMIT_NOFILE, soft, hard)?)
+}
+
+/// How many descriptors this process has.
+pub(crate) fn descriptor_count() -> io::Result<usize> {
+    // One of them is the directory's own.
+    Ok(std::fs::read_dir("/proc/self/fd")?.count().saturating_sub(1))
+}
+
 /// The limit of this user's number of processes.
 pub(crate) fn process_limit() -> io::Result<u64> {
     Ok(getrlimit(Resource::RLIMIT_NPROC)?.0)
+}
+
+/// What a process's memory may run into.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum ByteLimit {
+    /// Of all its addresses.
+    Addresses,
+    /// Of any file that it makes larger, a memfd too.
+    FileSize,
+}
+
+impl ByteLimit {
+    /// The limit in bytes, if there is one.
+    pub(crate) fn get(self) -> Option<u64> {
+        let resource = match self {
+            Self::Addresses => Resource::RLIMIT_AS,
+            Self::FileSize => Resource::RLIMIT_FSIZE,
+        };
+        let (soft, _) = getrlimit(resource).ok()?;
+        Some(soft).filter(|&soft| soft != libc::RLIM_INFINITY)
+    }
 }
 
 #[cfg(all(test, not(loom)))]

@@ -1,5 +1,6 @@
 //! Memory that several processes map: memfds, and what becomes of them in forked children.
 
+use super::io::ByteLimit;
 use memmap2::{MmapOptions, MmapRaw};
 use nix::{
     fcntl::{FallocateFlags, FcntlArg, SealFlag, fallocate, fcntl},
@@ -15,9 +16,23 @@ use std::{
 /// access to the mapping can raise SIGBUS.
 pub(crate) fn create_memfd(name: &str, size: u64) -> io::Result<File> {
     let file = File::from(memfd_create(name, MFdFlags::MFD_ALLOW_SEALING)?);
-    file.set_len(size)?;
+    grow(&file, size)?;
     fcntl(&file, FcntlArg::F_ADD_SEALS(SealFlag::F_SEAL_SHRINK | SealFlag::F_SEAL_GROW))?;
     Ok(file)
+}
+
+/// Makes a file larger.
+pub(crate) fn grow(file: &File, size: u64) -> io::Result<()> {
+    check_file_size(size)?;
+    file.set_len(size)
+}
+
+/// Errs if this process may make no file of that size: to try it would raise SIGXFSZ.
+pub(crate) fn check_file_size(size: u64) -> io::Result<()> {
+    match ByteLimit::FileSize.get() {
+        Some(limit) if size > limit => Err(io::Error::from_raw_os_error(libc::EFBIG)),
+        _ => Ok(()),
+    }
 }
 
 /// Makes an empty memfd that can grow, but that nobody can shrink: what was inside stays inside. It

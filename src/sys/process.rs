@@ -55,7 +55,9 @@ pub(crate) enum Forked {
 /// Forks a process that has one thread; refuses if there are others, whose locks would stay locked
 /// in the child for ever.
 pub(crate) fn fork() -> io::Result<Forked> {
-    match thread_count()? {
+    let counted = thread_count()
+        .map_err(|error| io::Error::new(error.kind(), format!("reading /proc/self/task: {error}")));
+    match counted? {
         1 => {}
         threads => return Err(io::Error::other(format!("this process has {threads} threads"))),
     }

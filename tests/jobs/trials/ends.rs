@@ -3,7 +3,7 @@
 use super::trial;
 use crate::{
     job::{Job, itself},
-    rank::{BODY, FORKS, THREADS},
+    rank::{BODY, FORKS},
 };
 use libtest_mimic::Trial;
 use std::{os::unix::fs::PermissionsExt, time::Duration};
@@ -125,14 +125,6 @@ fn others() -> Vec<Trial> {
                 let cause = ended.stderr.lines().next().filter(|line| is_of(line, "rank -4 does not exist"));
                 assert!(cause.is_some(), "{ended}");
                 assert!(ended.stderr.lines().last().is_some_and(|line| is_of(&line, "returned an error")));
-            }
-        }),
-        trial("a_thread_that_cannot_be_started_is_what_is_reported", || {
-            // Two stacks fit, and all else is small.
-            let script = "ulimit -v 6000000; RUST_MIN_STACK=2147483648 \"$ITSELF\"";
-            let ended = Job::shell(script).env(BODY, "finalizes").env(THREADS, "4").run().expect(101);
-            for fact in ["cannot start a thread for rank 2 of 4", "ulimit -v"] {
-                assert!(ended.stderr.contains(fact), "{ended}");
             }
         }),
         trial("a_panic_says_why_before_the_job_ends", || {

@@ -4,6 +4,7 @@ mod bulk;
 mod ends;
 mod faults;
 mod leaving;
+mod limits;
 mod nested;
 mod output;
 
@@ -25,6 +26,7 @@ pub(crate) fn all() -> Vec<Trial> {
         .chain(bulk::trials())
         .chain(ends::trials())
         .chain(output::trials())
+        .chain(limits::trials())
         .chain(nested::trials())
         .chain(leaving::trials())
         .chain(faults::trials())
