@@ -15,8 +15,9 @@ use crate::{
     buffer::{self, Plain},
     communicator::{Collective, Communicator, bad_rank},
     envelope::{Envelope, Pattern},
-    error::{Error, ErrorClass, Result},
+    error::{Error, ErrorClass, Result, Truncated},
     p2p::Mode,
+    status::Status,
     types::{PeerId, Rank, Tag},
 };
 
@@ -61,19 +62,8 @@ impl Round<'_, '_> {
     pub(crate) fn receive_bits<T: Plain>(&self, from: Rank, bits: &mut [T::Bits]) -> Result<()> {
         let into = buffer::of_aside::<T>(bits);
         let expected = into.len();
-        let status = self.comm.engine().receive(self.pattern(from), Some(self.peer(from)?), into)?;
-        self.check_size(from, status.bytes(), expected)
-    }
-
-    fn check_size(&self, from: Rank, got: u64, expected: u64) -> Result<()> {
-        if got == expected {
-            return Ok(());
-        }
-        Err(Error::new(
-            ErrorClass::COUNT,
-            format!("rank {from} took part with {got} bytes, this rank with {expected}"),
-        )
-        .with_help("all ranks have to call the collective with the same number of elements"))
+        let received = self.comm.engine().receive(self.pattern(from), Some(self.peer(from)?), into);
+        check_received(from, received, expected)
     }
 
     /// Sends to one rank and receives exactly `len` elements from another, at the same time.
@@ -86,8 +76,7 @@ impl Round<'_, '_> {
             engine.abandon(receiving);
             return Err(error);
         }
-        let status = engine.wait(receiving)?;
-        self.check_size(from, status.bytes(), size_of_val(&*bits) as u64)?;
+        check_received(from, engine.wait(receiving), size_of_val(&*bits) as u64)?;
         values::<T>(&bits, from).and_then(buffer::copy_of)
     }
 
@@ -97,6 +86,28 @@ impl Round<'_, '_> {
         self.receive_bits::<T>(from, &mut bits)?;
         values::<T>(&bits, from).and_then(buffer::copy_of)
     }
+}
+
+/// What rank `from` has sent is as long as this rank's part.
+fn check_received(from: Rank, received: Result<Status>, expected: u64) -> Result<()> {
+    let got = received.map(|status| status.bytes()).or_else(|error| match error.as_truncated() {
+        Some(Truncated { sent, .. }) => Ok(sent),
+        None => Err(error),
+    })?;
+    check_size(from, got, expected)
+}
+
+/// All parts in a collective are of the same length.
+#[inline]
+fn check_size(from: Rank, got: u64, expected: u64) -> Result<()> {
+    if got == expected { Ok(()) } else { Err(other_size(from, got, expected)) }
+}
+
+#[cold]
+fn other_size(from: Rank, got: u64, expected: u64) -> Error {
+    let class = if got > expected { ErrorClass::TRUNCATE } else { ErrorClass::COUNT };
+    Error::new(class, format!("rank {from} took part with {got} bytes, this rank with {expected}"))
+        .with_help("all ranks have to call the collective with the same number of elements")
 }
 
 fn values<T: Plain>(bits: &[T::Bits], from: Rank) -> Result<&[T]> {

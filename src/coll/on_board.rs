@@ -1,6 +1,6 @@
 //! One operation on a communicator's board: its steps, each followed by the wait that it needs.
 
-use super::values;
+use super::{check_size, values};
 use crate::{
     buffer::{self, Plain},
     communicator::Communicator,
@@ -92,11 +92,12 @@ impl<'a, 'c, 'u> Operation<'a, 'c, 'u> {
         while let Some(reader) = self.board.window_reader(self.seq) {
             self.wait_for_reuse(reader, self.seq - 1)?;
         }
-        self.board.write_window(self.seq, buffer::words(data));
+        self.board.write_window(self.seq, size_of_val(data), buffer::words(data));
         Ok(())
     }
 
     pub(super) fn read_window<T: Plain>(&self, data: &mut [T], root: Rank) -> Result<()> {
+        check_size(root, self.board.window_bytes(self.seq), size_of_val(data) as u64)?;
         let mut bits = buffer::aside::<T>(data.len())?;
         buffer::fill_from_words::<T>(&mut bits, self.board.read_window(self.seq));
         data.copy_from_slice(values::<T>(&bits, root)?);
@@ -108,7 +109,7 @@ impl<'a, 'c, 'u> Operation<'a, 'c, 'u> {
         while let Some((reader, number)) = self.board.slot_reader(self.seq) {
             self.wait_for_reuse(reader, number)?;
         }
-        self.board.write_slot(self.seq, readers, buffer::words(data));
+        self.board.write_slot(self.seq, readers, size_of_val(data), buffer::words(data));
         Ok(())
     }
 
@@ -120,8 +121,10 @@ impl<'a, 'c, 'u> Operation<'a, 'c, 'u> {
     }
 
     /// A member's contribution, which it has entered.
-    pub(super) fn read_slot<T: Plain>(&self, rank: Rank, into: &mut [T::Bits]) {
+    pub(super) fn read_slot<T: Plain>(&self, rank: Rank, into: &mut [T::Bits]) -> Result<()> {
+        check_size(rank, self.board.slot_bytes(rank as usize, self.seq), size_of_val(into) as u64)?;
         buffer::fill_from_words::<T>(into, self.board.read_slot(rank as usize, self.seq));
+        Ok(())
     }
 }
 

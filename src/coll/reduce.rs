@@ -124,8 +124,7 @@ fn combine_slots<T: Plain>(
 ) -> Result<Vec<T>> {
     combine_all(mine, op, place, |other, bits| {
         operation.wait_for(other)?;
-        operation.read_slot::<T>(other, bits);
-        Ok(())
+        operation.read_slot::<T>(other, bits)
     })
 }
 

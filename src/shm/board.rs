@@ -3,10 +3,10 @@
 //! | word | written by | read by | meaning |
 //! | --- | --- | --- | --- |
 //! | `entered` of member m | m | all | the last operation that m has entered |
-//! | slot of m, one for each parity | m | the readers that m names | m's contribution to a reduction |
+//! | slot of m, one for each parity | m | the readers that m names | m's contribution to a reduction, and its length |
 //! | `arrived` | all | all | members in the counted barrier; the last one sets it back to 0 |
 //! | `released` | the last to arrive | all | the last counted barrier that all have entered |
-//! | window, one for each parity | the root | all | what a root broadcasts |
+//! | window, one for each parity | the root | all | what a root broadcasts, and its length |
 //! | `members` | all, once each | all | members that have not left the board |
 //! | `reuse_waiters` | members that wait to reuse | all | how many those are |
 //!
@@ -53,7 +53,7 @@ use super::{
     layout::{BOARD_COMMON, BOARD_MEMBER},
     segment::Segment,
 };
-use crate::sync::{AtomicU64, CachePadded, Ordering};
+use crate::sync::{AtomicU32, AtomicU64, CachePadded, Ordering};
 use std::sync::Arc;
 
 /// Windows of a board, and slots of a member.
@@ -62,7 +62,7 @@ const PARITIES: usize = 2;
 #[cfg(not(loom))]
 mod sizes {
     /// 64-bit words of a window.
-    pub(crate) const WINDOW_WORDS: usize = 1000;
+    pub(crate) const WINDOW_WORDS: usize = 999;
     /// Words of a slot that lie in the line of the member's flag: one line transfer brings both.
     pub(super) const SLOT_NEAR: usize = 3;
     pub(super) const SLOT_REST: usize = 12;
@@ -86,7 +86,14 @@ pub(crate) struct Common {
     arrived: CachePadded<AtomicU64>,
     released: CachePadded<AtomicU64>,
     counts: CachePadded<Counts>,
-    windows: [[AtomicU64; WINDOW_WORDS]; PARITIES],
+    windows: [Window; PARITIES],
+}
+
+/// The length lies beside the first words: one line transfer brings both.
+#[repr(C)]
+struct Window {
+    bytes: AtomicU64,
+    words: [AtomicU64; WINDOW_WORDS],
 }
 
 #[derive(Default)]
@@ -102,7 +109,8 @@ struct Counts {
 pub(crate) struct Member {
     entered: AtomicU64,
     near: [[AtomicU64; SLOT_NEAR]; PARITIES],
-    _unused: AtomicU64,
+    /// The lengths of what is in the slots.
+    bytes: [AtomicU32; PARITIES],
     rest: [[AtomicU64; SLOT_REST]; PARITIES],
 }
 
@@ -267,23 +275,32 @@ impl Board {
         self.missing(seq - 1)
     }
 
-    /// The window's words, up to as many as the root has written.
-    #[inline]
-    fn window(&self, seq: u64) -> &[AtomicU64; WINDOW_WORDS] {
+    fn window(&self, seq: u64) -> &Window {
         &self.common.windows[parity(seq)]
     }
 
-    /// The root's part in a broadcast, before it enters; only after `window_reader` said none.
+    /// The root's part in a broadcast, before it enters; only after `window_reader` said none. `bytes` is
+    /// how long it is, for those who expect as much.
     #[inline]
-    pub(crate) fn write_window(&self, seq: u64, words: impl ExactSizeIterator<Item = u64>) {
+    pub(crate) fn write_window(&self, seq: u64, bytes: usize, words: impl ExactSizeIterator<Item = u64>) {
         assert!(words.len() <= WINDOW_WORDS, "the caller stops at the window");
-        write(self.window(seq).iter(), words);
+        let window = self.window(seq);
+        // Relaxed: BOARD_WORD publishes it when the writer enters.
+        window.bytes.store(bytes as u64, Ordering::Relaxed);
+        write(window.words.iter(), words);
+    }
+
+    /// How many bytes the root has written for `seq`, which it has entered.
+    #[inline]
+    pub(crate) fn window_bytes(&self, seq: u64) -> u64 {
+        // Relaxed: BOARD_WORD has made it visible: the reader has seen that the writer entered.
+        self.window(seq).bytes.load(Ordering::Relaxed)
     }
 
     /// What the root has written for `seq`, which it has entered; the words behind are meaningless.
     #[inline]
     pub(crate) fn read_window(&self, seq: u64) -> impl Iterator<Item = u64> {
-        read(self.window(seq).iter())
+        read(self.window(seq).words.iter())
     }
 
     /// A member that may still read the slot that this one uses in `seq`, and the number that it has
@@ -304,17 +321,27 @@ impl Board {
         member.near[parity(seq)].iter().chain(&member.rest[parity(seq)])
     }
 
-    /// This member's contribution, before it enters; only after `slot_reader` said none.
+    /// This member's contribution of so many bytes, before it enters; only after `slot_reader` said none.
     #[inline]
     pub(crate) fn write_slot(
         &mut self,
         seq: u64,
         readers: Readers,
+        bytes: usize,
         words: impl ExactSizeIterator<Item = u64>,
     ) {
         assert!(words.len() <= SLOT_WORDS, "the caller stops at the slot");
         self.slot_uses[parity(seq)] = (seq, readers);
+        // Relaxed: BOARD_WORD publishes it when the writer enters.
+        self.members[self.me].bytes[parity(seq)].store(bytes as u32, Ordering::Relaxed);
         write(self.slot(self.me, seq), words);
+    }
+
+    /// How many bytes the member has contributed to `seq`, which it has entered.
+    #[inline]
+    pub(crate) fn slot_bytes(&self, member: usize, seq: u64) -> u64 {
+        // Relaxed: BOARD_WORD has made it visible: the reader has seen that the writer entered.
+        self.members[member].bytes[parity(seq)].load(Ordering::Relaxed).into()
     }
 
     /// What the member has contributed to `seq`, which it has entered; the words behind are
@@ -405,7 +432,10 @@ fn on_heap(members: usize, mode: BarrierMode, start: u64) -> Vec<Board> {
         arrived: CachePadded::default(),
         released: CachePadded::default(),
         counts: CachePadded::default(),
-        windows: core::array::from_fn(|_| core::array::from_fn(|_| AtomicU64::new(0))),
+        windows: core::array::from_fn(|_| Window {
+            bytes: AtomicU64::new(0),
+            words: core::array::from_fn(|_| AtomicU64::new(0)),
+        }),
     }));
     let words: Box<[Member]> = (0..members).map(|_| Member::default()).collect();
     let words: Far<[Member]> = Far::on_heap(words);

@@ -102,7 +102,7 @@ fn a_slot_is_written_again_only_after_its_reader_has_entered_the_operation_betwe
     let mut boards = on_heap(3, BarrierMode::Fence, 0);
     for seq in 1..=2 {
         assert_eq!(boards[1].slot_reader(seq), None);
-        boards[1].write_slot(seq, Readers::One(2), [seq].into_iter());
+        boards[1].write_slot(seq, Readers::One(2), 8, [seq].into_iter());
         assert!(!boards[1].enter(seq));
     }
     assert_eq!(boards[1].slot_reader(3), Some((2, 2)));

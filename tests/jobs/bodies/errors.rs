@@ -1,7 +1,7 @@
 //! What is wrong is reported with its numbers, and does no harm.
 
 use super::{ahead, assert_same, bytes, next, previous};
-use ringmpi::{Communicator, ErrorClass, PROC_NULL, Result, Source, Truncated};
+use ringmpi::{Communicator, ErrorClass, PROC_NULL, Result, Source, Truncated, op};
 
 /// Short and long, into posted receives and late ones, in place and through requests.
 pub(crate) fn truncation(world: &Communicator<'_>) -> Result<()> {
@@ -34,6 +34,65 @@ pub(crate) fn truncation(world: &Communicator<'_>) -> Result<()> {
         world.barrier()?;
     }
     Ok(())
+}
+
+/// Whoever reads a part that is shorter or longer than its own gets an error, by shared memory as by
+/// messages; what follows is not disturbed.
+pub(crate) fn parts_of_other_lengths(world: &Communicator<'_>) -> Result<()> {
+    let root = world.size() - 1;
+    let is_root = world.rank() == root;
+    for (of_root, of_others) in [(4, 5), (5, 4), (0, 1), (1, 0), (15, 14), (10, 5), (900, 901), (5000, 6000)]
+    {
+        let mine = vec![1i64; if is_root { of_root } else { of_others }];
+        let fits_slots = of_root.max(of_others) <= 15;
+        if fits_slots {
+            expect_length_error(
+                world.all_reduce(&mine, op::Sum),
+                world.size() > 1,
+                mine.len(),
+                of_root + of_others,
+            );
+        }
+        let reduced = world.reduce(&mine, op::Sum, root);
+        expect_length_error(reduced, is_root && root > 0, of_root, of_root + of_others);
+        // A longer tree of messages breaks where the first error is.
+        if of_root <= 999 || root == 1 {
+            let mut data = mine.clone();
+            expect_length_error(
+                world.broadcast_into(&mut data, root),
+                !is_root,
+                of_others,
+                of_root + of_others,
+            );
+            assert_eq!(data, mine);
+        }
+        assert_eq!(world.all_reduce_value(1, op::Sum)?, world.size());
+    }
+    // The same bytes in another type are the same length.
+    let sum = if is_root {
+        f64::from(world.all_reduce(&[0f32, 1.0], op::Sum)?.len() as u32)
+    } else {
+        world.all_reduce(&[0f64], op::Sum)?.len() as f64
+    };
+    assert_eq!(sum, if is_root { 2.0 } else { 1.0 });
+    world.barrier()
+}
+
+/// Of two lengths, whose sum is given, one is this rank's: the error names both in bytes.
+fn expect_length_error<T>(result: Result<T>, is_expected: bool, mine: usize, both: usize) {
+    let error = match (result, is_expected) {
+        (Ok(_), false) => return,
+        (Err(error), true) => error,
+        (Ok(_), true) => panic!("no error with {mine} of {both}"),
+        (Err(error), false) => panic!("{error}"),
+    };
+    let theirs = both - mine;
+    let class = if theirs > mine { ErrorClass::TRUNCATE } else { ErrorClass::COUNT };
+    assert_eq!(error.class(), class, "{error}");
+    let text = error.to_string();
+    for bytes in [8 * mine, 8 * theirs] {
+        assert!(text.contains(&format!(" {bytes} ")), "{bytes} is missing in: {text}");
+    }
 }
 
 pub(crate) fn bad_arguments(world: &Communicator<'_>) -> Result<()> {
