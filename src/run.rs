@@ -190,7 +190,28 @@ fn first_failure<R>(segment: &Segment, mut ends: Vec<End<R>>) -> Result<Vec<R>> 
 #[cfg(all(test, not(loom)))]
 mod tests {
     use super::*;
-    use crate::communicator::Source;
+    use crate::{
+        communicator::{CONTEXTS_EACH, Source},
+        error::ErrorClass,
+        shm::starts::Starts,
+    };
+
+    #[test]
+    fn all_ranks_learn_that_there_are_no_more_context_ids() {
+        let starts = Starts { context: u32::MAX - 2 * CONTEXTS_EACH, ..Starts::ZERO };
+        let segment = Segment::on_heap_from(3, starts).unwrap();
+        let outcomes = threads_over(&segment, |world| {
+            let (first, second) = (world.duplicate(), world.split(Some(0), 0));
+            assert!(first.is_ok() && second.is_ok());
+            for _ in 0..10 {
+                assert_eq!(world.duplicate().err().unwrap().class(), ErrorClass::OTHER);
+                assert_eq!(world.split(Some(0), 0).err().unwrap().class(), ErrorClass::OTHER);
+                assert!(world.split(None, 0).unwrap().is_none());
+            }
+            world.barrier()
+        });
+        outcomes.unwrap().into_iter().for_each(|outcome| outcome.unwrap());
+    }
 
     #[test]
     fn ranks_that_wait_for_one_that_has_returned_get_an_error() {

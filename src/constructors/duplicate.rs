@@ -1,5 +1,6 @@
 //! Duplicates.
 
+use super::NOT_FOUNDED;
 use crate::{communicator::Communicator, error::Result};
 
 impl<'u> Communicator<'u> {
@@ -13,13 +14,13 @@ impl<'u> Communicator<'u> {
     /// MPI 5.0, 7.4.2: `MPI_Comm_dup`.
     pub fn duplicate(&self) -> Result<Communicator<'u>> {
         let members = self.size() as usize;
-        let (mut foundation, mut board) = ([0; 2], None);
-        if self.rank() == 0 {
-            (foundation, board) = self.found(members)?;
-        }
+        let founded = if self.rank() == 0 { self.found(members) } else { Ok((NOT_FOUNDED, None)) };
+        // Also if that has failed: the others wait.
+        let mut foundation = founded.as_ref().map_or(NOT_FOUNDED, |founded| founded.0);
         self.broadcast_into(&mut foundation, 0)?;
+        let (_, mut board) = founded?;
         if self.rank() != 0 {
-            board = self.attach_board(foundation, members, self.rank() as usize);
+            board = self.attach(foundation, members, self.rank() as usize)?;
         }
         Ok(self.constructed(foundation, self.group().clone(), self.rank(), board))
     }

@@ -7,7 +7,10 @@ use crate::{
     communicator::{CONTEXTS_EACH, Collective, Communicator, Contexts, SharedBoard},
     error::Result,
     group::Group,
-    shm::board::{Board, Place},
+    shm::{
+        board::{Board, Place},
+        segment::no_contexts,
+    },
     types::Rank,
 };
 use std::sync::{Arc, Mutex};
@@ -15,6 +18,9 @@ use std::sync::{Arc, Mutex};
 /// What the leader of a new communicator tells its members: the first context id, and the board plus
 /// one (0: none is free, they use messages).
 type Foundation = [u64; 2];
+
+/// What the leader tells them if there are no ids: nobody gets a communicator.
+const NOT_FOUNDED: Foundation = [0; 2];
 
 impl<'u> Communicator<'u> {
     /// The leader of the new group draws its context ids, and sets up its board.
@@ -31,6 +37,13 @@ impl<'u> Communicator<'u> {
     }
 
     /// A member's part in what the leader has set up.
+    fn attach(&self, foundation: Foundation, members: usize, me: usize) -> Result<Option<SharedBoard>> {
+        match foundation {
+            NOT_FOUNDED => Err(no_contexts()),
+            _ => Ok(self.attach_board(foundation, members, me)),
+        }
+    }
+
     fn attach_board(&self, foundation: Foundation, members: usize, me: usize) -> Option<SharedBoard> {
         let segment = self.engine().segment();
         let index = usize::try_from(foundation[1].checked_sub(1)?).ok()?;

@@ -1,6 +1,6 @@
 //! Split.
 
-use super::Foundation;
+use super::{Foundation, NOT_FOUNDED};
 use crate::{
     coll::Round,
     communicator::{Communicator, SharedBoard},
@@ -46,13 +46,14 @@ impl<'u> Communicator<'u> {
         if me > 0 {
             let told = round.receive::<u64>(members[0], 2)?;
             let foundation = [told[0], told[1]];
-            return Ok((foundation, self.attach_board(foundation, members.len(), me)));
+            return Ok((foundation, self.attach(foundation, members.len(), me)?));
         }
-        let (foundation, board) = self.found(members.len())?;
+        let founded = self.found(members.len());
+        let foundation = founded.as_ref().map_or(NOT_FOUNDED, |founded| founded.0);
         for member in &members[1..] {
             round.send(*member, &foundation)?;
         }
-        Ok((foundation, board))
+        founded
     }
 }
 

@@ -268,7 +268,7 @@ impl Segment {
         let beyond = |first: u32| first.checked_add(count);
         // Relaxed: a counter; the ids travel to the others in messages.
         let first = next.fetch_update(Ordering::Relaxed, Ordering::Relaxed, beyond);
-        first.map_err(|_| Error::new(ErrorClass::OTHER, "all context ids of the job have been used"))
+        first.map_err(|_| no_contexts())
     }
 
     /// The memfd, if the segment is one.
@@ -502,6 +502,12 @@ pub(super) fn no_room(layout: &Layout, call: &str, limit: ByteLimit, errno: std:
         ByteLimit::FileSize => format!("the limit of file sizes is {bytes} bytes, see `ulimit -f`"),
     });
     Error::system(&call, errno).with_help(help.unwrap_or_else(|| "start fewer ranks".into()))
+}
+
+/// There are no more context ids to draw.
+#[cold]
+pub(crate) fn no_contexts() -> Error {
+    Error::new(ErrorClass::OTHER, "all context ids of the job have been used")
 }
 
 /// The layout of a segment whose header is of this build's kind.
