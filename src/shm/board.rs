@@ -52,6 +52,7 @@ use super::{
     far::{Far, Words},
     layout::{BOARD_COMMON, BOARD_MEMBER},
     segment::Segment,
+    shape::{Shape, shape},
 };
 use crate::sync::{AtomicU32, AtomicU64, CachePadded, Ordering};
 use std::sync::Arc;
@@ -115,9 +116,19 @@ pub(crate) struct Member {
 }
 
 // SAFETY: all atomics.
-unsafe impl Words for Common {}
+unsafe impl Words for Common {
+    const SHAPE: Shape = shape!(Common { arrived, released, counts, windows })
+        .with(shape!(Counts { members, reuse_waiters }).hash())
+        .with(shape!(Window { bytes, words }).hash());
+}
 // SAFETY: all atomics.
-unsafe impl Words for Member {}
+unsafe impl Words for Member {
+    const SHAPE: Shape = shape!(Member { entered, near, bytes, rest }).with_all(&[
+        PARITIES as u64,
+        SLOT_NEAR as u64,
+        SLOT_REST as u64,
+    ]);
+}
 
 #[cfg(not(loom))]
 const _: () = {

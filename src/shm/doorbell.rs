@@ -15,7 +15,10 @@
 //! and if asleep swap it to awake and wake. In FENCE mode both barriers are fences; in MEMBARRIER
 //! mode the owner's membarrier stands for both, and the ringer has none.
 
-use super::far::Far;
+use super::{
+    far::{Far, Words},
+    shape::Shape,
+};
 use crate::{
     sync::{AtomicU64, Ordering, compiler_fence, fence},
     sys::{
@@ -29,7 +32,9 @@ pub(crate) const AWAKE: u32 = 0;
 pub(crate) const ASLEEP: u32 = 1;
 
 // SAFETY: an atomic integer (models keep it on the heap).
-unsafe impl super::far::Words for FutexWord {}
+unsafe impl Words for FutexWord {
+    const SHAPE: Shape = Shape::START.with_size_of::<Self>();
+}
 
 /// Who pays for the barrier between publishing and reading `state`. One constant for a job.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,6 +1,6 @@
 //! [`Far`]: a checked reference to words in a segment, which keeps the segment mapped.
 
-use super::segment::Segment;
+use super::{segment::Segment, shape::Shape};
 use core::{ops::Deref, ptr::NonNull};
 use std::sync::Arc;
 
@@ -9,16 +9,27 @@ use std::sync::Arc;
 /// # Safety
 /// Every bit pattern is a value, and every field is an atomic (or an array of such): other
 /// processes write at any time.
-pub(crate) unsafe trait Words: Sync {}
+pub(crate) unsafe trait Words: Sync {
+    /// How it lies there.
+    const SHAPE: Shape;
+}
 
 // SAFETY: an atomic integer.
-unsafe impl Words for crate::sync::AtomicU32 {}
+unsafe impl Words for crate::sync::AtomicU32 {
+    const SHAPE: Shape = Shape::START.with_size_of::<Self>();
+}
 // SAFETY: an atomic integer.
-unsafe impl Words for crate::sync::AtomicU64 {}
+unsafe impl Words for crate::sync::AtomicU64 {
+    const SHAPE: Shape = Shape::START.with_size_of::<Self>();
+}
 // SAFETY: as its elements.
-unsafe impl<T: Words> Words for [T] {}
+unsafe impl<T: Words> Words for [T] {
+    const SHAPE: Shape = T::SHAPE;
+}
 // SAFETY: as its elements.
-unsafe impl<T: Words, const N: usize> Words for [T; N] {}
+unsafe impl<T: Words, const N: usize> Words for [T; N] {
+    const SHAPE: Shape = T::SHAPE.with(N as u64);
+}
 
 /// Shared words, wherever they lie: in a segment that the reference keeps mapped, or on the heap of
 /// a model (loom's atomics can't be laid over mapped bytes).

@@ -1,9 +1,13 @@
 //! Where everything lies in a segment, as a pure function of the number of ranks.
 
 use super::{
-    pool,
-    ring::{CELL_WORDS, CELLS, Cells, ReceiverLine},
+    board::{Common, Member},
+    far::Words,
+    lock_bytes, pool,
+    ring::{Cells, ReceiverLine},
+    shape::{Shape, shape},
     slot::Slot,
+    tuning,
 };
 use crate::{
     sync::{AtomicU32, AtomicU64},
@@ -14,7 +18,7 @@ use crate::{
 /// "ringmpi\0", little-endian.
 pub(crate) const MAGIC: u64 = u64::from_le_bytes(*b"ringmpi\0");
 
-/// Counts changes of what packets mean; sizes and offsets are in the fingerprint by themselves.
+/// Counts changes of what words and packets mean. Where they lie is in the fingerprint by itself.
 const PROTOCOL: u64 = 3;
 
 /// Entries of the directory of regions.
@@ -57,6 +61,27 @@ pub(crate) struct Header {
     /// The version of the creator's build, for messages only.
     pub(crate) version: [AtomicU64; 4],
     pub(crate) regions: [Region; REGIONS],
+}
+
+// SAFETY: all atomics.
+unsafe impl Words for Header {
+    const SHAPE: Shape = shape!(Header {
+        magic,
+        fingerprint,
+        ranks,
+        size,
+        nonce,
+        cpus,
+        needs_fences,
+        attached,
+        ended,
+        has_keeper,
+        next_context,
+        boards,
+        version,
+        regions,
+    })
+    .with(shape!(Region { kind, owner, offset, size }).hash());
 }
 
 /// An entry of the directory: unknown kinds are ignored.
@@ -106,34 +131,28 @@ pub(crate) const TUNING_BYTES: usize = PAGE;
 
 impl Layout {
     /// The layout for 1 to [`RANKS_MAX`] ranks.
-    pub(crate) fn new(ranks: usize) -> Self {
-        assert!((1..=RANKS_MAX).contains(&ranks), "the callers check the number of ranks");
-        let mut end = size_of::<Header>();
-        let mut place = |bytes: usize| {
-            let start = end.next_multiple_of(PAGE);
-            end = start + bytes;
-            start
-        };
-        let slots = place(ranks * size_of::<Slot>());
-        let bells = place(ranks * Self::bell_stride(ranks));
-        let waits = place(ranks * Self::bitmap_stride(ranks));
-        let lines = place(ranks * ranks * size_of::<ReceiverLine>());
-        let tuning = place(TUNING_BYTES);
-        let boards = place(BOARDS * Self::board_stride(ranks));
-        let released = place(ranks * Self::released_stride());
-        let rings = place(ranks * ranks * size_of::<Cells>());
-        let blocks = place(ranks * pool::POOL_BYTES);
-        let size = end.next_multiple_of(PAGE);
+    pub(crate) const fn new(ranks: usize) -> Self {
+        assert!(1 <= ranks && ranks <= RANKS_MAX, "the callers check the number of ranks");
+        let slots = size_of::<Header>().next_multiple_of(PAGE);
+        let bells = after(slots, ranks * size_of::<Slot>());
+        let waits = after(bells, ranks * Self::bell_stride(ranks));
+        let lines = after(waits, ranks * Self::bitmap_stride(ranks));
+        let tuning = after(lines, ranks * ranks * size_of::<ReceiverLine>());
+        let boards = after(tuning, TUNING_BYTES);
+        let released = after(boards, BOARDS * Self::board_stride(ranks));
+        let rings = after(released, ranks * Self::released_stride());
+        let blocks = after(rings, ranks * ranks * size_of::<Cells>());
+        let size = after(blocks, ranks * pool::POOL_BYTES);
         Self { ranks, slots, bells, waits, lines, tuning, boards, released, rings, blocks, size }
     }
 
     /// 64-bit words of a bitmap with a bit a rank.
-    pub(crate) fn bitmap_words(ranks: usize) -> usize {
+    pub(crate) const fn bitmap_words(ranks: usize) -> usize {
         ranks.div_ceil(64)
     }
 
     /// A bitmap on cache lines of its own.
-    pub(crate) fn bitmap_stride(ranks: usize) -> usize {
+    pub(crate) const fn bitmap_stride(ranks: usize) -> usize {
         (Self::bitmap_words(ranks) * 8).next_multiple_of(128)
     }
 
@@ -142,19 +161,19 @@ impl Layout {
     pub(crate) const BELL_ARMED: usize = 8;
 
     /// From a doorbell's start to its bitmap of pending rings, which others write.
-    pub(crate) fn bell_pending(ranks: usize) -> usize {
+    pub(crate) const fn bell_pending(ranks: usize) -> usize {
         (Self::BELL_ARMED + Self::bitmap_words(ranks) * 8).next_multiple_of(128)
     }
 
-    pub(crate) fn bell_stride(ranks: usize) -> usize {
+    pub(crate) const fn bell_stride(ranks: usize) -> usize {
         Self::bell_pending(ranks) + Self::bitmap_stride(ranks)
     }
 
-    pub(crate) fn board_stride(ranks: usize) -> usize {
+    pub(crate) const fn board_stride(ranks: usize) -> usize {
         BOARD_COMMON + ranks * BOARD_MEMBER
     }
 
-    pub(crate) fn released_stride() -> usize {
+    pub(crate) const fn released_stride() -> usize {
         (pool::BLOCKS as usize * size_of::<AtomicU32>()).next_multiple_of(PAGE)
     }
 
@@ -163,53 +182,70 @@ impl Layout {
         receiver * self.ranks + sender
     }
 
+    const fn shape(&self, mut shape: Shape) -> Shape {
+        shape = shape.with(Self::bell_pending(self.ranks) as u64).with(self.size as u64);
+        let directory = self.directory();
+        let mut i = 0;
+        while i < directory.len() {
+            let (kind, offset, size) = directory[i];
+            shape = shape.with(kind as u64).with(offset as u64).with(size as u64);
+            i += 1;
+        }
+        shape
+    }
+
     /// What the directory says: (kind, offset, size).
-    pub(crate) fn directory(&self) -> [(RegionKind, usize, usize); 9] {
+    pub(crate) const fn directory(&self) -> [(RegionKind, usize, usize); 9] {
         use RegionKind as K;
         [
-            (K::Slots, self.slots, self.bells),
-            (K::Doorbells, self.bells, self.waits),
-            (K::WaitTargets, self.waits, self.lines),
-            (K::ReceiverLines, self.lines, self.tuning),
-            (K::Tuning, self.tuning, self.boards),
-            (K::Boards, self.boards, self.released),
-            (K::ReleasedWords, self.released, self.rings),
-            (K::Rings, self.rings, self.blocks),
-            (K::Blocks, self.blocks, self.size),
+            region(K::Slots, self.slots, self.bells),
+            region(K::Doorbells, self.bells, self.waits),
+            region(K::WaitTargets, self.waits, self.lines),
+            region(K::ReceiverLines, self.lines, self.tuning),
+            region(K::Tuning, self.tuning, self.boards),
+            region(K::Boards, self.boards, self.released),
+            region(K::ReleasedWords, self.released, self.rings),
+            region(K::Rings, self.rings, self.blocks),
+            region(K::Blocks, self.blocks, self.size),
         ]
-        .map(|(kind, start, end)| (kind, start, end - start))
     }
 }
 
-/// A hash over every offset, size and protocol number: builds whose fingerprints are equal can
-/// share a segment.
+/// Where the next region starts.
+const fn after(start: usize, bytes: usize) -> usize {
+    (start + bytes).next_multiple_of(PAGE)
+}
+
+const fn region(kind: RegionKind, start: usize, end: usize) -> (RegionKind, usize, usize) {
+    (kind, start, end - start)
+}
+
+/// Names the build's layout, so that builds which share a segment mean the same by every byte of it: a hash
+/// over all fields of all types that lie in a segment, over the numbering of blocks, lock bytes and the
+/// tuning table, over the regions for some numbers of ranks, and over [`PROTOCOL`] for what nothing else
+/// shows.
 pub(crate) const FINGERPRINT: u64 = {
-    let numbers = [
-        PROTOCOL,
-        CELLS,
-        CELL_WORDS as u64,
-        size_of::<Header>() as u64,
-        std::mem::offset_of!(Header, attached) as u64,
-        std::mem::offset_of!(Header, boards) as u64,
-        std::mem::offset_of!(Header, regions) as u64,
-        size_of::<Slot>() as u64,
-        size_of::<ReceiverLine>() as u64,
-        std::mem::offset_of!(ReceiverLine, eager_returned) as u64,
-        pool::POOL_BYTES as u64,
-        pool::BLOCKS as u64,
-        BOARDS as u64,
-        BOARD_COMMON as u64,
-        BOARD_MEMBER as u64,
+    let words = [
+        Header::SHAPE.hash(),
+        Slot::SHAPE.hash(),
+        FutexWord::SHAPE.hash(),
+        ReceiverLine::SHAPE.hash(),
+        Cells::SHAPE.hash(),
+        Common::SHAPE.hash(),
+        Member::SHAPE.hash(),
+        pool::SHAPE.hash(),
+        tuning::SHAPE.hash(),
+        lock_bytes::FIRST as u64,
         Layout::BELL_ARMED as u64,
-        TUNING_BYTES as u64,
     ];
-    let mut hash = 0xcbf2_9ce4_8422_2325_u64;
-    let mut i = 0;
-    while i < numbers.len() {
-        hash = (hash ^ numbers[i]).wrapping_mul(0x0000_0100_0000_01b3).rotate_left(29);
-        i += 1;
+    let mut shape = Shape::START.with(PROTOCOL).with_all(&words);
+    // Bitmaps grow at multiples of 64, and leave their line of a doorbell at 449.
+    let mut sizes: &[usize] = &[1, 2, 64, 65, 448, 449, RANKS_MAX];
+    while let Some((ranks, others)) = sizes.split_first() {
+        shape = Layout::new(*ranks).shape(shape);
+        sizes = others;
     }
-    hash
+    shape.hash()
 };
 
 #[cfg(not(loom))]

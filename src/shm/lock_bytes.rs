@@ -14,7 +14,8 @@ pub(crate) enum LockByte {
     Rank(usize),
 }
 
-const FIRST: i64 = 1 << 62;
+/// The keeper's; those of the ranks follow.
+pub(super) const FIRST: i64 = 1 << 62;
 
 impl LockByte {
     fn offset(self) -> i64 {

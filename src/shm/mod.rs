@@ -2,6 +2,7 @@
 
 pub(crate) mod arena;
 pub(crate) mod board;
+mod directory;
 pub(crate) mod doorbell;
 pub(crate) mod far;
 pub(crate) mod layout;
@@ -11,6 +12,7 @@ mod named;
 pub(crate) mod pool;
 pub(crate) mod ring;
 pub(crate) mod segment;
+mod shape;
 pub(crate) mod slot;
 pub(crate) mod starts;
 pub(crate) mod tuning;

@@ -14,7 +14,7 @@
 //! unexpected queues for ever, and must not starve a transfer that is already matched.
 
 use super::far::{Far, Span};
-use super::segment::Segment;
+use super::{segment::Segment, shape::Shape};
 use crate::sync::{AtomicU32, Ordering};
 use std::{collections::VecDeque, sync::Arc};
 
@@ -70,6 +70,16 @@ const STARTS: [(u32, usize); CLASSES.len() + 1] = {
 
 /// Blocks of one rank.
 pub(crate) const BLOCKS: u32 = STARTS[CLASSES.len()].0;
+
+/// How blocks lie in a pool, and are numbered.
+pub(super) const SHAPE: Shape = {
+    let (mut shape, mut class) = (Shape::START, 0);
+    while class < CLASSES.len() {
+        shape = shape.with(CLASSES[class].block_bytes as u64).with(CLASSES[class].blocks as u64);
+        class += 1;
+    }
+    shape.with_all(&[EAGER_PIECE as u64, BULK_SMALL as u64, BULK_LARGE as u64])
+};
 
 /// Bytes of one rank's blocks.
 pub(crate) const POOL_BYTES: usize = STARTS[CLASSES.len()].1;

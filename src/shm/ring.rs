@@ -15,7 +15,10 @@
 //! the lap before, is never mistaken for news. The message and the word that announces it share a
 //! cache line, so a small message costs one line transfer.
 
-use super::far::{Far, Words};
+use super::{
+    far::{Far, Words},
+    shape::{Shape, shape},
+};
 use crate::sync::{AtomicU64, Ordering};
 
 /// Cells of a ring.
@@ -36,7 +39,9 @@ pub(crate) struct Cell([AtomicU64; CELL_WORDS]);
 pub(crate) type Cells = [Cell; CELLS as usize];
 
 // SAFETY: all atomics.
-unsafe impl Words for Cell {}
+unsafe impl Words for Cell {
+    const SHAPE: Shape = shape!(Cell { 0 });
+}
 
 /// What a receiver tells one sender: how much it has consumed.
 #[derive(Debug, Default)]
@@ -51,7 +56,9 @@ pub(crate) struct ReceiverLine {
 }
 
 // SAFETY: all atomics.
-unsafe impl Words for ReceiverLine {}
+unsafe impl Words for ReceiverLine {
+    const SHAPE: Shape = shape!(ReceiverLine { head, eager_returned, envelopes_returned });
+}
 
 impl ReceiverLine {
     /// Before sender and receiver are there: credit is counted from `start` on.

@@ -3,6 +3,7 @@
 #[cfg(feature = "join")]
 use super::named::Named;
 use super::{
+    directory,
     doorbell::{BarrierMode, Doorbell},
     far::{Far, Span, Words},
     layout::{BOARDS, FINGERPRINT, Header, Layout, MAGIC},
@@ -67,9 +68,6 @@ enum Memory {
 unsafe impl Send for Segment {}
 // SAFETY: as above.
 unsafe impl Sync for Segment {}
-
-// SAFETY: all fields are atomics.
-unsafe impl Words for Header {}
 
 impl Segment {
     /// Makes the segment of a job of `ranks` ranks in a memfd that children inherit.
@@ -155,12 +153,7 @@ impl Segment {
         for (word, bytes) in header.version.iter().zip(env!("CARGO_PKG_VERSION").as_bytes().chunks(8)) {
             set(word, bytes.iter().rev().fold(0, |word, byte| word << 8 | u64::from(*byte)));
         }
-        for (region, (kind, offset, size)) in header.regions.iter().zip(self.layout.directory()) {
-            set(&region.kind, 1 << 32 | u64::from(kind as u32));
-            set(&region.owner, u64::MAX);
-            set(&region.offset, offset as u64);
-            set(&region.size, size as u64);
-        }
+        directory::write(header, &self.layout);
         // Relaxed: SEGMENT_READY publishes it.
         header.next_context.store(self.starts.context, Ordering::Relaxed);
         // Relaxed: SEGMENT_READY publishes it.
@@ -530,6 +523,13 @@ fn check_header(header: &Header, size: u64) -> Result<Layout> {
         let what = format!("a segment of {ranks} ranks has {} bytes, this one {size}", layout.size);
         return Err(Error::corrupt(what));
     }
+    // Relaxed: SEGMENT_READY published it.
+    let said = header.size.load(Ordering::Relaxed);
+    if said != layout.size as u64 {
+        let what = format!("a segment of {ranks} ranks has {} bytes, its header says {said}", layout.size);
+        return Err(Error::corrupt(what));
+    }
+    directory::check(header, &layout, size)?;
     Ok(layout)
 }
 
@@ -594,6 +594,21 @@ mod tests {
             made.header().ranks.store(ranks, Ordering::SeqCst);
             assert!(check_header(made.header(), size).is_err(), "{ranks} ranks");
         }
+    }
+
+    #[test]
+    fn a_header_or_directory_that_lies_about_sizes_is_refused() {
+        let made = Segment::create(2).unwrap();
+        let (header, size) = (made.header(), made.layout.size as u64);
+        for word in [&header.size, &header.regions[3].size] {
+            let good = word.fetch_add(4096, Ordering::SeqCst);
+            let path = format!("/proc/self/fd/{}", made.fd().unwrap());
+            let file = File::options().read(true).write(true).open(path).unwrap();
+            let error = Segment::attach(file).err().unwrap().to_string();
+            assert!(error.contains("corrupted") && error.contains(&(good + 4096).to_string()), "{error}");
+            word.store(good, Ordering::SeqCst);
+        }
+        check_header(header, size).unwrap();
     }
 
     #[test]

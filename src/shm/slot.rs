@@ -11,7 +11,10 @@
 //! | `epoch` | the rank | peers | odd while it is blocked; even while it runs |
 //! | `waits_for` | the rank, while `epoch` is even | peers | which ranks could end the blocking |
 
-use super::far::{Far, Words};
+use super::{
+    far::{Far, Words},
+    shape::{Shape, shape},
+};
 use crate::sync::{AtomicI32, AtomicU32, AtomicU64, Ordering, fence};
 use std::os::fd::RawFd;
 
@@ -95,7 +98,10 @@ pub(crate) struct Slot {
 }
 
 // SAFETY: all atomics.
-unsafe impl Words for Slot {}
+unsafe impl Words for Slot {
+    const SHAPE: Shape =
+        shape!(Slot { pid, state, abort_code, abort_reason, nonce_address, epoch, arena, revocations });
+}
 
 impl Slot {
     /// Claims the slot for process `pid`; errs with the pid of the process that holds it.

@@ -3,7 +3,7 @@
 //! One word for each (method, size class): nanoseconds per MiB, averaged; 0: not measured yet. Any
 //! rank writes any word: two that write at the same time lose a sample, and nothing else.
 
-use super::{far::Far, segment::Segment};
+use super::{far::Far, segment::Segment, shape::Shape};
 use crate::sync::{AtomicU64, Ordering};
 use std::sync::Arc;
 
@@ -27,6 +27,10 @@ impl Method {
 /// Size classes: powers of two from 4 KiB on.
 pub(crate) const CLASSES: usize = 16;
 const FIRST_CLASS: u32 = 12;
+
+/// How the table is numbered.
+pub(super) const SHAPE: Shape =
+    Shape::START.with_all(&[Method::ALL.len() as u64, CLASSES as u64, FIRST_CLASS as u64]);
 
 /// The size class of a message.
 pub(crate) fn class(bytes: u64) -> usize {
