@@ -292,6 +292,10 @@ impl Engine {
             }
         } else {
             if core.waits_for_credit() {
+                // Another thread of this rank, which waits no longer, may have said that the rank runs.
+                if !core.blocked.is_published {
+                    core.publish_blocked(&self.published, until);
+                }
                 // What this sets free is no wake-up that somebody owed.
                 core.look_for_cycle(&self.published)?;
             }
@@ -488,5 +492,42 @@ fn arm(
         bell.set_armed(id.0, true);
         disarmed.retain(|other| *other != id);
         armed.push(id);
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+    use crate::{
+        buffer::of_slice,
+        envelope::Envelope,
+        p2p::{Config, CreditLimits, Mode},
+        shm::{doorbell::BarrierMode, segment::Segment},
+        types::ContextId,
+    };
+
+    /// While the holder of the role sleeps, without the lock.
+    #[test]
+    fn another_thread_that_stops_waiting_does_not_hide_that_the_holder_waits_for_credit() {
+        let segment = Segment::on_heap(2).unwrap();
+        let config =
+            Config { credit: CreditLimits { eager: 64, envelopes: 1 }, ..Config::new(BarrierMode::Fence) };
+        let engines = [0, 1].map(|rank| Engine::new(&segment, PeerId(rank), config).unwrap());
+        let engine = &engines[0];
+        let data = [7u8; 100];
+        let send = || {
+            let envelope = Envelope { context: ContextId(16), source: 0, tag: 0, bytes: 100 };
+            engine.isend(PeerId(1), envelope, Mode::Standard, of_slice(&data)).unwrap()
+        };
+        let sends = [send(), send()];
+        let until = Until::Request(sends[1]);
+        let mut core = engine.lock();
+        assert!(core.waits_for_credit());
+        core.publish_blocked(&engine.published, &until);
+        core.blocked.publish_running(&engine.published);
+        assert!(!engine.after_time_out(&mut core, &until).unwrap());
+        assert_eq!(engine.slot().epoch() % 2, 1, "it is blocked");
+        drop(core);
+        sends.into_iter().for_each(|send| engine.abandon(send));
     }
 }

@@ -90,7 +90,7 @@ list! {
         scopes_wait_for_the_match, scoped_receives_are_cancelled,
     };
     ALL, All: threads::{threads_with_partners, threads_that_receive_from_any, threads_that_probe, threads_in_collectives};
-    ALL, All: threads::{threads_that_end_each_others_waits, threads_that_receive_large_messages};
+    ALL, All: threads::{threads_that_end_each_others_waits, threads_that_receive_large_messages, threads_that_wait_for_several};
     ALL, All: contexts::{duplicates_do_not_mix, splits_do_not_mix, split_by_colour_and_key, self_communicator};
     ALL, All: collectives::{collectives_match_naive_values, collectives_of_large_slices};
     ALL, All: traffic::{random_traffic};

@@ -1,7 +1,7 @@
 //! Several threads of a rank in MPI at the same time.
 
 use super::{assert_same, bytes, next, previous};
-use ringmpi::{Communicator, Rank, Result, Source, Tag, op};
+use ringmpi::{Communicator, Rank, Result, Source, Tag, op, test_all, test_some, wait_any};
 use std::{
     thread::{Scope, ScopedJoinHandle},
     time::Duration,
@@ -45,6 +45,39 @@ pub(crate) fn threads_with_partners(world: &Communicator<'_>) -> Result<()> {
                 assert_same(&peer.receive_vec()?.0, &bytes(partner, round, len));
                 sending.wait()?;
             }
+            Ok(())
+        })?;
+        world.barrier()?;
+    }
+    Ok(())
+}
+
+/// Each thread waits for several requests, in its own way.
+pub(crate) fn threads_that_wait_for_several(world: &Communicator<'_>) -> Result<()> {
+    const EACH: Tag = 12;
+    let len = |tag: Tag| [8, 700, 20_000, 100_000][tag as usize % 4];
+    let partner = world.process_at_rank(partner(world));
+    for count in THREADS {
+        in_threads(count, |thread| {
+            let tags = EACH * thread..EACH * (thread + 1);
+            let receive = |tag| partner.tag(tag).immediate_receive::<u8>(len(tag));
+            let mut receives: Vec<_> = tags.clone().map(receive).collect::<Result<_>>()?;
+            let send = |tag| partner.tag(tag).immediate_send(bytes(world.rank(), tag as usize, len(tag)));
+            let mut sends: Vec<_> = tags.rev().map(send).collect::<Result<_>>()?;
+            let mut ended = Vec::new();
+            while !receives.is_empty() {
+                if thread % 2 == 0 {
+                    ended.extend(wait_any(&mut receives)?.map(|(_, got, status)| (got, status)));
+                    continue;
+                }
+                for one in test_some(&mut receives)? {
+                    ended.push(one.outcome?);
+                }
+            }
+            for (got, status) in ended {
+                assert_same(&got, &bytes(partner.rank(), status.tag() as usize, len(status.tag())));
+            }
+            while test_all(&mut sends)?.is_none() {}
             Ok(())
         })?;
         world.barrier()?;
