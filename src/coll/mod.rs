@@ -39,7 +39,7 @@ impl Collective {
 impl Round<'_, '_> {
     fn peer(&self, rank: Rank) -> Result<PeerId> {
         // A user's operation may have forked this process since the collective began.
-        self.comm.check_alive()?;
+        self.comm.check_caller()?;
         self.comm.group().peer(rank).ok_or_else(|| bad_rank(rank, self.comm.size()))
     }
 

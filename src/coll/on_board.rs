@@ -23,6 +23,10 @@ impl<'a, 'c, 'u> Operation<'a, 'c, 'u> {
         Self { comm, board, seq }
     }
 
+    pub(super) fn comm(&self) -> &'c Communicator<'u> {
+        self.comm
+    }
+
     fn ring_all(&self) {
         self.comm.group().iter().for_each(|peer| self.comm.engine().ring(peer));
     }
@@ -51,7 +55,7 @@ impl<'a, 'c, 'u> Operation<'a, 'c, 'u> {
 
     fn wait_for_number(&mut self, member: usize, number: u64) -> Result<()> {
         // A user's operation may have forked this process since the collective began.
-        self.comm.check_alive()?;
+        self.comm.check_caller()?;
         if self.board.has_entered(member, number) {
             return Ok(());
         }

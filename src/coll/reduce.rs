@@ -31,9 +31,9 @@ impl Communicator<'_> {
         match (way, &mut collective.board) {
             (Way::Board, Some(board)) => {
                 let operation = Operation::new(self, board.get());
-                slots(operation, mine, &op, root, (self.rank(), self.size()))
+                slots(operation, mine, &op, root)
             }
-            _ => linear(&collective.next_round(self), mine, &op, root, (self.rank(), self.size())),
+            _ => linear(&collective.next_round(self), mine, &op, root),
         }
     }
 
@@ -63,7 +63,7 @@ impl Communicator<'_> {
                 let mut operation = Operation::new(self, board.get());
                 operation.write_slot(mine, Readers::All)?;
                 operation.enter(Waiting::All);
-                combine_slots(operation, mine, op, (self.rank(), self.size())).map(Some)
+                combine_slots(operation, mine, op).map(Some)
             }
             _ => Ok(None),
         }
@@ -104,15 +104,14 @@ fn slots<T: Plain>(
     mine: &[T],
     op: &impl Op<T>,
     root: Rank,
-    (rank, size): (Rank, Rank),
 ) -> Result<Option<Vec<T>>> {
-    if rank != root {
+    if operation.comm().rank() != root {
         operation.write_slot(mine, Readers::One(root as usize))?;
         operation.enter(Waiting::Rank(root));
         return Ok(None);
     }
     operation.enter(Waiting::Nobody);
-    combine_slots(operation, mine, op, (rank, size)).map(Some)
+    combine_slots(operation, mine, op).map(Some)
 }
 
 /// Combines what is in the members' slots, in the order of ranks.
@@ -120,9 +119,8 @@ fn combine_slots<T: Plain>(
     mut operation: Operation<'_, '_, '_>,
     mine: &[T],
     op: &impl Op<T>,
-    place: (Rank, Rank),
 ) -> Result<Vec<T>> {
-    combine_all(mine, op, place, |other, bits| {
+    combine_all(operation.comm(), mine, op, |other, bits| {
         operation.wait_for(other)?;
         operation.read_slot::<T>(other, bits)
     })
@@ -134,41 +132,41 @@ fn linear<T: Plain>(
     mine: &[T],
     op: &impl Op<T>,
     root: Rank,
-    (rank, size): (Rank, Rank),
 ) -> Result<Option<Vec<T>>> {
-    if rank != root {
+    if round.comm.rank() != root {
         return round.send(root, mine).map(|()| None);
     }
-    combine_all(mine, op, (rank, size), |other, bits| round.receive_bits::<T>(other, bits)).map(Some)
+    combine_all(round.comm, mine, op, |other, bits| round.receive_bits::<T>(other, bits)).map(Some)
 }
 
 /// Combines this rank's elements with those that `fetch` brings from each other rank, in the order of
 /// ranks.
 fn combine_all<T: Plain>(
+    comm: &Communicator<'_>,
     mine: &[T],
     op: &impl Op<T>,
-    (rank, size): (Rank, Rank),
     mut fetch: impl FnMut(Rank, &mut [T::Bits]) -> Result<()>,
 ) -> Result<Vec<T>> {
     let mut bits = buffer::aside::<T>(mine.len())?;
     let mut result = Vec::new();
-    for other in 0..size {
-        if other == rank {
-            combine(&mut result, mine, op);
+    for other in 0..comm.size() {
+        if other == comm.rank() {
+            combine(comm, &mut result, mine, op);
         } else {
             fetch(other, &mut bits)?;
-            combine(&mut result, values::<T>(&bits, other)?, op);
+            combine(comm, &mut result, values::<T>(&bits, other)?, op);
         }
     }
     Ok(result)
 }
 
 /// Combines what lower ranks gave with the next rank's elements.
-fn combine<T: Copy>(result: &mut Vec<T>, next: &[T], op: &impl Op<T>) {
+fn combine<T: Copy>(comm: &Communicator<'_>, result: &mut Vec<T>, next: &[T], op: &impl Op<T>) {
     if result.is_empty() {
         result.extend_from_slice(next);
         return;
     }
+    let _calls_are_errors = (!op.is_built_in()).then(|| comm.engine().enter_operation());
     for (a, b) in result.iter_mut().zip(next) {
         *a = op.apply(a, b);
     }

@@ -34,7 +34,7 @@ impl Communicator<'_> {
     /// # Standard
     /// MPI 5.0, 9.2: `MPI_Alloc_mem`.
     pub fn alloc<T: Plain + Zeroable>(&self, len: usize) -> Result<SharedBuffer<T>> {
-        self.check_alive()?;
+        self.check_caller()?;
         let arena = self.engine().arena()?;
         SharedBuffer::zeroed(arena, len).map_err(|errno| {
             let what = format!("no shared memory for {len} elements of {} bytes: {errno}", size_of::<T>());

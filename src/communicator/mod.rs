@@ -238,29 +238,30 @@ impl<'u> Communicator<'u> {
     #[inline]
     pub(crate) fn peer(&self, rank: Rank) -> Result<Option<PeerId>> {
         match self.group.peer(rank) {
-            Some(peer) if !self.engine.is_inert() => Ok(Some(peer)),
-            _ => self.no_peer(rank),
+            Some(peer) if self.engine.is_open() => Ok(Some(peer)),
+            found => self.unusual_peer(rank, found),
         }
     }
 
     #[cold]
-    fn no_peer(&self, rank: Rank) -> Result<Option<PeerId>> {
-        self.check_alive()?;
+    fn unusual_peer(&self, rank: Rank, found: Option<PeerId>) -> Result<Option<PeerId>> {
+        self.check_caller()?;
         match rank {
+            _ if found.is_some() => Ok(found),
             PROC_NULL => Ok(None),
             _ => Err(bad_rank(rank, self.size())),
         }
     }
 
-    /// Errs in a child made by fork.
+    /// Errs in a child made by fork, and in the operation of a reduction.
     #[inline]
-    pub(crate) fn check_alive(&self) -> Result<()> {
-        self.engine.check_alive()
+    pub(crate) fn check_caller(&self) -> Result<()> {
+        self.engine.check_caller()
     }
 
     /// Enters a blocking collective: one at a time.
     pub(crate) fn enter_collective(&self) -> Result<MutexGuard<'_, Collective>> {
-        self.check_alive()?;
+        self.check_caller()?;
         self.collective.try_lock().map_err(|_| {
             Error::new(
                 ErrorClass::COMM,

@@ -58,7 +58,7 @@ impl<'c, 'u, B: Owned> Persistent<'c, 'u, B> {
     /// # Errors
     /// While the operation is active.
     pub fn buffer_mut(&mut self) -> Result<&mut [B::Item]> {
-        self.engine.check_alive()?;
+        self.engine.check_caller()?;
         match self.active {
             Some(_) => Err(Error::new(ErrorClass::REQUEST, "the buffer is in use: the request is active")
                 .with_help("wait for it first")),
@@ -74,7 +74,7 @@ impl<'c, 'u, B: Owned> Persistent<'c, 'u, B> {
     /// # Standard
     /// MPI 5.0, 3.9: `MPI_Start`.
     pub fn start(&mut self) -> Result<()> {
-        self.engine.check_alive()?;
+        self.engine.check_caller()?;
         if self.active.is_some() {
             return Err(Error::new(ErrorClass::REQUEST, "the request is active already"));
         }

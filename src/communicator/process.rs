@@ -531,7 +531,7 @@ impl<'c> Source<'c> for AnyProcess<'c, '_> {
     #[inline]
     #[expect(private_interfaces, reason = "the trait is sealed")]
     fn from(&self) -> Result<From> {
-        self.comm.check_alive()?;
+        self.comm.check_caller()?;
         Ok(Some((pattern(self.comm.contexts().point_to_point(), None, self.tag)?, None)))
     }
 

@@ -25,7 +25,7 @@ const NOT_FOUNDED: Foundation = [0; 2];
 impl<'u> Communicator<'u> {
     /// The leader of the new group draws its context ids, and sets up its board.
     fn found(&self, members: usize) -> Result<(Foundation, Option<SharedBoard>)> {
-        self.check_alive()?;
+        self.check_caller()?;
         let segment = self.engine().segment();
         let (first, start) = (segment.draw_contexts(CONTEXTS_EACH)?, segment.starts().collective);
         let board = segment.take_board().map(|index| {

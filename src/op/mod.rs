@@ -10,8 +10,14 @@
 pub trait Op<T> {
     /// Whether the order of the two does not matter.
     fn commutes(&self) -> bool;
-    /// The combination of `a`, from lower ranks, with `b`.
+    /// The combination of `a`, from lower ranks, with `b`. Calls to ringmpi from here are errors.
     fn apply(&self, a: &T, b: &T) -> T;
+
+    /// Whether `apply` is one of this crate's own.
+    #[doc(hidden)]
+    fn is_built_in(&self) -> bool {
+        false
+    }
 }
 
 macro_rules! operations {
@@ -27,6 +33,9 @@ macro_rules! operations {
             #[inline]
             fn apply(&self, $a: &T, $b: &T) -> T {
                 $value
+            }
+            fn is_built_in(&self) -> bool {
+                true
             }
         }
     )*};

@@ -18,6 +18,7 @@ mod copy_clock;
 mod credit;
 mod cycle;
 mod failure;
+mod gate;
 mod leave;
 pub(crate) mod matching;
 pub(crate) mod packet;
@@ -37,12 +38,13 @@ pub(crate) mod sim;
 pub(crate) use bulk_choice::BulkOption;
 pub(crate) use copy_clock::CopyClock;
 pub(crate) use credit::CreditLimits;
+pub(crate) use gate::InOperation;
 pub(crate) use probe::MessageId;
 pub(crate) use progress::{Awaited, Until};
 pub(crate) use request::{Mode, RequestId, ScopeId};
 
 use crate::{
-    error::{Error, ErrorClass, Result},
+    error::{Error, Result},
     shm::{
         arena::{Arena, ArenaId},
         doorbell::{BarrierMode, Doorbell},
@@ -53,15 +55,13 @@ use crate::{
     },
     status::Status,
     sync::{AtomicU32, Ordering},
-    sys::{
-        biased_lock::{BiasedLock, Guard},
-        fork::ForkMark,
-    },
+    sys::biased_lock::{BiasedLock, Guard},
     types::{PeerId, RANKS_MAX},
 };
 use arrivals::Arrivals;
 use arrive::Arrived;
 use bulk_choice::Choices;
+use gate::Gate;
 use matching::{PostedQueue, UnexpectedQueue};
 use peers::Peer;
 use probe::Messages;
@@ -115,8 +115,7 @@ pub(crate) struct Engine {
     bells: Box<[Doorbell]>,
     published: Published,
     segment: Arc<Segment>,
-    /// Tells this process from its forked children: they are no ranks.
-    mark: ForkMark,
+    gate: Gate,
     /// Time-outs of sleeps that found work: a lost wake-up. Tests expect none.
     rescues: AtomicU32,
 }
@@ -199,7 +198,6 @@ impl Engine {
             ticks: 0,
             polls: 0,
         };
-        let mark = ForkMark::new().map_err(|errno| Error::system("madvise(MADV_WIPEONFORK)", errno))?;
         Ok(Self {
             core: BiasedLock::new(core),
             me,
@@ -209,21 +207,27 @@ impl Engine {
             bells: (0..segment.ranks()).map(|rank| segment.doorbell(rank, config.mode)).collect(),
             published,
             segment: Arc::clone(segment),
-            mark,
+            gate: Gate::new()?,
             rescues: AtomicU32::new(0),
         })
     }
 
-    /// Behind a check that this process is a rank, which every call makes once.
+    /// Behind the gate, which every call passes once.
     #[inline]
     fn lock(&self) -> Guard<'_, Core> {
         self.core.lock()
     }
 
-    /// For calls that nobody has checked for yet.
+    /// For calls that have not passed the gate yet.
     #[inline]
     fn enter(&self) -> Result<Guard<'_, Core>> {
-        self.check_alive()?;
+        self.gate.check()?;
+        Ok(self.lock())
+    }
+
+    /// For what is dropped, wherever that happens; not in a child.
+    fn enter_to_drop(&self) -> Result<Guard<'_, Core>> {
+        self.gate.refuse_child()?;
         Ok(self.lock())
     }
 
@@ -260,14 +264,24 @@ impl Engine {
     /// Whether this process was forked from the rank's, and so is no rank.
     #[inline]
     pub(crate) fn is_inert(&self) -> bool {
-        self.mark.is_in_child()
+        self.gate.is_in_child()
     }
 
-    /// Errs in a child made by fork. There nothing of the engine may be touched: not the segment, which the
-    /// child does not have, and not the lock, which a thread may hold that the child does not have either.
+    /// Whether any thread may call the engine: else [`Self::check_caller`] says whether this one may.
     #[inline]
-    pub(crate) fn check_alive(&self) -> Result<()> {
-        if self.is_inert() { Err(inert()) } else { Ok(()) }
+    pub(crate) fn is_open(&self) -> bool {
+        self.gate.is_open()
+    }
+
+    /// Errs in a child made by fork, and in the operation of a reduction.
+    #[inline]
+    pub(crate) fn check_caller(&self) -> Result<()> {
+        self.gate.check()
+    }
+
+    /// While this thread runs an operation of the user's, its calls are errors.
+    pub(crate) fn enter_operation(&self) -> InOperation<'_> {
+        InOperation::new(&self.gate)
     }
 
     /// What this rank says about itself.
@@ -357,13 +371,13 @@ impl Engine {
 
     /// The operations of a scope that nobody has waited for.
     pub(crate) fn in_scope(&self, scope: ScopeId) -> Result<Vec<RequestId>> {
-        Ok(self.enter()?.requests.in_scope(scope))
+        Ok(self.enter_to_drop()?.requests.in_scope(scope))
     }
 
     /// The memory of the operation goes away although it has not ended: nothing is waited for. A
     /// send goes on with a copy, a receive is withdrawn or its data dropped.
     pub(crate) fn abandon(&self, id: RequestId) {
-        if let Ok(mut core) = self.enter() {
+        if let Ok(mut core) = self.enter_to_drop() {
             core.abandon(id);
         }
     }
@@ -371,7 +385,7 @@ impl Engine {
     /// Nobody will ask for the outcome: a send goes on by itself, and a receive is withdrawn if it
     /// has not been matched. `keep` is the memory that the operation uses, if it goes on.
     pub(crate) fn detach(&self, id: RequestId, keep: Option<crate::buffer::Keep>) {
-        let Ok(mut core) = self.enter() else { return };
+        let Ok(mut core) = self.enter_to_drop() else { return };
         core.cancel_receive(id);
         core.requests.detach(id, keep);
     }
@@ -422,12 +436,6 @@ impl Core {
             self.revoke_places();
         }
     }
-}
-
-#[cold]
-fn inert() -> Error {
-    Error::new(ErrorClass::OTHER, "this process was made by fork from a rank: it is no rank itself")
-        .with_help("communicate in the parent, or start the child with exec or under mpiexec")
 }
 
 /// The job has ended while this rank was in it.

@@ -117,7 +117,7 @@ impl Engine {
 
     /// Receives a message and throws it away. Does not wait.
     pub(crate) fn discard_message(&self, message: MessageId) -> Result<()> {
-        self.enter()?.unless_failed(|core| {
+        self.enter_to_drop()?.unless_failed(|core| {
             if let Some((envelope, arrived)) = core.messages.take(message) {
                 let nowhere = ReceiveBuffer::discarding(envelope.bytes);
                 let id = core.begin_matched(&envelope, arrived, nowhere)?;

@@ -275,7 +275,7 @@ impl Engine {
     /// Makes progress until the condition holds. Errs when the job ends, or the shared memory is
     /// corrupted: then it may never hold.
     pub(crate) fn wait_until(&self, until: Until<'_>) -> Result<()> {
-        self.check_alive()?;
+        self.check_caller()?;
         let patience = Patience::new(self.may_spin);
         role::wait_until(&self.core, &self.bell, EngineWait { engine: self, until, patience })
     }

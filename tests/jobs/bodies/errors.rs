@@ -2,6 +2,7 @@
 
 use super::{ahead, assert_same, bytes, next, previous};
 use ringmpi::{Communicator, ErrorClass, PROC_NULL, Result, Source, Truncated, op};
+use std::cell::{Cell, RefCell};
 
 /// Short and long, into posted receives and late ones, in place and through requests.
 pub(crate) fn truncation(world: &Communicator<'_>) -> Result<()> {
@@ -93,6 +94,58 @@ fn expect_length_error<T>(result: Result<T>, is_expected: bool, mine: usize, bot
     for bytes in [8 * mine, 8 * theirs] {
         assert!(text.contains(&format!(" {bytes} ")), "{bytes} is missing in: {text}");
     }
+}
+
+/// The operation of a reduction may make no calls, in whatever way the reduction is done; what it drops is
+/// dropped, and other threads are not concerned.
+pub(crate) fn calls_in_operations(world: &Communicator<'_>) -> Result<()> {
+    let other = world.duplicate()?;
+    for len in [1, 15, 500] {
+        let sent = previous(world).tag(1).immediate_receive::<u8>(1)?;
+        let dropped = RefCell::new(Some(previous(world).tag(2).immediate_receive::<u8>(1)?));
+        let tested = RefCell::new(sent);
+        let calls = Cell::new(0);
+        let sum = op::commutative(|a: &usize, b: &usize| {
+            for comm in [world, &other] {
+                refused(comm.barrier());
+                refused(comm.all_reduce_value(1, op::Sum));
+                refused(next(comm).send(&[1u8]));
+                refused(next(comm).immediate_send(vec![1u8]));
+                refused(previous(comm).receive::<u8>());
+                refused(comm.any_process().immediate_probe());
+                refused(comm.duplicate());
+                refused(comm.scope(|_| Ok(())));
+            }
+            refused(tested.borrow_mut().test());
+            drop(dropped.take());
+            calls.set(calls.get() + 1);
+            if calls.get() == 1 {
+                let by_another_thread = || next(world).tag(3).buffered_send(&[3u8]);
+                std::thread::scope(|scope| scope.spawn(by_another_thread).join().unwrap()).unwrap();
+            }
+            a + b
+        });
+        let result = world.all_reduce(&vec![1; len], sum)?;
+        assert_eq!(result, vec![world.size() as usize; len]);
+        // Only some ranks may have combined anything.
+        if calls.get() == 0 {
+            next(world).tag(3).send(&[3u8])?;
+        }
+        assert_eq!(previous(world).tag(3).receive::<u8>()?.0, 3);
+        drop(dropped.take());
+        next(world).tag(2).send(&[2u8])?;
+        next(world).tag(1).send(&[1u8])?;
+        assert_eq!(previous(world).tag(2).receive::<u8>()?.0, 2, "the request was dropped");
+        assert_eq!(tested.into_inner().wait()?, [1]);
+        other.barrier()?;
+    }
+    Ok(())
+}
+
+#[track_caller]
+fn refused<T>(result: Result<T>) {
+    let error = result.map(drop).unwrap_err().to_string();
+    assert!(error.contains("the operation of a reduction made a call"), "{error}");
 }
 
 pub(crate) fn bad_arguments(world: &Communicator<'_>) -> Result<()> {

@@ -80,7 +80,7 @@ list! {
         matched_messages_that_fail,
     };
     MANY, All: order::{any_source_keeps_each_order, posted_receives_match_in_order, wildcards_do_not_overtake};
-    ALL, All: errors::{truncation, bad_arguments, counts_out_of_range, parts_of_other_lengths};
+    ALL, All: errors::{truncation, bad_arguments, counts_out_of_range, parts_of_other_lengths, calls_in_operations};
     MANY, All: flow::{flood_of_blocking_sends, flood_of_isends};
     ALL, All: flow::{flood_before_receiving};
     ALL, All: values::{checked_types, parts_of_elements, uninitialised_memory, empty_messages};
