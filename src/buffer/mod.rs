@@ -179,6 +179,66 @@ impl ReceiveBytes {
     pub(crate) fn len(self) -> u64 {
         self.len
     }
+
+    /// Whether a message of so many bytes fits and is whole elements.
+    #[inline]
+    pub(crate) fn accepts(self, bytes: u64) -> bool {
+        bytes == self.len || bytes < self.len && bytes.is_multiple_of(self.unit.into())
+    }
+
+    /// Stores a message of at most 8 bytes. The caller has checked that it fits.
+    #[inline]
+    pub(crate) fn store_word(self, word: u64, len: u64) {
+        debug_assert!(len <= self.len && len <= 8);
+        if len == 8 {
+            // SAFETY: 8 bytes are writable, by the contract and the caller's check.
+            unsafe { self.base.cast::<u64>().write_unaligned(word) };
+        } else {
+            self.store(&[word], len);
+        }
+    }
+
+    /// As [`Self::store_word`], of at most [`INLINE_BYTES`].
+    #[inline]
+    pub(crate) fn store_words(self, words: &[u64; INLINE_WORDS], len: u64) {
+        self.store(words, len);
+    }
+
+    #[inline]
+    fn store<const N: usize>(self, words: &[u64; N], len: u64) {
+        assert!(len <= self.len && len <= 8 * N as u64, "callers check that a message fits");
+        // SAFETY: `len` bytes are writable, by the contract, and the words have as many.
+        unsafe { self.base.copy_from_nonoverlapping(words.as_ptr().cast(), len as usize) };
+    }
+
+    /// Stores a block's bytes. The caller has checked that they fit.
+    #[inline]
+    pub(crate) fn unpack(self, span: Span<'_>) {
+        assert!(span.len() as u64 <= self.len, "callers check that a message fits");
+        // SAFETY: writable by the contract; the span lies in the segment.
+        unsafe { self.base.copy_from_nonoverlapping(span.as_ptr(), span.len()) };
+    }
+}
+
+/// What can be received into.
+pub(crate) trait Room: Into<ReceiveBuffer> {
+    /// The memory, if it is there and in one piece.
+    fn contiguous(&self) -> Option<ReceiveBytes>;
+}
+
+impl Room for ReceiveBytes {
+    #[inline]
+    fn contiguous(&self) -> Option<ReceiveBytes> {
+        Some(*self)
+    }
+}
+
+impl Room for ReceiveBuffer {
+    #[inline]
+    fn contiguous(&self) -> Option<ReceiveBytes> {
+        let is_there = self.is_contiguous() && !self.is_gone;
+        is_there.then_some(ReceiveBytes { base: self.base, len: self.bytes, unit: self.unit })
+    }
 }
 
 impl From<ReceiveBytes> for ReceiveBuffer {
@@ -350,29 +410,16 @@ impl ReceiveBuffer {
         self.cursor.is_none() && self.keep.is_none()
     }
 
-    /// Whether a message of so many bytes is whole elements that fit, one behind the other.
-    #[inline]
-    pub(crate) fn accepts_in_place(&self, bytes: u64) -> bool {
-        let is_whole = bytes == self.bytes || bytes < self.bytes && bytes.is_multiple_of(self.unit());
-        is_whole && self.is_contiguous()
-    }
-
     /// The memory's owner lets go of it: the buffer frees it.
     pub(crate) fn keep(&mut self, keep: Keep) {
         self.keep = Some(keep);
     }
 
     /// Stores a message that came in a cell. The caller has checked that it fits.
-    #[inline]
     pub(crate) fn store_words(&mut self, words: &[u64; INLINE_WORDS], len: u64) {
-        debug_assert!(len <= self.bytes && len <= INLINE_BYTES);
-        if self.is_contiguous() && len == 8 && !self.is_gone {
-            // SAFETY: 8 bytes are writable, by the contract and the caller's check.
-            unsafe { self.base.cast::<u64>().write_unaligned(words[0]) };
-        } else {
-            // SAFETY: `len` is at most the words' size.
-            unsafe { self.copy_in(0, words.as_ptr().cast(), len as usize) };
-        }
+        debug_assert!(len <= INLINE_BYTES);
+        // SAFETY: `len` is at most the words' size.
+        unsafe { self.copy_in(0, words.as_ptr().cast(), len as usize) };
     }
 
     /// Unpacks a block's bytes to `offset`. The caller has checked that they fit.

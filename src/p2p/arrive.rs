@@ -8,7 +8,7 @@ use super::{
     send::PIECE_BYTES,
 };
 use crate::{
-    buffer::{INLINE_WORDS, SendBuffer},
+    buffer::{INLINE_WORDS, Room, SendBuffer},
     envelope::Envelope,
     error::{Error, Result},
     shm::pool::{Block, CLASSES, EAGER_PIECE, class_of},
@@ -98,7 +98,8 @@ impl Core {
         let Some(&receive) = self.posted.oldest_match(&plain.envelope) else { return false };
         let Some(operation) = self.requests.receive(receive) else { return false };
         let Envelope { source, tag, bytes, .. } = plain.envelope;
-        if !(operation.buffer.accepts_in_place(bytes) && peer.receive_plain(&plain, &mut operation.buffer)) {
+        let Some(into) = operation.buffer.contiguous() else { return false };
+        if !(into.accepts(bytes) && peer.receive_plain(&plain, into)) {
             return false;
         }
         self.arrivals.note(&plain.envelope);

@@ -11,7 +11,7 @@ use super::{
     request::RequestId,
 };
 use crate::{
-    buffer::ReceiveBuffer,
+    buffer::ReceiveBytes,
     error::{Error, Result},
     shm::{
         doorbell::Doorbell,
@@ -113,19 +113,19 @@ impl Peer {
         self.bell.announce(me.0);
     }
 
-    /// Moves the plain message at the head of the ring to a buffer that it fits. False, and nothing is
+    /// Moves the plain message at the head of the ring to memory that it fits. False, and nothing is
     /// done, if it names a block that does not exist.
     #[inline(always)]
-    pub(super) fn receive_plain(&mut self, plain: &Plain, buffer: &mut ReceiveBuffer) -> bool {
+    pub(super) fn receive_plain(&mut self, plain: &Plain, into: ReceiveBytes) -> bool {
         let bytes = plain.envelope.bytes;
         if let Some(block) = plain.block {
             let Some(span) = self.blocks.span(block, bytes) else { return false };
-            buffer.unpack(0, span);
+            into.unpack(span);
             self.unreleased.push(block);
         } else if bytes <= 8 {
-            buffer.store_words(&[self.consumer.word(3), 0, 0, 0, 0], bytes);
+            into.store_word(self.consumer.word(3), bytes);
         } else {
-            buffer.store_words(&std::array::from_fn(|index| self.consumer.word(3 + index)), bytes);
+            into.store_words(&std::array::from_fn(|index| self.consumer.word(3 + index)), bytes);
         }
         self.silent_polls = 0;
         let is_quarter = self.consumer.pop() | self.credits.give_back_eager(bytes);

@@ -7,7 +7,7 @@ use super::{
     request::{ReceiveOperation, ReceivePhase, RequestId, State},
 };
 use crate::{
-    buffer::ReceiveBuffer,
+    buffer::{ReceiveBuffer, ReceiveBytes, Room},
     envelope::{Envelope, Pattern},
     error::Result,
     status::Status,
@@ -30,17 +30,11 @@ pub(super) enum Look {
 impl Engine {
     /// Receives into the buffer. `from` is the peer if the source is specific.
     #[inline]
-    pub(crate) fn receive(
-        &self,
-        pattern: Pattern,
-        from: Option<PeerId>,
-        into: impl Into<ReceiveBuffer>,
-    ) -> Result<Status> {
-        let mut buffer = into.into();
-        if let Some(from) = from {
+    pub(crate) fn receive(&self, pattern: Pattern, from: Option<PeerId>, into: impl Room) -> Result<Status> {
+        if let (Some(from), Some(memory)) = (from, into.contiguous()) {
             let looks = if self.may_spin { FAST_LOOKS } else { 1 };
             for _ in 0..looks {
-                let look = self.lock().look(&pattern, from, &mut buffer);
+                let look = self.lock().look(&pattern, from, memory);
                 match look {
                     Look::Received(status) => return Ok(status),
                     Look::Nothing => poll_hint(),
@@ -48,7 +42,7 @@ impl Engine {
                 }
             }
         }
-        self.receive_slow(pattern, from, buffer)
+        self.receive_slow(pattern, from, into.into())
     }
 
     #[cold]
@@ -85,7 +79,7 @@ impl Core {
     /// head of the ring is a whole message, in the cell or in one block, that matches, and it fits a
     /// contiguous buffer.
     #[inline(always)]
-    pub(super) fn look(&mut self, pattern: &Pattern, from: PeerId, buffer: &mut ReceiveBuffer) -> Look {
+    pub(super) fn look(&mut self, pattern: &Pattern, from: PeerId, into: ReceiveBytes) -> Look {
         let peer = &mut self.peers[from.index()];
         if !(peer.is_fast && peer.is_armed && self.unexpected.is_empty() && self.posted.is_empty()) {
             return Look::Other;
@@ -94,10 +88,7 @@ impl Core {
         let Some(plain) = Plain::of_cell(head, &peer.consumer) else { return Look::Other };
         let Envelope { source, tag, bytes, .. } = plain.envelope;
         // A block that does not exist is reported by the slow path.
-        if !(pattern.accepts(&plain.envelope)
-            && buffer.accepts_in_place(bytes)
-            && peer.receive_plain(&plain, buffer))
-        {
+        if !(pattern.accepts(&plain.envelope) && into.accepts(bytes) && peer.receive_plain(&plain, into)) {
             return Look::Other;
         }
         self.arrivals.note(&plain.envelope);

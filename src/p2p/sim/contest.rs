@@ -132,8 +132,8 @@ impl Contest {
     fn receive_fast(&mut self, context: &mut Context<'_>) -> Attempt<bool> {
         let (pattern, room, key) = (self.pattern(), self.room(), self.random.word());
         let mut memory = Memory::new(key, room);
-        let mut buffer = memory.receive_buffer();
-        let Some(status) = context.receive_fast(pattern, &mut buffer)? else { return Ok(false) };
+        let buffer = memory.receive_buffer();
+        let Some(status) = context.receive_fast(pattern, &buffer)? else { return Ok(false) };
         context.note_end(context.clock, pattern, Fate::Stored { status, memory })?;
         self.received += 1;
         Ok(true)

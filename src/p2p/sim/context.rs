@@ -75,7 +75,7 @@ impl Context<'_> {
     pub(super) fn receive_fast(
         &mut self,
         pattern: Pattern,
-        buffer: &mut ReceiveBuffer,
+        buffer: &ReceiveBuffer,
     ) -> Attempt<Option<Status>> {
         let received =
             awaited(&pattern).from.and_then(|from| self.engine.step_receive(&pattern, from, buffer));

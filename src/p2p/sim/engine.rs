@@ -1,7 +1,7 @@
 //! What a simulation asks an engine that nobody else may: single steps, and a look inside.
 
 use crate::{
-    buffer::ReceiveBuffer,
+    buffer::{ReceiveBuffer, Room},
     envelope::{Envelope, Pattern},
     p2p::{Core, Engine, Until, packet::Place, receive::Look, request::ReceivePhase},
     status::Status,
@@ -15,9 +15,9 @@ impl Engine {
         &self,
         pattern: &Pattern,
         from: PeerId,
-        buffer: &mut ReceiveBuffer,
+        buffer: &ReceiveBuffer,
     ) -> Option<Status> {
-        let look = self.lock().look(pattern, from, buffer);
+        let look = self.lock().look(pattern, from, buffer.contiguous()?);
         match look {
             Look::Received(status) => Some(status),
             Look::Nothing | Look::Other => None,

@@ -267,8 +267,8 @@ impl Task {
     fn receive_fast(&mut self, context: &mut Context<'_>, receive: usize) -> Attempt<bool> {
         let Receive { pattern, room, key, .. } = context.plan.receives[receive];
         let mut memory = Memory::new(key, room);
-        let mut buffer = memory.receive_buffer();
-        let Some(status) = context.receive_fast(pattern, &mut buffer)? else {
+        let buffer = memory.receive_buffer();
+        let Some(status) = context.receive_fast(pattern, &buffer)? else {
             self.current = Some(begin(context, receive, pattern)?);
             return Ok(false);
         };
