@@ -395,8 +395,10 @@ impl Requests {
             State::Send(send) => keep.into_iter().for_each(|keep| send.buffer.keep(keep)),
             State::Receive(receive) => keep.into_iter().for_each(|keep| receive.buffer.keep(keep)),
         }
-        slot.is_detached = true;
-        self.detached += 1;
+        slot.scope = None;
+        // Whoever has given an operation up may let go of it again.
+        let was_detached = std::mem::replace(&mut slot.is_detached, true);
+        self.detached += usize::from(!was_detached);
     }
 
     /// The operation's memory goes away: a send gets a copy, what still comes in is dropped.
