@@ -137,6 +137,7 @@ pub(crate) fn calls_in_operations(world: &Communicator<'_>) -> Result<()> {
         }
         assert_eq!(previous(world).tag(3).receive::<u8>()?.0, 3);
         drop(dropped.take());
+        world.barrier()?;
         next(world).tag(2).send(&[2u8])?;
         next(world).tag(1).send(&[1u8])?;
         assert_eq!(previous(world).tag(2).receive::<u8>()?.0, 2, "the request was dropped");
