@@ -30,7 +30,7 @@ use crate::{
     status::PROC_NULL,
     types::{ContextId, PeerId, Rank},
 };
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::{Arc, Mutex, MutexGuard, TryLockError};
 
 /// A group of processes and a context in which they exchange messages: what is sent in one
 /// communicator is never received in another.
@@ -262,13 +262,16 @@ impl<'u> Communicator<'u> {
     /// Enters a blocking collective: one at a time.
     pub(crate) fn enter_collective(&self) -> Result<MutexGuard<'_, Collective>> {
         self.check_caller()?;
-        self.collective.try_lock().map_err(|_| {
-            Error::new(
+        match self.collective.try_lock() {
+            Ok(collective) => Ok(collective),
+            // A panic in there has left nothing half done: the number of its collective is used up.
+            Err(TryLockError::Poisoned(poisoned)) => Ok(poisoned.into_inner()),
+            Err(TryLockError::WouldBlock) => Err(Error::new(
                 ErrorClass::COMM,
                 "two threads are in a collective of one communicator at the same time",
             )
-            .with_help("give every thread a duplicate of the communicator")
-        })
+            .with_help("give every thread a duplicate of the communicator")),
+        }
     }
 }
 
