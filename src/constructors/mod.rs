@@ -4,7 +4,7 @@ mod duplicate;
 mod split;
 
 use crate::{
-    communicator::{CONTEXTS_EACH, Collective, Communicator, Contexts, SharedBoard},
+    communicator::{CONTEXTS_EACH, Collective, Communicator, Contexts, SharedBoard, Side},
     error::{Error, Result},
     group::Group,
     shm::{
@@ -66,7 +66,7 @@ impl<'u> Communicator<'u> {
         let collective =
             Arc::new(Mutex::new(Collective::new(board, self.engine().segment().starts().collective)));
         // Drawn from a 32-bit counter.
-        let contexts = Contexts::from_first(foundation[0] as u32);
-        Self::new(self.engine(), contexts, group, rank, collective, self.alone())
+        let side = Side { group, contexts: Contexts::from_first(foundation[0] as u32) };
+        Self::new(self.engine(), side, rank, collective, self.alone())
     }
 }
