@@ -1,6 +1,7 @@
 //! Communicators and what they offer.
 
 mod alloc;
+mod landing;
 mod message;
 mod persistent;
 mod process;

@@ -1,7 +1,8 @@
 //! [`Persistent`]: an operation that is started again and again.
 
 use super::{
-    process::{From, Process, checked},
+    landing::checked,
+    process::{From, Process},
     request::{Bits, post, used_up},
 };
 use crate::{
