@@ -44,7 +44,7 @@ pub fn run<E: Display>(n: usize, f: impl FnOnce(Communicator<'_>) -> Result<(), 
             Err(Failed::AfterTheEnd) => std::process::exit(FAILED),
         };
     }
-    let segment = Segment::create(n)?;
+    let segment = Segment::create_without_descriptor(n)?;
     let outcome = run_forked(&segment, |slot| {
         let universe = Universe::claim_and_attach(&segment, slot);
         let hidden = universe.and_then(|universe| segment.hide_from_children().map(|()| universe));

@@ -112,6 +112,7 @@ impl<'c, 'u, B: Owned> Persistent<'c, 'u, B> {
     /// # Standard
     /// MPI 5.0, 3.7.3: `MPI_Wait`.
     pub fn wait(&mut self) -> Result<Status> {
+        self.engine.check_caller()?;
         let Some(id) = self.active.take() else { return Ok(Status::EMPTY) };
         let status = self.engine.wait(id)?;
         if let Operation::Receive(_) = self.operation

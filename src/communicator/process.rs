@@ -80,7 +80,7 @@ impl<'c, 'u> Process<'c, 'u> {
     ) -> Result<R> {
         let tag = self.send_tag()?;
         let Some(peer) = self.comm.peer(self.rank)? else { return Ok(null) };
-        let context = self.comm.contexts().point_to_point();
+        let context = self.comm.remote().contexts.point_to_point();
         send(peer, Envelope { context, source: self.comm.rank(), tag, bytes })
     }
 
@@ -516,7 +516,7 @@ impl<'c> Source<'c> for Process<'c, '_> {
     #[expect(private_interfaces, reason = "the trait is sealed")]
     fn from(&self) -> Result<From> {
         let Some(peer) = self.comm.peer(self.rank)? else { return Ok(None) };
-        let pattern = pattern(self.comm.contexts().point_to_point(), Some(self.rank), self.tag)?;
+        let pattern = pattern(self.comm.local().contexts.point_to_point(), Some(self.rank), self.tag)?;
         Ok(Some((pattern, Some(peer))))
     }
 
@@ -532,7 +532,7 @@ impl<'c> Source<'c> for AnyProcess<'c, '_> {
     #[expect(private_interfaces, reason = "the trait is sealed")]
     fn from(&self) -> Result<From> {
         self.comm.check_caller()?;
-        Ok(Some((pattern(self.comm.contexts().point_to_point(), None, self.tag)?, None)))
+        Ok(Some((pattern(self.comm.local().contexts.point_to_point(), None, self.tag)?, None)))
     }
 
     #[inline]

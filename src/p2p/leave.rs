@@ -13,7 +13,7 @@
 
 use super::{
     Core, Engine, RequestId, Until,
-    request::{ReceivePhase, SendPhase},
+    request::{ReceiveOperation, ReceivePhase, SendPhase},
 };
 use crate::{
     error::{Error, ErrorClass, Result},
@@ -34,7 +34,10 @@ impl Engine {
     /// Ends what this rank still owes: sends that nobody waits for, control packets, room and blocks of its
     /// peers. Waits for peers only as long as they may receive what this rank has sent.
     pub(crate) fn leave(&self) -> Result<()> {
-        self.lock().drop_vain_sends()?;
+        let mut core = self.lock();
+        core.withdraw_receives();
+        core.drop_vain_sends()?;
+        drop(core);
         self.wait_until(Until::Settled)?;
         self.slot().set_state(RankState::Leaving);
         let result = self.wait_until(Until::Quiet);
@@ -115,6 +118,16 @@ impl Core {
 
     fn state_of(&self, peer: PeerId) -> RankState {
         self.peers[peer.index()].published.slot.state()
+    }
+
+    /// What has been posted and forgotten takes no message any more.
+    fn withdraw_receives(&mut self) {
+        let is_posted = |receive: &ReceiveOperation| matches!(receive.phase, ReceivePhase::Posted { .. });
+        let receives = self.requests.receives().filter(|(_, receive)| is_posted(receive));
+        let posted: Vec<RequestId> = receives.map(|(id, _)| id).collect();
+        for id in posted {
+            self.cancel_receive(id);
+        }
     }
 
     /// This rank receives nothing any more, and so may others: drops its sends that nobody will ever take.
@@ -279,6 +292,22 @@ mod tests {
         for engine in &engines {
             assert_eq!((engine.slot().state(), engine.held().0), (RankState::Finalized, 0));
         }
+    }
+
+    #[test]
+    fn a_receive_that_was_forgotten_takes_no_message_of_a_rank_that_leaves_too() {
+        let engines = engines(2);
+        let [forgetful, sender] = &engines[..] else { panic!("two engines") };
+        let mut into = [0u8; 10];
+        forgetful.ireceive(from(1, 1), Some(PeerId(1)), of_slice_mut(&mut into)).unwrap();
+        // Its own message keeps it.
+        detached(forgetful, 1, 1, &[1; 10], Mode::Synchronous);
+        let leaves = leaving(forgetful);
+        wait_for_state(forgetful, RankState::Leaving);
+        detached(sender, 0, 1, &[1; 10], Mode::Synchronous);
+        sender.leave().unwrap();
+        leaves.join().unwrap().unwrap();
+        assert_eq!(into, [0; 10]);
     }
 
     #[test]

@@ -339,22 +339,24 @@ impl Engine {
         self.enter()?.requests.take_outcome(id).unwrap_or_else(|| Err(inactive()))
     }
 
-    /// Waits for the operation's end.
+    /// Waits for the operation's end. The request is no more afterwards, whatever comes of it.
     #[inline(always)]
     pub(crate) fn wait(&self, id: RequestId) -> Result<Status> {
-        let outcome = self.enter()?.requests.take_outcome(id);
-        match outcome {
-            Some(outcome) => outcome,
-            None => self.wait_slow(id),
+        if self.is_open() {
+            let outcome = self.lock().requests.take_outcome(id);
+            if let Some(outcome) = outcome {
+                return outcome;
+            }
         }
+        self.wait_slow(id)
     }
 
     fn wait_slow(&self, id: RequestId) -> Result<Status> {
-        if let Err(error) = self.wait_until(Until::Request(id)) {
+        let waited = self.wait_until(Until::Request(id)).and_then(|()| self.take_outcome(id));
+        if waited.is_err() {
             self.abandon(id);
-            return Err(error);
         }
-        self.take_outcome(id)
+        waited
     }
 
     /// A scope for operations on borrowed memory.

@@ -217,6 +217,11 @@ impl Wait for EngineWait<'_> {
         if core.waits_for_credit() {
             core.role.wake_holder(&core.bell);
         }
+        if let Until::Words { .. } = self.until {
+            // A member of a board may ring only if it sees that somebody waits for it to enter
+            // (`Board::begin_reuse_wait`): that has been said before the next look at its word.
+            self.engine.bell.owner_barrier();
+        }
     }
 
     fn set_waiter(&self, core: &mut Core, waiter: Option<u32>) {

@@ -192,7 +192,7 @@ pub(super) trait Wait {
     /// Who wakes this thread when it sleeps behind the holder and the condition comes to hold.
     fn watch(&self) -> Watch;
 
-    /// Before this thread sleeps behind the holder.
+    /// Before this thread sleeps behind the holder. Its condition is looked at once more afterwards.
     fn before_sleep(&mut self, core: &mut Self::Core);
 
     /// Whom to wake when an operation that this waits for ends.
@@ -274,6 +274,9 @@ fn sleep_behind_holder<'a, W: Wait>(
     wait: &mut W,
 ) -> Guard<'a, W::Core> {
     wait.before_sleep(&mut core);
+    if wait.is_satisfied(&mut core) {
+        return core;
+    }
     let (sleeper, word) = W::role(&mut core).add_sleeper(wait.watch());
     wait.set_waiter(&mut core, Some(sleeper));
     drop(core);
@@ -313,6 +316,7 @@ fn sleep<'a, W: Wait>(
             Woken::TimedOut => wait.after_time_out(&mut core),
             Woken::MaybeReady => wait.poll_all(&mut core),
         };
+        W::role(&mut core).wake_watched(matches!(news, Ok(true)));
     }
     bell.stay_awake();
     wait.after_sleep(&mut core);
