@@ -4,7 +4,8 @@
 //! [`request`], [`send`], [`arrive`] (what packets do), [`rendezvous`], [`pull`], [`bulk_choice`] and
 //! [`copy_clock`] (large messages), [`receive`], [`probe`], [`progress`] and [`role`] (the only event
 //! loop), [`several`], [`credit`] and [`cycle`] (flow control), [`leave`] (finalize), [`failure`] (corrupted
-//! shared memory).
+//! shared memory), [`gate`] (who may call). `sim` runs many engines against an oracle, which `arrivals`
+//! tells in what order messages came.
 //!
 //! The engine knows context ids and peer ids, never a communicator. It may be entered by any number
 //! of threads; its state, [`Core`], is behind one biased lock.

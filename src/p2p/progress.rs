@@ -51,7 +51,8 @@ const SPIN_BAN: Duration = Duration::from_millis(10);
 const SPIN_BAN_MAX: Duration = Duration::from_secs(1);
 /// Empty polls between two looks at the clock.
 const POLLS_PER_LOOK: u32 = 16;
-/// The first sleep's time-out; it doubles up to the longest. Nothing relies on it.
+/// The first sleep's time-out; it doubles up to the longest. No wake-up relies on it; that a rank has left, or
+/// that one has died and nobody is there to end the job, is looked for at time-outs.
 const SLEEP: Duration = Duration::from_millis(50);
 const SLEEP_MAX: Duration = Duration::from_secs(1);
 /// How often a rank that waits for credit looks for a cycle.

@@ -1,7 +1,7 @@
 //! Lock bytes: who of a job is alive, as the kernel knows it.
 //!
-//! The keeper and every rank hold a record lock on a byte of the memfd, far beyond its end. A signal
-//! on the parent's death misses ranks behind a shell; these bytes miss nobody.
+//! The keeper and the ranks of a launched job hold a record lock each on a byte of the memfd, far beyond
+//! its end. A signal on the parent's death misses ranks behind a shell; these bytes miss nobody.
 
 use super::segment::Segment;
 use crate::{sync::Ordering, sys::record_lock};
