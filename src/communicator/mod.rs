@@ -146,6 +146,12 @@ impl<'u> Communicator<'u> {
         Self { engine, local: side.clone(), remote: side, rank, collective, alone }
     }
 
+    /// Between two groups, of which this process is in the local one.
+    #[cfg(test)]
+    pub(crate) fn between(self, local: Side, remote: Side, rank: Rank) -> Self {
+        Self { local, remote, rank, ..self }
+    }
+
     /// The communicator of this process alone: the same one from all of its communicators.
     ///
     /// ```
@@ -301,48 +307,5 @@ pub(crate) fn bad_rank(rank: Rank, size: Rank) -> Error {
 impl std::fmt::Debug for Communicator<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "Communicator {{ rank {} of {} }}", self.rank, self.size())
-    }
-}
-
-#[cfg(all(test, not(loom)))]
-mod tests {
-    use super::*;
-
-    /// Sends and receives need no more than the two sides.
-    #[test]
-    fn messages_between_two_groups_go_by_the_ranks_and_contexts_of_either_side() {
-        let all_fine = crate::threads(3, |world| {
-            let side = |members: &[u32], first| Side {
-                group: Group::new(members.iter().copied().map(PeerId)),
-                contexts: Contexts::from_first(first),
-            };
-            let (left, right) = (side(&[2], 100), side(&[0, 1], 200));
-            let is_left = world.rank() == 2;
-            let (local, remote) = if is_left { (left, right) } else { (right, left) };
-            let rank = if is_left { 0 } else { world.rank() };
-            let bridge = Communicator { local, remote, rank, ..world };
-            assert_eq!(bridge.size(), if is_left { 1 } else { 2 });
-            let beyond = if is_left { 2 } else { 1 };
-            assert_eq!(bridge.process_at_rank(beyond).send(&[0]).unwrap_err().class(), ErrorClass::RANK);
-            if is_left {
-                for rank in [1, 0] {
-                    bridge.process_at_rank(rank).send(&[10 + rank])?;
-                }
-                for _ in 0..2 {
-                    let (value, status) = bridge.any_process().receive::<i32>()?;
-                    assert_eq!(value, 20 + status.source());
-                }
-                return bridge.process_at_rank(1).synchronous_send(&[1u8]);
-            }
-            let other = bridge.process_at_rank(0);
-            let (value, status) = other.receive::<i32>()?;
-            assert_eq!((value, status.source()), (10 + rank, 0));
-            other.send(&[20 + rank])?;
-            if rank == 1 {
-                other.receive::<u8>()?;
-            }
-            Ok(())
-        });
-        all_fine.unwrap().into_iter().for_each(|outcome: Result<()>| outcome.unwrap());
     }
 }
