@@ -97,9 +97,16 @@ impl Engine {
             return Ok(());
         }
         let mut buffer: SendBuffer = payload.into();
-        buffer.try_own()?;
-        let id = core.post_send(to, envelope, Mode::Standard, buffer)?;
-        core.requests.detach(id, None);
+        let is_eager = envelope.bytes <= core.config.eager_bytes;
+        if !is_eager {
+            buffer.try_own()?;
+        }
+        match core.post_send(to, envelope, Mode::Standard, buffer)? {
+            RequestId::COMPLETE => {}
+            // Without credit or room it needs a copy after all.
+            id if is_eager => core.abandon(id),
+            id => core.requests.detach(id, None),
+        }
         Ok(())
     }
 }
