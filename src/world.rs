@@ -266,16 +266,13 @@ impl Universe {
     }
 }
 
-/// The exit code of a rank that panics.
-const PANICKED: i32 = 101;
-
 impl Drop for Universe {
     fn drop(&mut self) {
         if self.is_finalized || self.engine.is_inert() {
             return;
         }
         if std::thread::panicking() {
-            self.engine.abort(Abort { code: PANICKED, reason: AbortReason::Panic });
+            self.engine.abort(Abort::PANIC);
             return;
         }
         // An error here is the job's end, which the launcher reports.

@@ -12,7 +12,7 @@
 //! only: a program in which it matters is wrong.
 
 use super::{
-    Core, Engine, RequestId, Until,
+    Core, Engine, RequestId, Until, job_ended,
     request::{ReceivePhase, SendPhase},
 };
 use crate::{
@@ -35,6 +35,10 @@ impl Engine {
     /// peers. Waits for peers only as long as they may receive what this rank has sent.
     pub(crate) fn leave(&self) -> Result<()> {
         self.lock().drop_vain_sends()?;
+        // A rank that has ended the job does not leave it in order: its slot says what it did.
+        if self.slot().state() == RankState::Aborted {
+            return Err(job_ended());
+        }
         self.wait_until(Until::Settled)?;
         self.slot().set_state(RankState::Leaving);
         let result = self.wait_until(Until::Quiet);

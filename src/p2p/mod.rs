@@ -38,7 +38,6 @@ pub(crate) mod sim;
 pub(crate) use bulk_choice::BulkOption;
 pub(crate) use copy_clock::CopyClock;
 pub(crate) use credit::CreditLimits;
-pub(crate) use gate::InOperation;
 pub(crate) use probe::MessageId;
 pub(crate) use progress::{Awaited, Until};
 pub(crate) use request::{Mode, RequestId, ScopeId};
@@ -277,11 +276,6 @@ impl Engine {
     #[inline]
     pub(crate) fn check_caller(&self) -> Result<()> {
         self.gate.check()
-    }
-
-    /// While this thread runs an operation of the user's, its calls are errors.
-    pub(crate) fn enter_operation(&self) -> InOperation<'_> {
-        InOperation::new(&self.gate)
     }
 
     /// What this rank says about itself.
