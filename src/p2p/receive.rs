@@ -65,6 +65,7 @@ impl Engine {
     #[inline]
     pub(crate) fn ireceive(
         &self,
+        core.tick();
         pattern: Pattern,
         from: Option<PeerId>,
         into: impl Into<ReceiveBuffer>,
@@ -136,7 +137,10 @@ impl Core {
     ) -> Result<RequestId> {
         let id = self.insert_matched(buffer);
         match self.deliver(id, envelope, arrived) {
-            Ok(()) => Ok(id),
+            Ok(()) => {
+                self.tick();
+                Ok(id)
+            }
             Err(error) => {
                 self.abandon(id);
                 Err(error)

@@ -22,7 +22,8 @@ pub(super) const PIECE_BYTES: u64 = CLASSES[EAGER_PIECE].block_bytes as u64;
 /// The largest eager message.
 pub(super) const EAGER_BYTES: u64 = PIECE_BYTES * Pieces::MAX as u64;
 
-/// Fast-path calls between two polls, so that a rank that only sends still answers.
+/// Calls that end without a wait, or begin something, between two polls: a rank that only sends, or takes what
+/// has come, still answers.
 const POLL_EVERY: u32 = 64;
 
 /// What came of an attempt to send eagerly.
@@ -129,7 +130,7 @@ impl Core {
         self.tick()
     }
 
-    /// Counts a fast-path call; true.
+    /// Counts a call that does not poll; true.
     #[inline]
     pub(super) fn tick(&mut self) -> bool {
         self.ticks += 1;
@@ -154,7 +155,9 @@ impl Core {
         mode: Mode,
         buffer: SendBuffer,
     ) -> Result<RequestId> {
-        self.unless_failed(|core| core.try_post_send(to, envelope, mode, buffer))
+        let id = self.unless_failed(|core| core.try_post_send(to, envelope, mode, buffer))?;
+        self.tick();
+        Ok(id)
     }
 
     fn try_post_send(
