@@ -66,6 +66,7 @@ impl Engine {
     pub(crate) fn ireceive(
         &self,
         core.tick();
+        core.tick();
         pattern: Pattern,
         from: Option<PeerId>,
         into: impl Into<ReceiveBuffer>,

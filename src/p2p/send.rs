@@ -218,6 +218,7 @@ impl Core {
             }
             let words = buffer.inline_words();
             peer.push(self.me, &Packet::Eager { envelope: *envelope, synchronous, words });
+            self.arrivals.note_way("data with gaps: sent in a cell", || !buffer.is_contiguous());
             return Ok(Eager::Sent);
         }
         let Some(pieces) = self.take_pieces(bytes) else { return Ok(Eager::MustAnnounce) };
@@ -279,6 +280,11 @@ impl Core {
             };
             peer.push(self.me, &packet);
             next += 1;
+            let way = match pieces.len() {
+                1 => "data with gaps: sent in a block",
+                _ => "data with gaps: sent in several blocks",
+            };
+            self.arrivals.note_way(way, || !buffer.is_contiguous());
         }
         Ok(next)
     }
@@ -363,6 +369,7 @@ impl Core {
         }
         peer.push(self.me, &Packet::Rts(Rts { envelope: send.envelope, send: id, place, revocations }));
         send.phase = SendPhase::Announced;
+        self.arrivals.note_way("data with gaps: announced", || !send.buffer.is_contiguous());
         Ok(Step::Published)
     }
 
