@@ -106,6 +106,7 @@ list! {
         large_messages_that_do_not_fit, shared_memory_of_others_is_mapped,
     };
     PAIR, ByName: messages::{beyond_4_gib};
+    MANY, ByName: flow::{memory_of_a_flood};
     ALL, ByName: traffic::{endless_traffic};
     ALL, ByName: leaving::{
         fails_while_others_receive, fails_while_others_probe, fails_while_others_wait_for_any, fails_while_others_send,
