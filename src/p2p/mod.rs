@@ -109,6 +109,8 @@ pub(crate) struct Engine {
     me: PeerId,
     ranks: u32,
     may_spin: bool,
+    /// How often a receive looks at its ring before it takes the slow path.
+    fast_looks: AtomicU32,
     bell: Doorbell,
     /// Everyone's doorbell.
     bells: Box<[Doorbell]>,
@@ -202,6 +204,7 @@ impl Engine {
             me,
             ranks,
             may_spin: config.may_spin,
+            fast_looks: AtomicU32::new(Self::fast_looks(config.may_spin)),
             bell,
             bells: (0..segment.ranks()).map(|rank| segment.doorbell(rank, config.mode)).collect(),
             published,

@@ -109,7 +109,8 @@ list! {
     MANY, ByName: flow::{memory_of_a_flood};
     ALL, ByName: traffic::{endless_traffic};
     ALL, ByName: leaving::{
-        fails_while_others_receive, fails_while_others_probe, fails_while_others_wait_for_any, fails_while_others_send,
+        fails_while_others_receive, fails_while_others_probe, fails_while_others_probe_again_and_again,
+        fails_while_others_test, fails_while_two_threads_wait, fails_while_others_wait_for_any, fails_while_others_send,
         fails_while_others_send_synchronously, fails_while_others_are_in_a_barrier, fails_while_others_broadcast,
         fails_while_others_reduce, fails_after_a_flood, fails_while_the_other_receives_from_any, fails_at_the_end_of_a_chain, sends_to_those_who_have_left, sends_what_nobody_receives,
         leaves_before_its_messages_are_received, panics_with_messages_to_send,
