@@ -283,17 +283,18 @@
 //! | module | what it does |
 //! | --- | --- |
 //! | `types`, `error`, `sync` | ranks, tags, ids; errors; atomics, or loom's in a model |
-//! | `sys` | every system call: mappings, futexes, processes, signals |
+//! | `sys` | system calls: mappings, futexes, processes, signals; the lock of a rank |
 //! | `shm` | the segment of a job: its layout, rings, doorbells to wake sleepers, blocks for payload |
 //! | `envelope`, `status`, `datatype`, `op`, `buffer` | what a message says of itself, and where its bytes lie |
 //! | `p2p` | the engine: sends, receives, matching, credit, progress |
 //! | `group`, `communicator` | who takes part, and the calls between two processes |
-//! | `coll` | collectives, a file each |
+//! | `coll` | collectives; `select` chooses the algorithm, `on_board` runs those of few bytes |
 //! | `constructors` | communicators made from communicators |
 //! | `launch` | `mpiexec`: starts ranks, watches them, ends the job |
-//! | `world`, `run` | how a process becomes a rank, and how it leaves |
+//! | `world`, `join`, `run` | how a process becomes a rank, and how it leaves |
 //!
-//! `p2p/send.rs` and `p2p/progress.rs` are the heart: a message's way from one process to the other.
+//! `p2p/send.rs`, `p2p/arrive.rs` and `p2p/progress.rs` are the heart: a message's way from one process to
+//! the other. What lies where, and what must stay true, is in docs/ARCHITECTURE.md.
 #![deny(unsafe_code)]
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 

@@ -44,7 +44,7 @@ pub fn run<E: Display>(n: usize, f: impl FnOnce(Communicator<'_>) -> Result<(), 
             Err(Failed::AfterTheEnd) => std::process::exit(FAILED),
         };
     }
-    let segment = Segment::create(n)?;
+    let segment = Segment::create_without_descriptor(n)?;
     let outcome = run_forked(&segment, |slot| {
         let universe = Universe::claim_and_attach(&segment, slot);
         let hidden = universe.and_then(|universe| segment.hide_from_children().map(|()| universe));
@@ -198,8 +198,9 @@ fn first_failure<R>(segment: &Arc<Segment>, mut ends: Vec<End<R>>) -> Result<Vec
 mod tests {
     use super::*;
     use crate::{
-        communicator::{CONTEXTS_EACH, Source},
+        communicator::{CONTEXTS_EACH, Contexts, Side, Source},
         error::ErrorClass,
+        group::Group,
         op,
         shm::starts::Starts,
     };
@@ -219,6 +220,44 @@ mod tests {
             world.barrier()
         });
         outcomes.unwrap().into_iter().for_each(|outcome| outcome.unwrap());
+    }
+
+    /// Sends and receives need no more than the two sides.
+    #[test]
+    fn messages_between_two_groups_go_by_the_ranks_and_contexts_of_either_side() {
+        let all_fine = threads(3, |world| {
+            let side = |members: &[u32], first| Side {
+                group: Group::new(members.iter().copied().map(PeerId)),
+                contexts: Contexts::from_first(first),
+            };
+            let (left, right) = (side(&[2], 100), side(&[0, 1], 200));
+            let is_left = world.rank() == 2;
+            let (local, remote) = if is_left { (left, right) } else { (right, left) };
+            let rank = if is_left { 0 } else { world.rank() };
+            let bridge = world.between(local, remote, rank);
+            assert_eq!(bridge.size(), if is_left { 1 } else { 2 });
+            let beyond = if is_left { 2 } else { 1 };
+            assert_eq!(bridge.process_at_rank(beyond).send(&[0]).unwrap_err().class(), ErrorClass::RANK);
+            if is_left {
+                for rank in [1, 0] {
+                    bridge.process_at_rank(rank).send(&[10 + rank])?;
+                }
+                for _ in 0..2 {
+                    let (value, status) = bridge.any_process().receive::<i32>()?;
+                    assert_eq!(value, 20 + status.source());
+                }
+                return bridge.process_at_rank(1).synchronous_send(&[1u8]);
+            }
+            let other = bridge.process_at_rank(0);
+            let (value, status) = other.receive::<i32>()?;
+            assert_eq!((value, status.source()), (10 + rank, 0));
+            other.send(&[20 + rank])?;
+            if rank == 1 {
+                other.receive::<u8>()?;
+            }
+            Ok(())
+        });
+        all_fine.unwrap().into_iter().for_each(|outcome: Result<()>| outcome.unwrap());
     }
 
     #[test]

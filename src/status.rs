@@ -29,6 +29,9 @@ pub struct Status {
 /// The operation was cancelled instead of finished.
 const CANCELLED: u64 = 1 << 63;
 
+/// The longest message that a status can tell of.
+pub(crate) const BYTES_MAX: u64 = CANCELLED - 1;
+
 impl Status {
     #[inline]
     pub(crate) const fn of_message(source: Rank, tag: Tag, bytes: u64) -> Self {

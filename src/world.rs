@@ -1,7 +1,7 @@
 //! Init and finalize: a process becomes a rank, and leaves.
 
 use crate::{
-    communicator::{Collective, Communicator, Contexts, SharedBoard},
+    communicator::{Collective, Communicator, Contexts, SharedBoard, Side},
     error::{Error, ErrorClass, Result},
     group::Group,
     join,
@@ -220,8 +220,9 @@ impl Universe {
     #[must_use]
     pub fn world(&self) -> Communicator<'_> {
         let group = Group::new((0..self.engine.ranks()).map(PeerId));
+        let side = Side { group, contexts: Contexts::WORLD };
         let rank = Rank::try_from(self.engine.me().0).unwrap_or(PROC_NULL);
-        Communicator::new(&self.engine, Contexts::WORLD, group, rank, Arc::clone(&self.world), &self.alone)
+        Communicator::new(&self.engine, side, rank, Arc::clone(&self.world), &self.alone)
     }
 
     /// The communicator of this process alone.

@@ -6,8 +6,8 @@
 //! through `super`, so that another binary can include this folder as a module.
 //!
 //! In reading order: `machine` (the interface), `pair` (two processes, one command word), `play` (rounds and batches),
-//! `exchange` (ping-pong and stream), `payload` (what the programs do with the bytes), `ring`, `bulk`, `futex` (the ways
-//! to move a message), `scheme` and `survey` (which way is best), `copy`, `memory`, `spin`, `stats`.
+//! `exchange` (ping-pong and stream), `payload` (what the programs do with the bytes), `ring`, `bulk`, `kernel`, `futex`
+//! (the ways to move a message), `scheme` and `survey` (which way is best), `copy`, `memory`, `spin`, `stats`.
 
 mod bulk;
 mod copy;

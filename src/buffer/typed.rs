@@ -39,7 +39,8 @@ pub(crate) fn any_bits<T: Plain>() -> bool {
 /// # Safety
 /// The memory that `into_parts` gives (start, elements, a word of the type's own, such as a vector's
 /// capacity) stays valid and unaliased until `from_parts` takes it back, wherever the value was moved
-/// before.
+/// before. A buffer whose request was dropped is dropped when its operation ends: on any thread, and in the
+/// midst of ringmpi, so that dropping it must neither call ringmpi nor panic.
 pub unsafe trait Owned: 'static + Sized {
     /// What the buffer holds.
     type Item: Plain;

@@ -40,13 +40,13 @@ impl Round<'_, '_> {
     fn peer(&self, rank: Rank) -> Result<PeerId> {
         // A user's operation may have forked this process since the collective began.
         self.comm.check_caller()?;
-        self.comm.group().peer(rank).ok_or_else(|| bad_rank(rank, self.comm.size()))
+        self.comm.remote().group.peer(rank).ok_or_else(|| bad_rank(rank, self.comm.remote().group.size()))
     }
 
     pub(crate) fn send<T: Plain>(&self, to: Rank, data: &[T]) -> Result<()> {
         let buffer = buffer::of_slice(data);
         let envelope = Envelope {
-            context: self.comm.contexts().collective(),
+            context: self.comm.remote().contexts.collective(),
             source: self.comm.rank(),
             tag: self.tag,
             bytes: buffer.len(),
@@ -55,7 +55,7 @@ impl Round<'_, '_> {
     }
 
     fn pattern(&self, from: Rank) -> Pattern {
-        Pattern { context: self.comm.contexts().collective(), source: Some(from), tag: Some(self.tag) }
+        Pattern { context: self.comm.local().contexts.collective(), source: Some(from), tag: Some(self.tag) }
     }
 
     /// Receives exactly as many elements as the vector of bit patterns has.

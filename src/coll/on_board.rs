@@ -28,11 +28,11 @@ impl<'a, 'c, 'u> Operation<'a, 'c, 'u> {
     }
 
     fn ring_all(&self) {
-        self.comm.group().iter().for_each(|peer| self.comm.engine().ring(peer));
+        self.comm.local().group.iter().for_each(|peer| self.comm.engine().ring(peer));
     }
 
     fn ring_rank(&self, rank: Rank) {
-        if let Some(peer) = self.comm.group().peer(rank) {
+        if let Some(peer) = self.comm.local().group.peer(rank) {
             self.comm.engine().ring(peer);
         }
     }
@@ -60,7 +60,7 @@ impl<'a, 'c, 'u> Operation<'a, 'c, 'u> {
             return Ok(());
         }
         let words = std::slice::from_ref(self.board.flag(member));
-        let by = Rank::try_from(member).ok().and_then(|rank| self.comm.group().peer(rank));
+        let by = Rank::try_from(member).ok().and_then(|rank| self.comm.local().group.peer(rank));
         self.comm.engine().wait_until(Until::Words { words, at_least: number, by })
     }
 
@@ -82,7 +82,7 @@ impl<'a, 'c, 'u> Operation<'a, 'c, 'u> {
         if !self.board.is_released(self.seq) {
             // The last to arrive writes it, but if the next member has left without having seen it, nobody
             // will: so all learn of one who left, each from the next.
-            let by = self.comm.group().peer((self.comm.rank() + 1) % self.comm.size());
+            let by = self.comm.local().group.peer((self.comm.rank() + 1) % self.comm.size());
             let words = std::slice::from_ref(self.board.released());
             self.comm.engine().wait_until(Until::Words { words, at_least: self.seq, by })?;
             // Notes what the wait has seen.

@@ -1,8 +1,8 @@
 //! [`Message`]: what a matched probe has taken.
 
-use super::{Request, process::checked};
+use super::{Request, landing};
 use crate::{
-    buffer::{self, Held, Owned, Plain, ReceiveBytes},
+    buffer::{Owned, Plain, ReceiveBytes},
     error::{Error, ErrorClass, Result},
     p2p::{Engine, MessageId, RequestId},
     status::Status,
@@ -40,18 +40,7 @@ impl<'c> Message<'c> {
     /// MPI 5.0, 3.8.3: `MPI_Mrecv`.
     pub fn receive_vec<T: Plain>(mut self) -> Result<Vec<T>> {
         let len = self.whole_elements::<T>()?;
-        let held = Held::<Vec<T>>::with_room(len)?;
-        if buffer::any_bits::<T>() {
-            let Some(id) = self.id.take() else { return Ok(held.into_inner()) };
-            self.engine.mreceive(id, held.room(len))?;
-            return Ok(held.into_received(len));
-        }
-        let mut bits = buffer::aside::<T>(len)?;
-        let Some(id) = self.id.take() else { return Ok(held.into_inner()) };
-        let status = self.engine.mreceive(id, buffer::of_aside::<T>(&mut bits))?;
-        let mut values = held.into_inner();
-        values.extend_from_slice(checked::<T>(&bits, &status)?);
-        Ok(values)
+        landing::into_vec(len, |memory| self.receive_bytes(memory))
     }
 
     /// Receives the message into a slice, which may be longer.
@@ -63,16 +52,14 @@ impl<'c> Message<'c> {
     /// MPI 5.0, 3.8.3: `MPI_Mrecv`.
     pub fn receive_into<T: Plain>(mut self, into: &mut [T]) -> Result<Status> {
         self.check_fits::<T>(size_of_val(into) as u64)?;
-        if buffer::any_bits::<T>() {
-            let Some(id) = self.id.take() else { return Ok(self.status) };
-            return self.engine.mreceive(id, buffer::of_slice_mut(into));
+        landing::into_slice(into, |memory| self.receive_bytes(memory))
+    }
+
+    fn receive_bytes(&mut self, into: ReceiveBytes) -> Result<Status> {
+        match self.id.take() {
+            Some(id) => self.engine.mreceive(id, into),
+            None => Ok(self.status),
         }
-        let mut bits = buffer::aside::<T>(into.len())?;
-        let Some(id) = self.id.take() else { return Ok(self.status) };
-        let status = self.engine.mreceive(id, buffer::of_aside::<T>(&mut bits))?;
-        let values = checked::<T>(&bits, &status)?;
-        into[..values.len()].copy_from_slice(values);
-        Ok(status)
     }
 
     /// Begins to receive the message. Dropping the request throws the message away.

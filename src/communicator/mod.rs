@@ -1,6 +1,7 @@
 //! Communicators and what they offer.
 
 mod alloc;
+mod landing;
 mod message;
 mod persistent;
 mod process;
@@ -30,7 +31,7 @@ use crate::{
     status::PROC_NULL,
     types::{ContextId, PeerId, Rank},
 };
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::{Arc, Mutex, MutexGuard, TryLockError};
 
 /// A group of processes and a context in which they exchange messages: what is sent in one
 /// communicator is never received in another.
@@ -41,12 +42,22 @@ use std::sync::{Arc, Mutex, MutexGuard};
 /// MPI 5.0, chapter 7.
 pub struct Communicator<'u> {
     engine: &'u Engine,
-    contexts: Contexts,
-    group: Group,
+    /// This process's side, on which it receives.
+    local: Side,
+    /// The side that it sends to: the same, but in an intercommunicator.
+    remote: Side,
+    /// In the local group.
     rank: Rank,
     collective: Arc<Mutex<Collective>>,
     /// Of the communicator of this process alone.
     alone: &'u Arc<Mutex<Collective>>,
+}
+
+/// A group of processes, and the contexts in which they receive.
+#[derive(Clone, Debug)]
+pub(crate) struct Side {
+    pub(crate) group: Group,
+    pub(crate) contexts: Contexts,
 }
 
 /// The context ids of a communicator: one draw gives all four.
@@ -127,13 +138,18 @@ impl Collective {
 impl<'u> Communicator<'u> {
     pub(crate) fn new(
         engine: &'u Engine,
-        contexts: Contexts,
-        group: Group,
+        side: Side,
         rank: Rank,
         collective: Arc<Mutex<Collective>>,
         alone: &'u Arc<Mutex<Collective>>,
     ) -> Self {
-        Self { engine, contexts, group, rank, collective, alone }
+        Self { engine, local: side.clone(), remote: side, rank, collective, alone }
+    }
+
+    /// Between two groups, of which this process is in the local one.
+    #[cfg(test)]
+    pub(crate) fn between(self, local: Side, remote: Side, rank: Rank) -> Self {
+        Self { local, remote, rank, ..self }
     }
 
     /// The communicator of this process alone: the same one from all of its communicators.
@@ -155,8 +171,8 @@ impl<'u> Communicator<'u> {
     /// MPI 5.0, 7.2.4: `MPI_COMM_SELF`.
     #[must_use]
     pub fn self_comm(&self) -> Communicator<'u> {
-        let group = Group::new([self.engine.me()]);
-        Self::new(self.engine, Contexts::SELF, group, 0, Arc::clone(self.alone), self.alone)
+        let side = Side { group: Group::new([self.engine.me()]), contexts: Contexts::SELF };
+        Self::new(self.engine, side, 0, Arc::clone(self.alone), self.alone)
     }
 
     /// This process's rank, from 0.
@@ -176,7 +192,7 @@ impl<'u> Communicator<'u> {
     #[must_use]
     #[inline]
     pub fn size(&self) -> Rank {
-        self.group.size()
+        self.local.group.size()
     }
 
     /// The process with a rank, to send to or receive from. A rank that does not exist is reported
@@ -226,18 +242,22 @@ impl<'u> Communicator<'u> {
         self.alone
     }
 
-    pub(crate) fn contexts(&self) -> Contexts {
-        self.contexts
+    /// The side on which this process receives.
+    #[inline]
+    pub(crate) fn local(&self) -> &Side {
+        &self.local
     }
 
-    pub(crate) fn group(&self) -> &Group {
-        &self.group
+    /// The side that this process sends to.
+    #[inline]
+    pub(crate) fn remote(&self) -> &Side {
+        &self.remote
     }
 
-    /// The peer behind a rank; None for the null process.
+    /// The peer behind a rank of the remote group; None for the null process.
     #[inline]
     pub(crate) fn peer(&self, rank: Rank) -> Result<Option<PeerId>> {
-        match self.group.peer(rank) {
+        match self.remote.group.peer(rank) {
             Some(peer) if self.engine.is_open() => Ok(Some(peer)),
             found => self.unusual_peer(rank, found),
         }
@@ -249,7 +269,7 @@ impl<'u> Communicator<'u> {
         match rank {
             _ if found.is_some() => Ok(found),
             PROC_NULL => Ok(None),
-            _ => Err(bad_rank(rank, self.size())),
+            _ => Err(bad_rank(rank, self.remote.group.size())),
         }
     }
 
@@ -262,13 +282,16 @@ impl<'u> Communicator<'u> {
     /// Enters a blocking collective: one at a time.
     pub(crate) fn enter_collective(&self) -> Result<MutexGuard<'_, Collective>> {
         self.check_caller()?;
-        self.collective.try_lock().map_err(|_| {
-            Error::new(
+        match self.collective.try_lock() {
+            Ok(collective) => Ok(collective),
+            // A panic in there has left nothing half done: the number of its collective is used up.
+            Err(TryLockError::Poisoned(poisoned)) => Ok(poisoned.into_inner()),
+            Err(TryLockError::WouldBlock) => Err(Error::new(
                 ErrorClass::COMM,
                 "two threads are in a collective of one communicator at the same time",
             )
-            .with_help("give every thread a duplicate of the communicator")
-        })
+            .with_help("give every thread a duplicate of the communicator")),
+        }
     }
 }
 

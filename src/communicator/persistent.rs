@@ -1,7 +1,8 @@
 //! [`Persistent`]: an operation that is started again and again.
 
 use super::{
-    process::{From, Process, checked},
+    landing::checked,
+    process::{From, Process},
     request::{Bits, post, used_up},
 };
 use crate::{
@@ -112,6 +113,7 @@ impl<'c, 'u, B: Owned> Persistent<'c, 'u, B> {
     /// # Standard
     /// MPI 5.0, 3.7.3: `MPI_Wait`.
     pub fn wait(&mut self) -> Result<Status> {
+        self.engine.check_caller()?;
         let Some(id) = self.active.take() else { return Ok(Status::EMPTY) };
         let status = self.engine.wait(id)?;
         if let Operation::Receive(_) = self.operation

@@ -1,8 +1,13 @@
 //! [`Process`] and [`AnyProcess`]: whom a message goes to or comes from.
 
-use super::{Communicator, Message, Persistent, Request, persistent::SendKind, request::post};
+use super::{
+    Communicator, Message, Persistent, Request,
+    landing::{self, checked},
+    persistent::SendKind,
+    request::post,
+};
 use crate::{
-    buffer::{self, Held, Owned, Plain, ReceiveBytes, SendBytes},
+    buffer::{self, Held, Owned, Plain, SendBytes},
     envelope::{Envelope, Pattern},
     error::{Error, ErrorClass, Result, Truncated},
     p2p::{Awaited, Mode, RequestId},
@@ -80,7 +85,7 @@ impl<'c, 'u> Process<'c, 'u> {
     ) -> Result<R> {
         let tag = self.send_tag()?;
         let Some(peer) = self.comm.peer(self.rank)? else { return Ok(null) };
-        let context = self.comm.contexts().point_to_point();
+        let context = self.comm.remote().contexts.point_to_point();
         send(peer, Envelope { context, source: self.comm.rank(), tag, bytes })
     }
 
@@ -286,11 +291,12 @@ impl<'c, 'u> Process<'c, 'u> {
         from: impl Source<'c>,
         into: &mut [U],
     ) -> Result<Status> {
-        if from.from()?.is_none() {
+        let Some((pattern, peer)) = from.from()? else {
             return self.send(data).map(|()| Status::NULL_PROCESS);
-        }
-        receive_slice(&from, into, |engine, pattern, peer, buffer| {
-            let receiving = engine.ireceive(pattern, peer, buffer)?;
+        };
+        let engine = from.engine();
+        landing::into_slice(into, |memory| {
+            let receiving = engine.ireceive(pattern, peer, memory)?;
             if let Err(error) = self.send(data) {
                 engine.abandon(receiving);
                 return Err(error);
@@ -385,7 +391,8 @@ pub trait Source<'c>: Sized + Copy + sealed::Sealed {
     /// MPI 5.0, 3.2.4: `MPI_Recv`.
     #[inline]
     fn receive_into<T: Plain>(self, into: &mut [T]) -> Result<Status> {
-        receive_slice(&self, into, |engine, pattern, peer, buffer| engine.receive(pattern, peer, buffer))
+        let Some((pattern, peer)) = self.from()? else { return Ok(Status::NULL_PROCESS) };
+        landing::into_slice(into, |memory| self.engine().receive(pattern, peer, memory))
     }
 
     /// Receives into memory that need not hold values; returns the elements that arrived.
@@ -397,14 +404,7 @@ pub trait Source<'c>: Sized + Copy + sealed::Sealed {
     /// MPI 5.0, 3.2.4: `MPI_Recv`.
     fn receive_into_uninit<T: Plain>(self, into: &mut [MaybeUninit<T>]) -> Result<(&mut [T], Status)> {
         let Some((pattern, peer)) = self.from()? else { return Ok((&mut [], Status::NULL_PROCESS)) };
-        if buffer::any_bits::<T>() {
-            let status = self.engine().receive(pattern, peer, buffer::of_uninit(into))?;
-            return Ok((buffer::received(into, status.count::<T>().unwrap_or(0)), status));
-        }
-        let mut bits = buffer::aside::<T>(into.len())?;
-        let status = self.engine().receive(pattern, peer, buffer::of_aside::<T>(&mut bits))?;
-        let values = checked::<T>(&bits, &status)?;
-        Ok((buffer::fill(into, values), status))
+        landing::into_uninit(into, |memory| self.engine().receive(pattern, peer, memory))
     }
 
     /// Begins to receive at most `len` elements; the vector that comes back holds what arrived, and is
@@ -516,7 +516,7 @@ impl<'c> Source<'c> for Process<'c, '_> {
     #[expect(private_interfaces, reason = "the trait is sealed")]
     fn from(&self) -> Result<From> {
         let Some(peer) = self.comm.peer(self.rank)? else { return Ok(None) };
-        let pattern = pattern(self.comm.contexts().point_to_point(), Some(self.rank), self.tag)?;
+        let pattern = pattern(self.comm.local().contexts.point_to_point(), Some(self.rank), self.tag)?;
         Ok(Some((pattern, Some(peer))))
     }
 
@@ -532,7 +532,7 @@ impl<'c> Source<'c> for AnyProcess<'c, '_> {
     #[expect(private_interfaces, reason = "the trait is sealed")]
     fn from(&self) -> Result<From> {
         self.comm.check_caller()?;
-        Ok(Some((pattern(self.comm.contexts().point_to_point(), None, self.tag)?, None)))
+        Ok(Some((pattern(self.comm.local().contexts.point_to_point(), None, self.tag)?, None)))
     }
 
     #[inline]
@@ -559,39 +559,6 @@ fn bad_tag(tag: Tag) -> Error {
 fn nothing_from_null() -> Error {
     Error::new(ErrorClass::RANK, "the null process sends no element, where one was expected")
         .with_help("receive into a slice: from the null process it stays as it is")
-}
-
-/// Receives into a slice by `receive`: in place if every bit pattern is a value, else aside.
-#[inline]
-fn receive_slice<'c, T: Plain>(
-    from: &impl Source<'c>,
-    into: &mut [T],
-    receive: impl FnOnce(&crate::p2p::Engine, Pattern, Option<PeerId>, ReceiveBytes) -> Result<Status>,
-) -> Result<Status> {
-    let Some((pattern, peer)) = from.from()? else { return Ok(Status::NULL_PROCESS) };
-    if buffer::any_bits::<T>() {
-        return receive(from.engine(), pattern, peer, buffer::of_slice_mut(into));
-    }
-    let mut bits = buffer::aside::<T>(into.len())?;
-    let status = receive(from.engine(), pattern, peer, buffer::of_aside::<T>(&mut bits))?;
-    let values = checked::<T>(&bits, &status)?;
-    into[..values.len()].copy_from_slice(values);
-    Ok(status)
-}
-
-/// The elements of a message that was received aside.
-pub(super) fn checked<'b, T: Plain>(bits: &'b [T::Bits], status: &Status) -> Result<&'b [T]> {
-    let count = status.count::<T>().unwrap_or(0).min(bits.len());
-    buffer::check::<T>(&bits[..count]).map_err(|index| {
-        let (source, tag) = (status.source(), status.tag());
-        Error::new(
-            ErrorClass::TYPE,
-            format!(
-                "element {index} of the message of rank {source} with tag {tag} is no value of {}",
-                std::any::type_name::<T>()
-            ),
-        )
-    })
 }
 
 /// A message of `sent` bytes has more elements than fit.

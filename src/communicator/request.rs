@@ -1,6 +1,6 @@
 //! [`Request`]: an operation that goes on while the caller does something else.
 
-use super::process::checked;
+use super::landing::checked;
 use crate::{
     buffer::{self, Held, Owned, Plain, ReceiveBytes},
     error::{Error, ErrorClass, Result},

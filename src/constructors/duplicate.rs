@@ -22,6 +22,6 @@ impl<'u> Communicator<'u> {
         if self.rank() != 0 {
             board = self.attach(foundation, members, self.rank() as usize)?;
         }
-        Ok(self.constructed(foundation, self.group().clone(), self.rank(), board))
+        Ok(self.constructed(foundation, self.local().group.clone(), self.rank(), board))
     }
 }

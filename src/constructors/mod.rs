@@ -4,11 +4,12 @@ mod duplicate;
 mod split;
 
 use crate::{
-    communicator::{CONTEXTS_EACH, Collective, Communicator, Contexts, SharedBoard},
-    error::Result,
+    communicator::{CONTEXTS_EACH, Collective, Communicator, Contexts, SharedBoard, Side},
+    error::{Error, Result},
     group::Group,
     shm::{
         board::{Board, Place},
+        layout::BOARDS,
         segment::no_contexts,
     },
     types::Rank,
@@ -40,16 +41,19 @@ impl<'u> Communicator<'u> {
     fn attach(&self, foundation: Foundation, members: usize, me: usize) -> Result<Option<SharedBoard>> {
         match foundation {
             NOT_FOUNDED => Err(no_contexts()),
-            _ => Ok(self.attach_board(foundation, members, me)),
+            [_, 0] => Ok(None),
+            [_, number] => match usize::try_from(number - 1) {
+                Ok(board) if board < BOARDS => Ok(Some(self.attach_board(board, members, me))),
+                _ => Err(Error::corrupt(format!("a communicator with board {} of {BOARDS}", number - 1))),
+            },
         }
     }
 
-    fn attach_board(&self, foundation: Foundation, members: usize, me: usize) -> Option<SharedBoard> {
+    fn attach_board(&self, board: usize, members: usize, me: usize) -> SharedBoard {
         let segment = self.engine().segment();
-        let index = usize::try_from(foundation[1].checked_sub(1)?).ok()?;
-        let place = Place { board: index, members, me };
-        let board = Board::attach(segment, place, self.engine().mode(), segment.starts().collective);
-        Some(SharedBoard::new(board, segment, index))
+        let place = Place { board, members, me };
+        let attached = Board::attach(segment, place, self.engine().mode(), segment.starts().collective);
+        SharedBoard::new(attached, segment, board)
     }
 
     fn constructed(
@@ -62,7 +66,7 @@ impl<'u> Communicator<'u> {
         let collective =
             Arc::new(Mutex::new(Collective::new(board, self.engine().segment().starts().collective)));
         // Drawn from a 32-bit counter.
-        let contexts = Contexts::from_first(foundation[0] as u32);
-        Self::new(self.engine(), contexts, group, rank, collective, self.alone())
+        let side = Side { group, contexts: Contexts::from_first(foundation[0] as u32) };
+        Self::new(self.engine(), side, rank, collective, self.alone())
     }
 }

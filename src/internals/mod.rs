@@ -1,4 +1,4 @@
-//! What the benches, the fuzz targets and the simulator reach of the inside. No stability promise.
+//! What the benches, the fuzz targets and the tests reach of the inside. No stability promise.
 
 pub mod datatype;
 pub mod late;
@@ -7,5 +7,7 @@ pub mod matching;
 pub mod packet;
 pub mod plan;
 pub mod ring;
+#[cfg(all(test, not(loom)))]
+mod seeds;
 pub mod sim;
 pub mod wake;

@@ -1,11 +1,11 @@
 //! What the launcher and its keeper tell each other, over a socket that closes when one of them dies.
 
 use crate::sys::{
-    io::{self, Read},
+    io::{self, PollFlags, Read},
     process::Pid,
 };
 use std::{
-    io::Write,
+    io::{ErrorKind, Write},
     os::{
         fd::{AsFd, BorrowedFd},
         unix::{net::UnixStream, process::ExitStatusExt},
@@ -105,6 +105,8 @@ pub(super) struct Link {
     stream: UnixStream,
     /// The start of a message whose rest has not come yet.
     partial: Vec<u8>,
+    /// What has been sent, and found no room yet.
+    outgoing: Vec<u8>,
 }
 
 /// The other end has gone.
@@ -112,14 +114,36 @@ pub(super) struct Link {
 pub(super) struct Closed;
 
 impl Link {
+    /// The launcher's end, which never waits for room, and the keeper's, which may: so one of them always
+    /// reads.
     pub(super) fn pair() -> std::io::Result<(Self, Self)> {
-        let end = |stream| Self { stream, partial: Vec::new() };
-        UnixStream::pair().map(|(one, other)| (end(one), end(other)))
+        let (launcher, keeper) = UnixStream::pair()?;
+        launcher.set_nonblocking(true)?;
+        let end = |stream| Self { stream, partial: Vec::new(), outgoing: Vec::new() };
+        Ok((end(launcher), end(keeper)))
     }
 
     pub(super) fn send(&mut self, message: impl Message) -> Result<(), Closed> {
-        let bytes: Vec<u8> = message.to_words().into_iter().flat_map(i32::to_ne_bytes).collect();
-        self.stream.write_all(&bytes).map_err(|_| Closed)
+        self.outgoing.extend(message.to_words().into_iter().flat_map(i32::to_ne_bytes));
+        self.flush()
+    }
+
+    /// Sends what has found no room before, as far as there is room.
+    pub(super) fn flush(&mut self) -> Result<(), Closed> {
+        while !self.outgoing.is_empty() {
+            match self.stream.write(&self.outgoing) {
+                Ok(count) => _ = self.outgoing.drain(..count),
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) if error.kind() == ErrorKind::WouldBlock => break,
+                Err(_) => return Err(Closed),
+            }
+        }
+        Ok(())
+    }
+
+    /// What to poll the socket for.
+    pub(super) fn interests(&self) -> PollFlags {
+        if self.outgoing.is_empty() { PollFlags::POLLIN } else { PollFlags::POLLIN | PollFlags::POLLOUT }
     }
 
     /// Takes the messages that have come. To be called when the socket is readable.
@@ -158,7 +182,7 @@ mod tests {
             Report::NotRun { errno: libc::ENOEXEC },
             Report::Ended { pid: 4711, status: ExitStatus::from_raw(libc::SIGKILL) },
         ];
-        let (mut keeper, mut launcher) = Link::pair().unwrap();
+        let (mut launcher, mut keeper) = Link::pair().unwrap();
         for report in reports {
             keeper.send(report).unwrap();
         }
@@ -173,7 +197,7 @@ mod tests {
 
     #[test]
     fn a_message_in_pieces_is_one_message() {
-        let (mut keeper, mut launcher) = Link::pair().unwrap();
+        let (mut launcher, mut keeper) = Link::pair().unwrap();
         let bytes: Vec<u8> = [1, 2, 77].into_iter().flat_map(i32::to_ne_bytes).collect();
         keeper.stream.write_all(&bytes[..5]).unwrap();
         assert_eq!(launcher.receive::<Report>().unwrap(), []);
@@ -182,8 +206,27 @@ mod tests {
     }
 
     #[test]
+    fn the_launcher_waits_for_no_room() {
+        let (mut launcher, mut keeper) = Link::pair().unwrap();
+        let orders: Vec<Order> =
+            (1..5000).map(|pid| Order::SignalRank { pid, signal: libc::SIGUSR1 }).collect();
+        assert_eq!(launcher.interests(), PollFlags::POLLIN);
+        for order in &orders {
+            launcher.send(*order).unwrap();
+        }
+        assert_eq!(launcher.interests(), PollFlags::POLLIN | PollFlags::POLLOUT);
+        let mut obeyed = Vec::new();
+        while obeyed.len() < orders.len() {
+            launcher.flush().unwrap();
+            obeyed.extend(keeper.receive::<Order>().unwrap());
+        }
+        assert_eq!(obeyed, orders);
+        assert_eq!(launcher.interests(), PollFlags::POLLIN);
+    }
+
+    #[test]
     fn the_end_of_the_other_side_is_seen() {
-        let (keeper, mut launcher) = Link::pair().unwrap();
+        let (mut launcher, keeper) = Link::pair().unwrap();
         drop(keeper);
         assert_eq!(launcher.receive::<Report>(), Err(Closed));
         assert_eq!(launcher.send(Order::Leave), Err(Closed));

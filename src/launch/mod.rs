@@ -1,6 +1,6 @@
 //! The launcher: `mpiexec`, and what it shares with jobs that are forked from a program.
 //!
-//! In reading order: `plan` (the command line), `env` (the contract with ranks), `start` and
+//! In reading order: `plan` (the command line), `env` (the contract with ranks), `program`, `start` and
 //! `spawn` (a job comes to life), `keeper` and `link` (the parent of all ranks), `supervise` (the
 //! loop), `ranks`, `failure` and `ending` (who failed, and what follows: no system calls),
 //! `output` and `lines` (the ranks' output), `descendants` (nothing stays behind), `limits`, `forked`.

@@ -6,7 +6,7 @@ use super::{
     failure::Failure,
     keeper::Keeper,
     limits::not_forked,
-    link::{Closed, Order, Report},
+    link::{Closed, Link, Order, Report},
     output::{Broken, Output},
     plan::Job,
     program,
@@ -121,10 +121,9 @@ impl Supervisor {
 
     /// Waits for signals, the keeper, claimants and output; says which are ready, in that order.
     fn wait(&self, now: Instant) -> Result<Vec<bool>, LaunchError> {
-        let own = [self.signals.as_fd(), self.keeper.link.as_fd()];
-        let claimants = self.claimants.iter().map(|(_, pidfd)| pidfd.as_fd());
-        let mut fds: Vec<PollFd<'_>> =
-            own.into_iter().chain(claimants).map(|fd| PollFd::new(fd, PollFlags::POLLIN)).collect();
+        let mut fds = vec![PollFd::new(self.signals.as_fd(), PollFlags::POLLIN), poll_of(&self.keeper.link)];
+        let claimants = self.claimants.iter();
+        fds.extend(claimants.map(|(_, pidfd)| PollFd::new(pidfd.as_fd(), PollFlags::POLLIN)));
         fds.extend(self.output.interests());
         let timeout = self.deadline().map(|deadline| deadline.saturating_duration_since(now));
         poll(&mut fds, timeout).map_err(|error| cannot("poll", &error))?;
@@ -171,6 +170,8 @@ impl Supervisor {
     }
 
     fn hear_keeper(&mut self, now: Instant) {
+        // What it has said before it died is there to be read.
+        let _: Result<(), Closed> = self.keeper.link.flush();
         let Ok(reports) = self.keeper.link.receive() else {
             return self.end(Cause::KeeperDied, Ending::at_once(now));
         };
@@ -274,7 +275,12 @@ impl Supervisor {
         let order = if self.cause.is_some() { Order::Clear } else { Order::Leave };
         self.order(order);
         // A keeper that waits for room for its reports would not leave.
-        while self.keeper.link.receive::<Report>().is_ok() {}
+        let link = &mut self.keeper.link;
+        while link.flush().is_ok() && link.receive::<Report>().is_ok() {
+            if poll(&mut [poll_of(link)], None).is_err() {
+                break;
+            }
+        }
         process::wait(self.keeper.pid);
         if self.cause.is_some() {
             descendants::kill_all();
@@ -347,4 +353,7 @@ fn broken_output(broken: &Broken) -> Result<u8, LaunchError> {
         code: 1,
         what: format!("cannot write to {}: {reason}; the job has been ended", broken.stream),
     })
+}
+fn poll_of(link: &Link) -> PollFd<'_> {
+    PollFd::new(link.as_fd(), link.interests())
 }

@@ -53,7 +53,7 @@ impl Core {
     /// end.
     pub(super) fn waits_for_credit(&mut self) -> bool {
         let eager_bytes = self.config.eager_bytes;
-        self.requests.sends().any(|(_, send)| {
+        self.requests.unbuffered_sends().any(|(_, send)| {
             let is_eager = send.mode == Mode::Standard && send.envelope.bytes <= eager_bytes;
             matches!(send.phase, SendPhase::Queued) || is_eager && matches!(send.phase, SendPhase::Announced)
         })
@@ -63,7 +63,7 @@ impl Core {
     pub(super) fn look_for_cycle(&mut self, published: &Published) -> Result<()> {
         let eager_bytes = self.config.eager_bytes;
         let mut starved: Vec<PeerId> = Vec::new();
-        for (_, send) in self.requests.sends() {
+        for (_, send) in self.requests.unbuffered_sends() {
             if matches!(send.phase, SendPhase::Queued | SendPhase::Announced) && !starved.contains(&send.to) {
                 starved.push(send.to);
             }
@@ -81,7 +81,7 @@ impl Core {
         self.peers[peer.index()].had_cycle = true;
         let announced: Vec<RequestId> = self
             .requests
-            .sends()
+            .unbuffered_sends()
             .filter(|(_, send)| send.to == peer && matches!(send.phase, SendPhase::Announced))
             .filter(|(_, send)| send.mode == Mode::Standard && send.envelope.bytes <= eager_bytes)
             .map(|(id, _)| id)

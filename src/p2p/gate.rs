@@ -96,8 +96,11 @@ struct InOperation<'a>(&'a Gate);
 
 impl<'a> InOperation<'a> {
     fn new(gate: &'a Gate) -> Self {
-        gate.in_operations().push(thread::token());
-        gate.mark.raise();
+        // A child, forked by an earlier call of the operation, is refused anyway.
+        if !gate.is_in_child() {
+            gate.in_operations().push(thread::token());
+            gate.mark.raise();
+        }
         Self(gate)
     }
 }

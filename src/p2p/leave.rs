@@ -14,7 +14,7 @@
 
 use super::{
     Core, Engine, RequestId, Until, job_ended,
-    request::{ReceivePhase, SendPhase},
+    request::{ReceiveOperation, ReceivePhase, SendPhase},
 };
 use crate::{
     error::{Error, ErrorClass, Result},
@@ -39,7 +39,10 @@ impl Engine {
         if self.slot().state() == RankState::Aborted {
             return Err(job_ended());
         }
-        self.lock().drop_vain_sends()?;
+        let mut core = self.lock();
+        core.withdraw_receives();
+        core.drop_vain_sends()?;
+        drop(core);
         self.wait_until(Until::Settled)?;
         self.slot().set_state(RankState::Leaving);
         let result = self.wait_until(Until::Quiet);
@@ -120,6 +123,16 @@ impl Core {
 
     fn state_of(&self, peer: PeerId) -> RankState {
         self.peers[peer.index()].published.slot.state()
+    }
+
+    /// What has been posted and forgotten takes no message any more.
+    fn withdraw_receives(&mut self) {
+        let is_posted = |receive: &ReceiveOperation| matches!(receive.phase, ReceivePhase::Posted { .. });
+        let receives = self.requests.receives().filter(|(_, receive)| is_posted(receive));
+        let posted: Vec<RequestId> = receives.map(|(id, _)| id).collect();
+        for id in posted {
+            self.cancel_receive(id);
+        }
     }
 
     /// This rank receives nothing any more, and so may others: drops its sends that nobody will ever take.
@@ -344,6 +357,22 @@ mod tests {
         detached(other, 2, 1, &[1; 10], Mode::Standard);
         assert_eq!(slow.join().unwrap().unwrap().bytes(), 10);
         assert_eq!(waiter.rescues(), 0);
+    }
+
+    #[test]
+    fn a_receive_that_was_forgotten_takes_no_message_of_a_rank_that_leaves_too() {
+        let engines = engines(2);
+        let [forgetful, sender] = &engines[..] else { panic!("two engines") };
+        let mut into = [0u8; 10];
+        forgetful.ireceive(from(1, 1), Some(PeerId(1)), of_slice_mut(&mut into)).unwrap();
+        // Its own message keeps it.
+        detached(forgetful, 1, 1, &[1; 10], Mode::Synchronous);
+        let leaves = leaving(forgetful);
+        wait_for_state(forgetful, RankState::Leaving);
+        detached(sender, 0, 1, &[1; 10], Mode::Synchronous);
+        sender.leave().unwrap();
+        leaves.join().unwrap().unwrap();
+        assert_eq!(into, [0; 10]);
     }
 
     #[test]

@@ -17,8 +17,8 @@
 //!
 //! So a match costs the same at any depth. An index is dropped again when its queue has become short:
 //! what building it cost has then been spread over the entries that left. All of it is pure: no I/O and
-//! no unsafe code; places are reused, so memory is what the queue took when it was deepest, and nothing
-//! is allocated when a receive or a message is taken.
+//! no unsafe code. Places are reused: memory is what the queue and its index took when they were deepest, and
+//! from then on nothing is allocated.
 
 mod chain;
 mod index;

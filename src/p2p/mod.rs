@@ -4,7 +4,8 @@
 //! [`request`], [`send`], [`arrive`] (what packets do), [`rendezvous`], [`pull`], [`bulk_choice`] and
 //! [`copy_clock`] (large messages), [`receive`], [`probe`], [`progress`] and [`role`] (the only event
 //! loop), [`several`], [`credit`] and [`cycle`] (flow control), [`leave`] (finalize), [`failure`] (corrupted
-//! shared memory).
+//! shared memory), [`gate`] (who may call). `sim` runs many engines against an oracle, which `arrivals`
+//! tells in what order messages came.
 //!
 //! The engine knows context ids and peer ids, never a communicator. It may be entered by any number
 //! of threads; its state, [`Core`], is behind one biased lock.
@@ -335,22 +336,24 @@ impl Engine {
         self.enter()?.requests.take_outcome(id).unwrap_or_else(|| Err(inactive()))
     }
 
-    /// Waits for the operation's end.
+    /// Waits for the operation's end. The request is no more afterwards, whatever comes of it.
     #[inline(always)]
     pub(crate) fn wait(&self, id: RequestId) -> Result<Status> {
-        let outcome = self.enter()?.requests.take_outcome(id);
-        match outcome {
-            Some(outcome) => outcome,
-            None => self.wait_slow(id),
+        if self.is_open() {
+            let outcome = self.lock().requests.take_outcome(id);
+            if let Some(outcome) = outcome {
+                return outcome;
+            }
         }
+        self.wait_slow(id)
     }
 
     fn wait_slow(&self, id: RequestId) -> Result<Status> {
-        if let Err(error) = self.wait_until(Until::Request(id)) {
+        let waited = self.wait_until(Until::Request(id)).and_then(|()| self.take_outcome(id));
+        if waited.is_err() {
             self.abandon(id);
-            return Err(error);
         }
-        self.take_outcome(id)
+        waited
     }
 
     /// A scope for operations on borrowed memory.

@@ -22,6 +22,7 @@ use crate::{
         pool::Block,
         ring::{CELL_WORDS, Consumer},
     },
+    status::BYTES_MAX,
     types::ContextId,
 };
 
@@ -214,6 +215,9 @@ impl Packet {
             2 => Self::InBlock { envelope: envelope(words[3]), synchronous, block },
             3 => Self::Stream { envelope: envelope(words[3]), synchronous, block },
             4 => Self::Piece { block, bytes: words[3] },
+            5 if words[2] > BYTES_MAX => {
+                return Err(Error::corrupt(format!("an RTS of {} bytes", words[2])));
+            }
             5 => {
                 let place = match words[3] {
                     0 => Place::Unreachable,
@@ -316,6 +320,18 @@ mod tests {
         for packet in packets {
             let Encoded { head, words, .. } = packet.encode();
             assert_eq!(Packet::decode(head, &words).unwrap(), packet);
+        }
+    }
+
+    #[test]
+    fn an_announcement_of_more_than_a_status_can_tell_is_refused() {
+        let longest = Envelope { context: ContextId(7), source: 3, tag: 0, bytes: BYTES_MAX };
+        let (send, place) = (RequestId::new(5, 1), Place::Unreachable);
+        for (bytes, is_good) in [(BYTES_MAX, true), (BYTES_MAX + 1, false), (u64::MAX, false)] {
+            let envelope = Envelope { bytes, ..longest };
+            let Encoded { head, words, .. } =
+                Packet::Rts(Rts { envelope, send, place, revocations: 0 }).encode();
+            assert_eq!(Packet::decode(head, &words).is_ok(), is_good);
         }
     }
 

@@ -51,7 +51,8 @@ const SPIN_BAN: Duration = Duration::from_millis(10);
 const SPIN_BAN_MAX: Duration = Duration::from_secs(1);
 /// Empty polls between two looks at the clock.
 const POLLS_PER_LOOK: u32 = 16;
-/// The first sleep's time-out; it doubles up to the longest. Nothing relies on it.
+/// The first sleep's time-out; it doubles up to the longest. No wake-up relies on it; that a rank has left, or
+/// that one has died and nobody is there to end the job, is looked for at time-outs.
 const SLEEP: Duration = Duration::from_millis(50);
 const SLEEP_MAX: Duration = Duration::from_secs(1);
 /// A thread that waits looks so often for ranks that have left, whatever else keeps it busy.
@@ -245,6 +246,11 @@ impl Wait for EngineWait<'_> {
             core.role.wake_holder(&core.bell);
         }
         self.patience.looked_for_leavers.get_or_insert_with(Instant::now);
+        if let Until::Words { .. } = self.until {
+            // A member of a board may ring only if it sees that somebody waits for it to enter
+            // (`Board::begin_reuse_wait`): that has been said before the next look at its word.
+            self.engine.bell.owner_barrier();
+        }
     }
 
     fn set_waiter(&self, core: &mut Core, waiter: Option<u32>) {

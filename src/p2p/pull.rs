@@ -175,7 +175,7 @@ impl Core {
         self.peers[self.me.index()].published.slot.revocations()
     }
 
-    /// The memory of announced sends is about to change, now that their data has been copied aside.
+    /// Before the memory of announced sends changes: their data is copied aside.
     pub(super) fn revoke_places(&self) {
         self.peers[self.me.index()].published.slot.revoke();
     }

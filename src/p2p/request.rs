@@ -395,8 +395,10 @@ impl Requests {
             State::Send(send) => keep.into_iter().for_each(|keep| send.buffer.keep(keep)),
             State::Receive(receive) => keep.into_iter().for_each(|keep| receive.buffer.keep(keep)),
         }
-        slot.is_detached = true;
-        self.detached += 1;
+        slot.scope = None;
+        // Whoever has given an operation up may let go of it again.
+        let was_detached = std::mem::replace(&mut slot.is_detached, true);
+        self.detached += usize::from(!was_detached);
     }
 
     /// The operation's memory goes away: a send gets a copy, what still comes in is dropped.
@@ -445,16 +447,28 @@ impl Requests {
         slots.map(|(index, slot)| RequestId::new(index as u32, slot.generation)).collect()
     }
 
+    /// Every send in flight that its user may still have to wait for.
+    pub(super) fn unbuffered_sends(&mut self) -> impl Iterator<Item = (RequestId, &mut SendOperation)> {
+        self.sends_of(|slot| !slot.is_buffered)
+    }
+
     /// Every send in flight.
     pub(super) fn sends(&mut self) -> impl Iterator<Item = (RequestId, &mut SendOperation)> {
-        self.slots.iter_mut().enumerate().filter_map(|(index, slot)| match &mut slot.state {
+        self.sends_of(|_| true)
+    }
+
+    fn sends_of(
+        &mut self,
+        is_meant: impl Fn(&Slot) -> bool,
+    ) -> impl Iterator<Item = (RequestId, &mut SendOperation)> {
+        let meant = self.slots.iter_mut().enumerate().filter(move |(_, slot)| is_meant(slot));
+        meant.filter_map(|(index, slot)| match &mut slot.state {
             State::Send(send) => Some((RequestId::new(index as u32, slot.generation), send)),
             _ => None,
         })
     }
 
-    /// Every receive in flight, for tests.
-    #[cfg(any(test, feature = "internals"))]
+    /// Every receive in flight.
     pub(super) fn receives(&mut self) -> impl Iterator<Item = (RequestId, &mut ReceiveOperation)> {
         self.slots.iter_mut().enumerate().filter_map(|(index, slot)| match &mut slot.state {
             State::Receive(receive) => Some((RequestId::new(index as u32, slot.generation), receive)),

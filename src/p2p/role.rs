@@ -192,7 +192,7 @@ pub(super) trait Wait {
     /// Who wakes this thread when it sleeps behind the holder and the condition comes to hold.
     fn watch(&self) -> Watch;
 
-    /// Before this thread sleeps behind the holder.
+    /// Before this thread sleeps behind the holder. Its condition is looked at once more afterwards.
     fn before_sleep(&mut self, core: &mut Self::Core);
 
     /// Whom to wake when an operation that this waits for ends.
@@ -285,6 +285,9 @@ fn sleep_behind_holder<'a, W: Wait>(
     wait: &mut W,
 ) -> (Guard<'a, W::Core>, Result<()>) {
     wait.before_sleep(&mut core);
+    if wait.is_satisfied(&mut core) {
+        return (core, Ok(()));
+    }
     let (sleeper, word) = W::role(&mut core).add_sleeper(wait.watch());
     wait.set_waiter(&mut core, Some(sleeper));
     drop(core);

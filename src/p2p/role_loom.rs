@@ -9,7 +9,7 @@ use crate::{
         far::Far,
     },
     sync::{
-        AtomicU64, Ordering,
+        AtomicU64, Ordering, fence,
         model::{check, thread},
     },
     sys::biased_lock::BiasedLock,
@@ -38,6 +38,8 @@ enum Fault {
     WakesFirst,
     /// Nobody looks at the word for a thread that sleeps behind the holder.
     WatchesNothing,
+    /// A thread has no barrier of its own before it sleeps behind the holder.
+    SleepsUnfenced,
 }
 
 /// In place of the engine's core.
@@ -105,6 +107,8 @@ struct Rank {
     /// Others write these, and ring.
     word: Far<AtomicU64>,
     job_end: Far<AtomicU64>,
+    /// How many threads want to be rung for the word.
+    waiting: Far<AtomicU64>,
     /// The holder polls once more before it sleeps.
     spins: bool,
 }
@@ -124,8 +128,8 @@ impl Rank {
             holder: None,
         };
         let lock = if has_bias { BiasedLock::new(core) } else { BiasedLock::without_bias(core) };
-        let (word, job_end) = (word(), word());
-        Self { lock: Arc::new(lock), bell, fault, inbox, word, job_end, spins: false }
+        let (word, job_end, waiting) = (word(), word(), word());
+        Self { lock: Arc::new(lock), bell, fault, inbox, word, job_end, waiting, spins: false }
     }
 
     fn start(&self, f: impl FnOnce(&Rank) + 'static) -> Thread {
@@ -153,6 +157,17 @@ impl Rank {
         // Release: pairs with the Acquires in `poll`, `is_satisfied` and `is_job_ended`.
         word.store(value, Ordering::Release);
         if self.fault != Fault::RingsFirst {
+            self.bell.ring();
+        }
+    }
+
+    /// Another process writes the word, and rings if it sees that somebody waits, as who enters a board.
+    fn write_for_who_waits(&self) {
+        // Release: as in `write`.
+        self.word.store(1, Ordering::Release);
+        fence(Ordering::SeqCst);
+        // Relaxed: ordered by the barriers on both sides.
+        if self.waiting.load(Ordering::Relaxed) != 0 {
             self.bell.ring();
         }
     }
@@ -255,7 +270,11 @@ impl Wait for ModelWait<'_> {
         }
     }
 
-    fn before_sleep(&mut self, _core: &mut Core) {}
+    fn before_sleep(&mut self, _core: &mut Core) {
+        if self.until == Until::Word && self.rank.fault != Fault::SleepsUnfenced {
+            self.rank.bell.owner_barrier();
+        }
+    }
 
     fn set_waiter(&self, core: &mut Core, waiter: Option<u32>) {
         if self.rank.fault == Fault::SleepsUnregistered && waiter == Some(HOLDER) {
@@ -512,6 +531,33 @@ fn a_peer_that_rings_before_it_writes_a_word_is_refused() {
 #[should_panic(expected = "deadlock")]
 fn a_word_that_the_holder_does_not_look_at_for_others_is_refused() {
     a_peer_writes_a_word(Fault::WatchesNothing);
+}
+
+/// As `a_peer_writes_a_word`, but the peer rings only if it sees that somebody waits for the word. The lock
+/// has no bias: to take that from its owner would be a barrier, too.
+fn a_peer_writes_for_who_waits(fault: Fault) {
+    check(move || {
+        let rank = Rank::new(fault, false);
+        let other = rank.start_waiting(0);
+        let peer = rank.start(Rank::write_for_who_waits);
+        // Relaxed: ordered by the barriers on both sides.
+        rank.waiting.fetch_add(1, Ordering::Relaxed);
+        rank.wait_until(Until::Word).expect("the job goes on");
+        rank.end(0);
+        [other, peer].into_iter().for_each(Thread::join);
+        rank.check_idle();
+    });
+}
+
+#[test]
+fn a_word_whose_writer_rings_only_who_waits_wakes_who_sleeps_behind_the_holder() {
+    a_peer_writes_for_who_waits(Fault::None);
+}
+
+#[test]
+#[should_panic(expected = "deadlock")]
+fn a_sleep_behind_the_holder_without_a_barrier_is_refused() {
+    a_peer_writes_for_who_waits(Fault::SleepsUnfenced);
 }
 
 /// Both waits end with an error.

@@ -16,7 +16,7 @@ use std::{
     io::{self, ErrorKind},
     os::{
         fd::{AsFd, AsRawFd, RawFd},
-        unix::fs::FileExt,
+        unix::fs::{FileExt, OpenOptionsExt},
     },
     ptr::NonNull,
     sync::{Mutex, MutexGuard, PoisonError},
@@ -217,7 +217,9 @@ pub(crate) struct RemoteArena {
 impl RemoteArena {
     /// Opens descriptor `fd` of process `pid`, and checks that it is the arena that is meant.
     pub(crate) fn open(pid: i32, fd: RawFd, id: ArenaId) -> io::Result<Self> {
-        let file = File::open(format!("/proc/{pid}/fd/{fd}"))?;
+        // The number comes from the peer: not to wait should it be a pipe's.
+        let mut options = File::options();
+        let file = options.read(true).custom_flags(libc::O_NONBLOCK).open(format!("/proc/{pid}/fd/{fd}"))?;
         let mut found = [0; ArenaId::BYTES];
         file.read_exact_at(&mut found, 0)?;
         if found != id.to_bytes() || !memory::cannot_shrink(&file) {

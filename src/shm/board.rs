@@ -401,7 +401,8 @@ impl Board {
 
     /// Before a wait for a window or slot to become free: members that enter ring from now on.
     pub(crate) fn begin_reuse_wait(&self) {
-        // Relaxed: BOARD_REUSE, ordered by the barrier that comes before every sleep.
+        // Relaxed: BOARD_REUSE, ordered by the barrier that comes before every sleep, also behind the
+        // holder of the progress role.
         self.common.counts.reuse_waiters.fetch_add(1, Ordering::Relaxed);
     }
 

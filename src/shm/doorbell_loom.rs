@@ -30,6 +30,7 @@ impl Sender {
     fn publish(&self) {
         // Relaxed: only this sender writes.
         let count = self.ring.load(Ordering::Relaxed);
+        // Release: as RING_PUBLISH, pairs with the Acquire in `look_at`.
         self.ring.store(count + 1, Ordering::Release);
     }
 
@@ -48,6 +49,7 @@ impl Sender {
     fn send_marking_without_barrier(&self) {
         self.publish();
         self.bell.mode.after_publishing();
+        // Release: BELL_PENDING, as in `mark_pending`.
         self.bell.pending[0].fetch_or(1 << self.index, Ordering::Release);
         self.bell.wake_if_asleep();
     }

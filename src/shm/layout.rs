@@ -33,7 +33,15 @@ pub(crate) const BOARD_COMMON: usize = 16 << 10;
 /// Bytes that a board has for every member.
 pub(crate) const BOARD_MEMBER: usize = 256;
 
-/// The words at the start of every segment.
+/// The words at the start of every segment. All are read by everyone.
+///
+/// | word | written by |
+/// | --- | --- |
+/// | `needs_fences` | the creator, and any rank before it counts as attached; never back to 0 |
+/// | `attached`, `next_context`, `boards` | any rank, by read-modify-write |
+/// | `ended` | the first who ends the job, by compare-exchange |
+/// | `has_keeper` | the keeper, before there are ranks |
+/// | all others | the creator, before anyone attaches |
 #[repr(C)]
 pub(crate) struct Header {
     /// [`MAGIC`]; written last by the creator.

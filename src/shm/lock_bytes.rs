@@ -1,7 +1,7 @@
 //! Lock bytes: who of a job is alive, as the kernel knows it.
 //!
-//! The keeper and every rank hold a record lock on a byte of the memfd, far beyond its end. A signal
-//! on the parent's death misses ranks behind a shell; these bytes miss nobody.
+//! The keeper and the ranks of a launched job hold a record lock each on a byte of the memfd, far beyond
+//! its end. A signal on the parent's death misses ranks behind a shell; these bytes miss nobody.
 
 use super::segment::Segment;
 use crate::{sync::Ordering, sys::record_lock};
@@ -48,7 +48,15 @@ impl Segment {
     /// Whether the job had a keeper, and has none any more.
     pub(crate) fn has_lost_keeper(&self) -> bool {
         // Relaxed: constant since before this rank was forked.
-        self.header().has_keeper.load(Ordering::Relaxed) != 0 && !self.is_held(LockByte::Keeper)
+        self.header().has_keeper.load(Ordering::Relaxed) != 0 && self.is_free(LockByte::Keeper)
+    }
+
+    /// Whether no other process holds the lock byte. False if that can't be found out: a program may close
+    /// descriptors that it does not know.
+    fn is_free(&self, byte: LockByte) -> bool {
+        self.memfd().is_some_and(|memfd| {
+            matches!(record_lock::is_held(memfd.fd, byte.offset()), Ok(false)) && memfd.is_open()
+        })
     }
 }
 
@@ -74,8 +82,22 @@ mod tests {
     }
 
     #[test]
+    fn a_keeper_that_can_not_be_asked_for_is_not_missed() {
+        let segment = Segment::create(1).unwrap();
+        segment.keep();
+        let memfd = segment.memfd().unwrap();
+        nix::unistd::close(memfd.fd).unwrap();
+        assert!(!segment.has_lost_keeper());
+        // The number may be another file's by now.
+        let other = std::fs::File::open("/dev/null").unwrap();
+        assert!(!segment.has_lost_keeper());
+        drop(other);
+    }
+
+    #[test]
     fn a_job_without_a_keeper_loses_none() {
         assert!(!Segment::create(1).unwrap().has_lost_keeper());
+        assert!(!Segment::create_without_descriptor(1).unwrap().has_lost_keeper());
         assert!(!Segment::on_heap(1).unwrap().has_lost_keeper());
     }
 }

@@ -15,8 +15,8 @@
 //! So a name is removed by one process only, and never that of a younger segment.
 //!
 //! Every page is allocated before it is used, because in a full `/dev/shm` a first touch would raise
-//! SIGBUS: whoever initialises allocates what all share (about 3 MiB), every rank its own
-//! rings and blocks (about 12 MiB). A segment in a memfd stays sparse; this one does not.
+//! SIGBUS: whoever initialises allocates what all share (2 MiB, 5 for 64 ranks), every rank its own
+//! rings and blocks (11 to 12 MiB). A segment in a memfd stays sparse; this one does not.
 
 use super::{
     layout::{Header, Layout},

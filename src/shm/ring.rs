@@ -6,10 +6,11 @@
 //! | `Cell[0]`, high half | sender | receiver | the packet's head: kind, inline length, flags |
 //! | `Cell[1..8]` | sender, while the receiver does not own the cell | receiver, once published | envelope and payload |
 //! | `ReceiverLine::head` | receiver | sender | how many cells the receiver has consumed |
+//! | `ReceiverLine::eager_returned`, `envelopes_returned` | receiver | sender | credit given back so far |
 //!
 //! Named pairs: `RING_PUBLISH` (sequence word: Release by the sender, Acquire by the receiver) makes
 //! the cell's words visible; `RING_ROOM` (head: Release by the receiver, Acquire by the sender)
-//! makes the receiver's reads happen before the sender's next writes.
+//! makes the receiver's reads happen before the sender's next writes. `CREDIT` orders nothing.
 //!
 //! The sequence word is never 0 and compared for equality only: a cell of untouched memory, or of
 //! the lap before, is never mistaken for news. The message and the word that announces it share a

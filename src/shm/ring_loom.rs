@@ -164,19 +164,22 @@ impl Receiver {
         }
         assert_eq!(read(&self.contents, block.index.into()), self.next);
         self.kept.push(block);
-        if !self.keeps {
-            self.hand_back();
-        }
         self.next += 1;
         let _ = self.consumer.pop();
         true
     }
 
+    /// As `Peer::publish_consumed`: one ring for the head and for the blocks.
     fn publish(&mut self) {
-        if self.flaw != Flaw::RestsUnpublished
-            && self.consumer.publish()
-            && self.flaw != Flaw::PublishesSilently
-        {
+        if self.flaw == Flaw::RestsUnpublished {
+            return;
+        }
+        let mut is_news = self.consumer.publish();
+        if !self.keeps {
+            is_news |= !self.kept.is_empty();
+            self.hand_back();
+        }
+        if is_news && self.flaw != Flaw::PublishesSilently {
             self.sender.ring();
         }
     }
@@ -201,7 +204,9 @@ impl Receiver {
                 continue;
             }
             self.publish();
-            self.hand_back_late();
+            if self.keeps {
+                self.hand_back_late();
+            }
             let own = self.own.clone();
             sleep_until(&own, || self.poll());
         }

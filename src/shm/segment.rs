@@ -20,7 +20,7 @@ use crate::{
         fork::ForkMark,
         futex::{FutexWord, Scope},
         io::ByteLimit,
-        memory,
+        memory::{self, FileId},
     },
     types::{PeerId, RANKS_MAX},
 };
@@ -54,14 +54,28 @@ pub(crate) struct Segment {
 }
 
 enum Memory {
-    /// The descriptor is never closed: that would drop the record locks on its lock bytes.
     Mapped {
         map: MmapRaw,
-        fd: RawFd,
+        memfd: Option<Memfd>,
     },
     Private(MmapRaw),
     #[cfg(feature = "join")]
     Named(Named),
+}
+
+/// The memfd behind a mapping. Never closed: that would drop the record locks on its lock bytes.
+#[derive(Clone, Copy)]
+pub(super) struct Memfd {
+    pub(super) fd: RawFd,
+    /// Tells it from what a program may have opened after closing all descriptors.
+    id: FileId,
+}
+
+impl Memfd {
+    /// Whether the descriptor still is the memfd's.
+    pub(super) fn is_open(self) -> bool {
+        memory::file_id(self.fd).is_ok_and(|id| id == self.id)
+    }
 }
 
 // SAFETY: the memory is shared bytes, reached through atomics and raw copies only.
@@ -72,12 +86,27 @@ unsafe impl Sync for Segment {}
 impl Segment {
     /// Makes the segment of a job of `ranks` ranks in a memfd that children inherit.
     pub(crate) fn create(ranks: usize) -> Result<Arc<Self>> {
-        let layout = checked_layout(ranks)?;
-        let file = memory::create_memfd("ringmpi", layout.size as u64)
-            .map_err(|errno| no_room(&layout, "memfd_create", ByteLimit::FileSize, errno))?;
+        let (file, layout) = Self::make_file(ranks)?;
         let segment = Self::map_file(file, layout)?;
         segment.initialise();
         Ok(segment)
+    }
+
+    /// As [`Self::create`], for children that only inherit the mapping: there are no lock bytes, and nothing
+    /// is left when it is dropped.
+    pub(crate) fn create_without_descriptor(ranks: usize) -> Result<Arc<Self>> {
+        let (file, layout) = Self::make_file(ranks)?;
+        let memory = Memory::Mapped { map: Self::map_all(&file, &layout)?, memfd: None };
+        let segment = Arc::new(Self::new(memory, layout, Starts::ZERO));
+        segment.initialise();
+        Ok(segment)
+    }
+
+    fn make_file(ranks: usize) -> Result<(File, Layout)> {
+        let layout = checked_layout(ranks)?;
+        let file = memory::create_memfd("ringmpi", layout.size as u64)
+            .map_err(|errno| no_room(&layout, "memfd_create", ByteLimit::FileSize, errno))?;
+        Ok((file, layout))
     }
 
     /// Attaches to the segment behind a descriptor, after checking that it is one, of this layout.
@@ -98,10 +127,15 @@ impl Segment {
     }
 
     fn map_file(file: File, layout: Layout) -> Result<Arc<Self>> {
-        let map = memory::map_shared(file.as_fd(), layout.size)
-            .map_err(|errno| no_room(&layout, "mmap", ByteLimit::Addresses, errno))?;
-        let memory = Memory::Mapped { map, fd: file.into_raw_fd() };
+        let map = Self::map_all(&file, &layout)?;
+        let id = memory::file_id(file.as_raw_fd()).map_err(|errno| Error::system("fstat", errno))?;
+        let memory = Memory::Mapped { map, memfd: Some(Memfd { fd: file.into_raw_fd(), id }) };
         Ok(Arc::new(Self::new(memory, layout, Starts::ZERO)))
+    }
+
+    fn map_all(file: &File, layout: &Layout) -> Result<MmapRaw> {
+        memory::map_shared(file.as_fd(), layout.size)
+            .map_err(|errno| no_room(layout, "mmap", ByteLimit::Addresses, errno))
     }
 
     fn new(memory: Memory, layout: Layout, starts: Starts) -> Self {
@@ -214,9 +248,15 @@ impl Segment {
                 return Err(self.peer_lost(lost));
             }
             if Instant::now() > end {
-                let what = format!("init waited {} s for rank {}", limit.as_secs(), self.missing());
-                return Err(Error::new(ErrorClass::OTHER, what)
-                    .with_help("every rank of a job has to call init, or none"));
+                // AcqRel: INIT_ALL. Who waits no longer is not there for those who come late.
+                if (attached.word.fetch_sub(1, Ordering::AcqRel) as usize) < self.layout.ranks {
+                    let what = format!("init waited {} s for rank {}", limit.as_secs(), self.missing());
+                    return Err(Error::new(ErrorClass::OTHER, what)
+                        .with_help("every rank of a job has to call init, or none"));
+                }
+                // AcqRel: INIT_ALL. The last has come at this moment.
+                attached.word.fetch_add(1, Ordering::AcqRel);
+                break;
             }
             attached.wait(count, Some(Duration::from_millis(50)), Scope::Shared);
             self.end_without_keeper();
@@ -271,10 +311,14 @@ impl Segment {
         first.map_err(|_| no_contexts())
     }
 
-    /// The memfd, if the segment is one.
+    /// The memfd's descriptor, if there is one.
     pub(crate) fn fd(&self) -> Option<RawFd> {
+        self.memfd().map(|memfd| memfd.fd)
+    }
+
+    pub(super) fn memfd(&self) -> Option<Memfd> {
         match &*self.memory {
-            Memory::Mapped { fd, .. } => Some(*fd),
+            Memory::Mapped { memfd, .. } => *memfd,
             _ => None,
         }
     }

@@ -88,6 +88,7 @@ impl<T> BiasedLock<T> {
         // Relaxed: BIAS_REVOKE, ordered by the revoker's membarrier.
         self.inside.store(1, Ordering::Relaxed);
         store_load_barrier();
+        // Relaxed: BIAS_REVOKE, as above.
         if self.revoked.load(Ordering::Relaxed) == 0 {
             return true;
         }
@@ -112,6 +113,7 @@ impl<T> BiasedLock<T> {
         }
         if self.owner.load(Ordering::Relaxed) == 0 {
             self.owner.store(thread::token(), Ordering::Relaxed);
+            // Relaxed: a revoker gets the mutex after this thread, and so sees it.
             self.inside.store(1, Ordering::Relaxed);
             self.unlock_mutex();
             return Guard { lock: self, biased: true };

@@ -99,11 +99,23 @@ fn advise(map: &MmapRaw, advice: i32) {
 
 /// The size of the file behind a descriptor that another process may have named.
 pub(crate) fn file_size(fd: RawFd) -> io::Result<u64> {
+    stat(fd).map(|stat| u64::try_from(stat.st_size).unwrap_or(0))
+}
+
+/// Which file it is: device and inode.
+pub(crate) type FileId = (u64, u64);
+
+/// Which file is behind a descriptor.
+pub(crate) fn file_id(fd: RawFd) -> io::Result<FileId> {
+    stat(fd).map(|stat| (stat.st_dev, stat.st_ino))
+}
+
+fn stat(fd: RawFd) -> io::Result<libc::stat> {
     // SAFETY: all-zero is a valid `stat`.
     let mut stat: libc::stat = unsafe { std::mem::zeroed() };
     // SAFETY: `stat` is valid for writes; a bad descriptor is an error.
     match unsafe { libc::fstat(fd, &raw mut stat) } {
-        0 => Ok(u64::try_from(stat.st_size).unwrap_or(0)),
+        0 => Ok(stat),
         _ => Err(io::Error::last_os_error()),
     }
 }

@@ -1,4 +1,5 @@
-//! Every system call: memory, futexes, membarrier, processes, CPUs. Nothing here knows MPI.
+//! The system calls: memory, futexes, membarrier, processes, CPUs. Nothing here knows MPI. (Those of named
+//! segments are in `shm::named`.)
 
 pub(crate) mod biased_lock;
 pub(crate) mod cma;

@@ -66,15 +66,21 @@ impl Role {
             }
             Self::Forks(body, count) => {
                 let checked = |world: Communicator<'_>| body(&world).map(|()| expect_no_rescues(&world));
+                let before = open_descriptors();
                 if let Err(error) = ringmpi::run(count, checked) {
                     eprintln!("Error: {error:?}");
                     return ExitCode::FAILURE;
                 }
+                assert_eq!(open_descriptors(), before, "`run` leaves nothing open");
             }
             Self::Leaves => bodies::forked::rank_whose_children_leave(),
         }
         ExitCode::SUCCESS
     }
+}
+
+fn open_descriptors() -> usize {
+    std::fs::read_dir("/proc/self/fd").unwrap().count()
 }
 
 /// A program's `main` with nothing but `?`.

@@ -104,6 +104,8 @@ pub(crate) fn calls_in_operations(world: &Communicator<'_>) -> Result<()> {
         let sent = previous(world).tag(1).immediate_receive::<u8>(1)?;
         let dropped = RefCell::new(Some(previous(world).tag(2).immediate_receive::<u8>(1)?));
         let tested = RefCell::new(sent);
+        let started = RefCell::new(previous(world).tag(4).receive_init(vec![0u8])?);
+        started.borrow_mut().start()?;
         let calls = Cell::new(0);
         let sum = op::commutative(|a: &usize, b: &usize| {
             for comm in [world, &other] {
@@ -117,6 +119,8 @@ pub(crate) fn calls_in_operations(world: &Communicator<'_>) -> Result<()> {
                 refused(comm.scope(|_| Ok(())));
             }
             refused(tested.borrow_mut().test());
+            refused(started.borrow_mut().wait());
+            refused(started.borrow_mut().buffer_mut().map(drop));
             drop(dropped.take());
             calls.set(calls.get() + 1);
             if calls.get() == 1 {
@@ -133,10 +137,16 @@ pub(crate) fn calls_in_operations(world: &Communicator<'_>) -> Result<()> {
         }
         assert_eq!(previous(world).tag(3).receive::<u8>()?.0, 3);
         drop(dropped.take());
+        world.barrier()?;
         next(world).tag(2).send(&[2u8])?;
         next(world).tag(1).send(&[1u8])?;
         assert_eq!(previous(world).tag(2).receive::<u8>()?.0, 2, "the request was dropped");
         assert_eq!(tested.into_inner().wait()?, [1]);
+        let mut started = started.into_inner();
+        started.buffer_mut().unwrap_err();
+        next(world).tag(4).send(&[4u8])?;
+        started.wait()?;
+        assert_eq!(started.buffer_mut()?, [4], "the request stayed active");
         other.barrier()?;
     }
     Ok(())

@@ -150,6 +150,19 @@ pub(crate) fn sends_to_those_who_have_left(world: &Communicator<'_>) -> Result<(
     Ok(())
 }
 
+/// The last rank receives nothing. That others wait for it in vain is an error, which they survive.
+pub(crate) fn waits_for_sends_in_vain(world: &Communicator<'_>) -> Result<()> {
+    let last = world.size() - 1;
+    if world.rank() < last {
+        let (to, data) = (world.process_at_rank(last).tag(UNWANTED), [1u8; LARGE]);
+        to.immediate_send(data.to_vec())?.wait().unwrap_err();
+        to.immediate_synchronous_send(vec![1u8])?.wait().unwrap_err();
+        world.scope(|scope| scope.immediate_send(to, &data)?.wait().map(drop)).unwrap_err();
+        world.scope(|scope| scope.immediate_synchronous_send(to, &data[..1]).map(drop)).unwrap_err();
+    }
+    Ok(())
+}
+
 /// All leave with messages for each other that nobody receives.
 pub(crate) fn sends_what_nobody_receives(world: &Communicator<'_>) -> Result<()> {
     for rank in 0..world.size() {

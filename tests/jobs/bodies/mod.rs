@@ -87,7 +87,7 @@ list! {
     PAIR, Processes: values::{uninitialised_memory_is_received_in_place};
     ALL, All: scopes::{
         scopes_complete, scopes_withdraw_on_error, scopes_withdraw_on_panic, scopes_in_every_mode,
-        scopes_wait_for_the_match, scoped_receives_are_cancelled,
+        scopes_wait_for_the_match, scoped_receives_are_cancelled, scoped_sends_beyond_all_credit,
     };
     ALL, All: threads::{threads_with_partners, threads_that_receive_from_any, threads_that_probe, threads_in_collectives};
     ALL, All: threads::{threads_that_end_each_others_waits, threads_that_receive_large_messages, threads_that_wait_for_several};
@@ -113,6 +113,7 @@ list! {
         fails_while_others_test, fails_while_two_threads_wait, fails_while_others_wait_for_any, fails_while_others_send,
         fails_while_others_send_synchronously, fails_while_others_are_in_a_barrier, fails_while_others_broadcast,
         fails_while_others_reduce, fails_after_a_flood, fails_while_the_other_receives_from_any, fails_at_the_end_of_a_chain, sends_to_those_who_have_left, sends_what_nobody_receives,
+        waits_for_sends_in_vain,
         leaves_before_its_messages_are_received, panics_with_messages_to_send,
     };
     ALL, ByName: launched::{

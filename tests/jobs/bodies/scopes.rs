@@ -163,3 +163,15 @@ pub(crate) fn scoped_receives_are_cancelled(world: &Communicator<'_>) -> Result<
         s.immediate_synchronous_send(null, &[1])?.wait().map(drop)
     })
 }
+
+/// Everyone sends before anyone receives: sends that credit holds up are completed by copies of their data,
+/// and some of them are still to be received when the scope ends.
+pub(crate) fn scoped_sends_beyond_all_credit(world: &Communicator<'_>) -> Result<()> {
+    const COUNT: u16 = 3000;
+    let data: Vec<[u16; 500]> = (0..COUNT).map(|number| [number; 500]).collect();
+    world.scope(|scope| data.iter().try_for_each(|one| scope.immediate_send(next(world), one).map(drop)))?;
+    for number in 0..COUNT {
+        assert_eq!(previous(world).receive_vec::<u16>()?.0, [number; 500]);
+    }
+    Ok(())
+}

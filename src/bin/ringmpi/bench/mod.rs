@@ -1,12 +1,14 @@
 //! `ringmpi bench`: the command line of the benchmarks.
 //!
 //! In reading order: `sizes`, `exchange` (two ranks, one task after another), `patterns` (what they do with messages), `payload`
-//! (what they do with the bytes), `compare` (the library and the bare machine in turn), `spread`, `report`; then `wake`, `start` and
-//! `resources`, which measure no messages; `cpus`.
+//! (what they do with the bytes), `compare` (the library and the bare machine in turn), `spread`, `report`; then `wake`, `crowd` and
+//! `start`, with `jobs` (of this binary), `resources` and `cpus`.
 
 mod compare;
 mod cpus;
+mod crowd;
 mod exchange;
+mod jobs;
 mod patterns;
 mod payload;
 mod report;
@@ -17,8 +19,8 @@ mod start;
 mod wake;
 
 use clap::{Args, Subcommand};
+pub(crate) use jobs::{LAUNCHER, is_launcher};
 use sizes::Size;
-pub(crate) use start::{LAUNCHER, is_launcher};
 use std::{error::Error, fmt::Display, time::Duration};
 
 type Result<T> = std::result::Result<T, Box<dyn Error + Send + Sync>>;
@@ -40,11 +42,13 @@ enum Benchmark {
     Rate(Messages),
     /// A message to a rank that sleeps.
     Wake(Output),
+    /// 2 to 64 ranks that hand a token round: the time of a hop, also where ranks outnumber CPUs.
+    Crowd(Output),
     /// What a job costs: starting it, ranks that wait.
     Start(Output),
-    /// A rank of the jobs that `start` measures.
+    /// A rank of the jobs that `crowd` and `start` measure.
     #[command(hide = true)]
-    Rank { part: start::Part },
+    Rank { part: jobs::Part },
 }
 
 /// How messages are measured.
@@ -107,8 +111,9 @@ pub(crate) fn run(arguments: Arguments) -> Result<()> {
         Benchmark::Bandwidth(bulk) => compare::run(&bulk.plan(exchange::Pattern::Stream)),
         Benchmark::Rate(messages) => compare::run(&messages.plan(exchange::Pattern::Rate)),
         Benchmark::Wake(output) => wake::run(output.json),
+        Benchmark::Crowd(output) => crowd::run(output.json),
         Benchmark::Start(output) => start::run(output.json),
-        Benchmark::Rank { part } => start::rank(part),
+        Benchmark::Rank { part } => part.play(),
     }
 }
 
