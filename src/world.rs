@@ -15,7 +15,7 @@ use crate::{
         slot::{Abort, AbortReason, RankState},
     },
     status::PROC_NULL,
-    sys::{cma, cpus, membarrier, presence::Presence, process},
+    sys::{cma, cpus, membarrier, presence::Presence, process, process_stat},
     types::{PeerId, Rank},
 };
 use std::{
@@ -147,7 +147,7 @@ fn not_first(segment: &Segment, place: &Place, own: i32, holder: i32) -> Result<
     if holder == own {
         return Err(Error::new(ErrorClass::OTHER, "this process is a rank already: init was called twice"));
     }
-    if process::is_ancestor(holder) {
+    if process_stat::is_ancestor(holder) {
         return Universe::singleton();
     }
     let slot = place.slot;
