@@ -175,8 +175,15 @@ fn not_started(segment: &Arc<Segment>, slot: usize, errno: &std::io::Error) -> E
 
 /// What the ranks have returned; or the failure of the one that has ended the job, of which the others
 /// are consequences.
-fn first_failure<R>(segment: &Segment, mut ends: Vec<End<R>>) -> Result<Vec<R>> {
+fn first_failure<R>(segment: &Arc<Segment>, mut ends: Vec<End<R>>) -> Result<Vec<R>> {
     if let Some(first) = segment.ended_by() {
+        if let End::Failed(error) = &mut ends[first]
+            && error.is_consequence()
+            && segment.published(first).slot.has_panicked()
+        {
+            let what = format!("rank {first} panicked in the operation of a reduction");
+            *error = Error::new(ErrorClass::PROC_ABORTED, what);
+        }
         ends.swap(0, first);
     }
     let values = ends.into_iter().map(|end| match end {
@@ -194,6 +201,7 @@ mod tests {
         communicator::{CONTEXTS_EACH, Contexts, Side, Source},
         error::ErrorClass,
         group::Group,
+        op,
         shm::starts::Starts,
     };
 
@@ -284,6 +292,56 @@ mod tests {
             let panic = catch_unwind(AssertUnwindSafe(caller)).unwrap_err();
             assert_eq!(*panic.downcast_ref::<&str>().unwrap(), "on purpose");
         }
+    }
+
+    /// A sum that is the crate's own, as far as the engine can tell.
+    #[derive(Clone, Copy)]
+    struct PanicsAsBuiltIn;
+
+    impl op::Op<u64> for PanicsAsBuiltIn {
+        fn commutes(&self) -> bool {
+            true
+        }
+        fn apply(&self, _: &u64, _: &u64) -> u64 {
+            resume_unwind(Box::new("on purpose"))
+        }
+        fn is_built_in(&self) -> bool {
+            true
+        }
+    }
+
+    fn panic_in_reductions(len: usize, panics: impl op::Op<u64> + Copy + Sync) {
+        let outcome = threads(3, |world| {
+            let reduce = || world.all_reduce(&vec![1; len], panics);
+            let caught = catch_unwind(AssertUnwindSafe(reduce));
+            assert!(!matches!(caught, Ok(Ok(_))), "it has a result");
+            // The program goes on as if nothing had happened.
+            let _ignored = world.barrier();
+        });
+        let error = outcome.unwrap_err().to_string();
+        assert!(error.contains("panicked in the operation of a reduction"), "{error}");
+    }
+
+    #[test]
+    fn a_panic_in_an_operation_ends_the_job_also_if_it_is_caught() {
+        for len in [1, 500] {
+            panic_in_reductions(len, PanicsAsBuiltIn);
+            let panics = |_: &u64, _: &u64| -> u64 { resume_unwind(Box::new("on purpose")) };
+            panic_in_reductions(len, op::ordered(panics));
+        }
+    }
+
+    #[test]
+    fn an_operation_that_catches_its_own_panic_ends_nothing() {
+        let sums = threads(3, |world| {
+            let own = op::commutative(|a: &i32, b: &i32| {
+                catch_unwind(|| -> i32 { resume_unwind(Box::new("on purpose")) }).unwrap_or(a + b)
+            });
+            let sum = world.all_reduce_value(1, own).unwrap();
+            world.barrier().unwrap();
+            sum
+        });
+        assert_eq!(sums.unwrap(), [3; 3]);
     }
 
     #[test]

@@ -15,7 +15,7 @@ use crate::{
         slot::{Abort, AbortReason, RankState},
     },
     status::PROC_NULL,
-    sys::{cma, membarrier, process},
+    sys::{cma, cpus, membarrier, process},
     types::{PeerId, Rank},
 };
 use std::{
@@ -30,7 +30,7 @@ use std::{
 /// A `main` that returns an error drops it like one that returns `Ok`: nobody can tell one from the other
 /// before the process has ended. So other ranks may still receive what this one has sent, and only then does
 /// the process end and `mpiexec`, which sees that it failed, end the job. Calls in which other ranks wait for
-/// this one in vain fail within about a second. [`run`](crate::run) knows what its closure returns, and
+/// this one in vain fail within about a second, and so do tests and probes that they repeat in vain. [`run`](crate::run) knows what its closure returns, and
 /// waits for nothing after an error.
 ///
 /// Communicators can't outlive it:
@@ -197,6 +197,7 @@ impl Universe {
         if membarrier::register_between_processes().is_err() {
             segment.require_fences();
         }
+        segment.add_cpus(&cpus::affinity());
         cma::permit_readers();
         segment.attach_and_wait_for_all(limit)?;
         let mode = if segment.needs_fences() { BarrierMode::Fence } else { BarrierMode::Membarrier };
@@ -267,16 +268,13 @@ impl Universe {
     }
 }
 
-/// The exit code of a rank that panics.
-const PANICKED: i32 = 101;
-
 impl Drop for Universe {
     fn drop(&mut self) {
         if self.is_finalized || self.engine.is_inert() {
             return;
         }
         if std::thread::panicking() {
-            self.engine.abort(Abort { code: PANICKED, reason: AbortReason::Panic });
+            self.engine.abort(Abort::PANIC);
             return;
         }
         // An error here is the job's end, which the launcher reports.

@@ -166,8 +166,9 @@ fn combine<T: Copy>(comm: &Communicator<'_>, result: &mut Vec<T>, next: &[T], op
         result.extend_from_slice(next);
         return;
     }
-    let _calls_are_errors = (!op.is_built_in()).then(|| comm.engine().enter_operation());
-    for (a, b) in result.iter_mut().zip(next) {
-        *a = op.apply(a, b);
-    }
+    comm.engine().run_operation(op.is_built_in(), || {
+        for (a, b) in result.iter_mut().zip(next) {
+            *a = op.apply(a, b);
+        }
+    });
 }

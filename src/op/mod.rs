@@ -10,7 +10,8 @@
 pub trait Op<T> {
     /// Whether the order of the two does not matter.
     fn commutes(&self) -> bool;
-    /// The combination of `a`, from lower ranks, with `b`. Calls to ringmpi from here are errors.
+    /// The combination of `a`, from lower ranks, with `b`. Calls to ringmpi from here are errors, and a panic
+    /// ends the job, also if it is caught outside.
     fn apply(&self, a: &T, b: &T) -> T;
 
     /// Whether `apply` is one of this crate's own.

@@ -203,6 +203,10 @@ impl Core {
         envelope: &Envelope,
         arrived: Arrived,
     ) -> Result<()> {
+        let Self { arrivals, requests, .. } = self;
+        arrivals.note_way(arrived.way_with_gaps(envelope), || {
+            requests.receive(receive).is_some_and(|operation| !operation.buffer.is_contiguous())
+        });
         match arrived {
             Arrived::AtSelf { send } => {
                 if let Some(mut operation) = self.requests.take_send(send) {
@@ -410,6 +414,18 @@ impl Core {
 }
 
 impl Arrived {
+    /// What simulations call its way into memory with gaps.
+    fn way_with_gaps(&self, envelope: &Envelope) -> &'static str {
+        match self {
+            Self::Inline { .. } => "data with gaps: taken from a cell",
+            Self::InBlocks { arrived, .. } if *arrived < envelope.bytes => "data with gaps: taken half sent",
+            Self::InBlocks { .. } => "data with gaps: taken from blocks",
+            Self::Aside { .. } => "data with gaps: taken from aside",
+            Self::Announced { .. } => "data with gaps: to be asked for",
+            Self::AtSelf { .. } => "data with gaps: from the rank itself",
+        }
+    }
+
     /// The peer that is still sending pieces of the message.
     pub(super) fn stream_from(&self, envelope: &Envelope) -> Option<PeerId> {
         match self {

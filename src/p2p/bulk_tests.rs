@@ -2,7 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "what the tests are made of may fail them")]
 
 use super::{
-    BulkOption, Config, Engine, Mode, RequestId, Until,
+    Awaited, BulkOption, Config, Engine, Mode, RequestId, Until,
     packet::Place,
     request::{ReceivePhase, SendPhase},
 };
@@ -14,12 +14,18 @@ use crate::{
         doorbell::BarrierMode,
         pool::{BULK_LARGE, BULK_SMALL},
         segment::Segment,
+        tuning::{Method, Tuning, class},
     },
     status::Status,
-    sys::process::own_pid,
+    sys::{memory, process::own_pid},
     types::{ContextId, PeerId},
 };
-use std::{sync::Arc, thread};
+use std::{
+    os::{fd::AsFd, unix::fs::FileExt},
+    sync::Arc,
+    thread,
+    time::Duration,
+};
 
 const CONTEXT: ContextId = ContextId(0);
 const OPTIONS: [BulkOption; 5] = [
@@ -50,12 +56,12 @@ const SIZES: [usize; 14] = [
     (3 << 20) + 13,
 ];
 
-fn engines(option: BulkOption) -> [Engine; 2] {
-    let segment = Segment::on_heap(2).unwrap();
+fn engines<const RANKS: usize>(option: BulkOption) -> [Engine; RANKS] {
+    let segment = Segment::on_heap(RANKS).unwrap();
     let config = Config { bulk: option, ..Config::new(BarrierMode::Fence) };
-    [0, 1].map(|rank| {
-        segment.published(rank as usize).slot.claim(own_pid()).unwrap();
-        Engine::new(&segment, PeerId(rank), config).unwrap()
+    std::array::from_fn(|rank| {
+        segment.published(rank).slot.claim(own_pid()).unwrap();
+        Engine::new(&segment, PeerId(rank as u32), config).unwrap()
     })
 }
 
@@ -236,6 +242,69 @@ fn what_cannot_be_read_any_more_comes_in_pieces() {
 }
 
 #[test]
+fn a_read_that_ends_at_a_page_that_is_not_there_goes_on_in_pieces() {
+    /// Within a step of a pull.
+    const READABLE: usize = (1 << 20) + (8 << 10);
+    let engines = engines(BulkOption::Cma);
+    let [from, to] = &engines;
+    let data = pattern(2 << 20, 6);
+    let mut into = vec![0; data.len()];
+    let file = memory::create_memfd("partly-there", READABLE as u64).unwrap();
+    file.write_all_at(&data[..READABLE], 0).unwrap();
+    let partly_there = memory::map_shared(file.as_fd(), data.len()).unwrap();
+    let (send, receive) = half_a_pull(&engines, &data, &mut into);
+    let phase = || to.lock().requests.receive(receive).unwrap().phase;
+    let mut core = to.lock();
+    match &mut core.requests.receive(receive).unwrap().phase {
+        ReceivePhase::Pulling(pull) => pull.set_place(Place::Private(partly_there.as_ptr() as u64)),
+        other => panic!("{other:?}"),
+    }
+    drop(core);
+    while matches!(phase(), ReceivePhase::Pulling(_)) {
+        to.step().unwrap();
+    }
+    assert!(matches!(phase(), ReceivePhase::Cleared(clearance) if clearance.arrived == READABLE as u64));
+    finish(to, from, receive);
+    finish(from, to, send);
+    assert!(into == data);
+    assert_nothing_is_held(&engines);
+}
+
+/// What a MiB costs by a method, in ms, as found when each rank comes late for the other.
+fn cost_with_late_ranks(method: Method, late: Duration) -> u64 {
+    const BYTES: usize = 1 << 20;
+    let engines = engines(BulkOption::Auto);
+    let [from, to] = &engines;
+    let (private, mut into) = (pattern(BYTES, 1), vec![0; BYTES]);
+    let arena = shared(from, &private);
+    let source: &[u8] = if method == Method::Direct { &arena } else { &private };
+    let cost = || Tuning::new(from.segment()).cost(method, class(BYTES as u64));
+    for turn in 0.. {
+        if cost().is_some() {
+            break;
+        }
+        let (receive, send) = (ireceive(to, &mut into), isend(from, source));
+        for engine in [to, from, to, to] {
+            engine.step().unwrap();
+            // The first ones are not timed.
+            thread::sleep(if turn < 2 { Duration::ZERO } else { late });
+        }
+        finish(to, from, receive);
+        finish(from, to, send);
+    }
+    cost().unwrap() / 1_000_000
+}
+
+#[test]
+fn a_rank_that_comes_late_makes_no_method_look_slow() {
+    for method in [Method::SmallPieces, Method::Direct] {
+        // Others may use the CPU in the middle of a copy, but not every time.
+        let least = (0..5).map(|_| cost_with_late_ranks(method, Duration::from_millis(50))).min().unwrap();
+        assert!(least < 25, "{method:?}: {least} ms");
+    }
+}
+
+#[test]
 fn a_place_outside_the_arena_is_not_read_and_the_data_comes_in_pieces() {
     let engines = engines(BulkOption::Direct);
     let [from, to] = &engines;
@@ -366,6 +435,78 @@ fn data_with_gaps_on_either_side_arrives_by_every_method() {
                 assert!(gaps.copied().all(|byte| byte == 0));
             }
         }
+    }
+}
+
+/// A call of the first engine that ends at once, because the second has done its part before.
+type Call = fn(from: &Engine, other: &Engine);
+
+fn send(from: &Engine, to: &Engine, bytes: usize) {
+    from.send(to.me(), envelope(from, bytes), Mode::Standard, of_slice(&vec![1u8; bytes])).unwrap();
+}
+
+fn receive(engine: &Engine, source: Option<&Engine>) {
+    let source = source.map(Engine::me);
+    let pattern = Pattern { source: source.map(|source| source.0 as i32), ..from_anyone() };
+    engine.receive(pattern, source, of_slice_mut(&mut vec![0u8; 64 << 10])).unwrap();
+}
+
+fn send_and_let_receive(from: &Engine, other: &Engine, bytes: usize) {
+    send(from, other, bytes);
+    let mut into = vec![0; bytes];
+    let received = ireceive(other, &mut into);
+    assert!(other.test(received).unwrap());
+    other.take_outcome(received).unwrap();
+}
+
+fn let_send_and_receive(from: &Engine, other: &Engine, bytes: usize) {
+    send(other, from, bytes);
+    receive(from, Some(other));
+}
+
+#[test]
+fn a_rank_whose_calls_all_end_at_once_still_goes_on_with_what_others_wait_for() {
+    // 8 pieces.
+    const LARGE: usize = 256 << 10;
+    // Every 64th polls, and every poll sends a piece.
+    const CALLS: usize = 64 * 16;
+    let calls: [(&str, Call); 10] = [
+        ("sends of 8 bytes", |from, other| send_and_let_receive(from, other, 8)),
+        ("sends of 41 bytes", |from, other| send_and_let_receive(from, other, 41)),
+        ("sends of 20 000 bytes", |from, other| send_and_let_receive(from, other, 20_000)),
+        ("sends of 64 KiB", |from, other| send_and_let_receive(from, other, 64 << 10)),
+        ("receives of 8 bytes", |from, other| let_send_and_receive(from, other, 8)),
+        ("receives of 1000 bytes", |from, other| let_send_and_receive(from, other, 1000)),
+        ("receives of 20 000 bytes", |from, other| let_send_and_receive(from, other, 20_000)),
+        ("receives of unexpected messages", |from, _| receive(from, None)),
+        ("matched receives", |from, _| {
+            let pattern = from_anyone();
+            let (message, _) = from.mprobe(Awaited { pattern: &pattern, from: None }).unwrap();
+            from.mreceive(message, of_slice_mut(&mut [0u8; 8])).unwrap();
+        }),
+        ("messages to itself", |from, _| {
+            send(from, from, 1000);
+            receive(from, Some(from));
+        }),
+    ];
+    let needs_unexpected = ["receives of unexpected messages", "matched receives"];
+    for (what, call) in calls {
+        let engines = engines(BulkOption::Pipelined);
+        let [from, other, to] = &engines;
+        for _ in 0..if needs_unexpected.contains(&what) { CALLS } else { 0 } {
+            send(other, from, 8);
+            from.step().unwrap();
+        }
+        let (data, mut into) = (pattern(LARGE, 1), vec![0; LARGE]);
+        let received = ireceive(to, &mut into);
+        let sent = from.isend(to.me(), envelope(from, LARGE), Mode::Standard, of_slice(&data)).unwrap();
+        let is_done = (0..CALLS).any(|_| {
+            call(from, other);
+            to.test(received).unwrap()
+        });
+        assert!(is_done, "{what}");
+        assert!(into == data);
+        from.wait(sent).unwrap();
     }
 }
 

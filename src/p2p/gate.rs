@@ -1,7 +1,10 @@
-//! Who may call the engine: neither a forked child, nor a thread out of the operation of a reduction.
+//! Who may call the engine: neither a forked child, nor a thread out of the operation of a reduction. And what
+//! a panic in such an operation leads to.
 
+use super::Engine;
 use crate::{
     error::{Error, ErrorClass, Result},
+    shm::slot::Abort,
     sys::{fork::ForkMark, thread},
 };
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -59,11 +62,40 @@ impl Gate {
     }
 }
 
+impl Engine {
+    /// Runs the operation of a reduction. If it is the user's, its calls are errors. If it panics the job ends,
+    /// whether or not the program catches that: the other ranks would wait for this one's part.
+    #[inline]
+    pub(crate) fn run_operation<R>(&self, is_built_in: bool, operation: impl FnOnce() -> R) -> R {
+        let unwinding = Unwinding { engine: self, is_anyway: std::thread::panicking() };
+        let calls_are_errors = (!is_built_in).then(|| InOperation::new(&self.gate));
+        let result = operation();
+        drop(calls_are_errors);
+        std::mem::forget(unwinding);
+        result
+    }
+}
+
+/// Dropped only while the panic of an operation unwinds.
+struct Unwinding<'a> {
+    engine: &'a Engine,
+    /// Another panic was under way before.
+    is_anyway: bool,
+}
+
+impl Drop for Unwinding<'_> {
+    fn drop(&mut self) {
+        if !self.is_anyway {
+            self.engine.abort(Abort::PANIC);
+        }
+    }
+}
+
 /// This thread runs an operation of the user's, until it is dropped.
-pub(crate) struct InOperation<'a>(&'a Gate);
+struct InOperation<'a>(&'a Gate);
 
 impl<'a> InOperation<'a> {
-    pub(super) fn new(gate: &'a Gate) -> Self {
+    fn new(gate: &'a Gate) -> Self {
         // A child, forked by an earlier call of the operation, is refused anyway.
         if !gate.is_in_child() {
             gate.in_operations().push(thread::token());

@@ -8,11 +8,12 @@
 //! that nobody has taken yet. When they have ended it is [`RankState::Finalized`].
 //!
 //! Whoever finds such a state, and then nothing in the ring, knows: messages to that rank that it has not
-//! taken never will be, and messages from it that have not come never will. That is looked for at time-outs
-//! only: a program in which it matters is wrong.
+//! taken never will be, and messages from it that have not come never will. A program in which it matters is
+//! wrong, so that it is looked for only now and then: by every thread that waits, about once a second, and at
+//! every 64th test or probe that finds nothing.
 
 use super::{
-    Core, Engine, RequestId, Until,
+    Core, Engine, RequestId, Until, job_ended,
     request::{ReceiveOperation, ReceivePhase, SendPhase},
 };
 use crate::{
@@ -34,6 +35,10 @@ impl Engine {
     /// Ends what this rank still owes: sends that nobody waits for, control packets, room and blocks of its
     /// peers. Waits for peers only as long as they may receive what this rank has sent.
     pub(crate) fn leave(&self) -> Result<()> {
+        // A rank that has ended the job does not leave it in order: its slot says what it did.
+        if self.slot().state() == RankState::Aborted {
+            return Err(job_ended());
+        }
         let mut core = self.lock();
         core.withdraw_receives();
         core.drop_vain_sends()?;
@@ -292,6 +297,66 @@ mod tests {
         for engine in &engines {
             assert_eq!((engine.slot().state(), engine.held().0), (RankState::Finalized, 0));
         }
+    }
+
+    /// The error of a test or probe that is made again and again.
+    fn failure_of<T: std::fmt::Debug>(mut test: impl FnMut() -> Result<T>) -> Result<T> {
+        (0..1000).map(|_| test()).find(Result::is_err).expect("it goes on for ever")
+    }
+
+    #[test]
+    fn tests_and_probes_that_go_on_for_what_a_rank_that_has_left_never_sent_are_errors() {
+        let engines = engines(3);
+        let [leaver, other, tester] = &engines[..] else { panic!("three engines") };
+        detached(leaver, 2, 1, &[1; 10], Mode::Standard);
+        leaver.leave().unwrap();
+        let (from_leaver, pattern, mut into) = (Some(PeerId(0)), from(0, 3), [[0u8; 10]; 4]);
+        let mut receives =
+            into.iter_mut().zip([(0, 1), (0, 2), (0, 3), (1, 4)]).map(|(into, (source, tag))| {
+                let peer = Some(PeerId(source as u32));
+                tester.ireceive(from(source, tag), peer, of_slice_mut(into)).unwrap()
+            });
+        let [sent, first, second, slow] = std::array::from_fn(|_| receives.next().unwrap());
+        let awaited = Awaited { pattern: &pattern, from: from_leaver };
+        is_in_vain(failure_of(|| tester.iprobe(awaited)), 0);
+        is_in_vain(failure_of(|| tester.improbe(awaited)), 0);
+        is_in_vain(failure_of(|| tester.test(first)), 0);
+        is_in_vain(failure_of(|| tester.test_some(&[first, second], 1)), 0);
+        // Other calls end well meanwhile, as those of another thread do.
+        is_in_vain(failure_of(|| (tester.test(RequestId::COMPLETE)?, tester.test(second)).1), 0);
+        for _ in 0..1000 {
+            assert!(!tester.test(slow).unwrap(), "its sender is there");
+            assert_eq!(tester.test_some(&[first, slow], 1).unwrap(), [0; 0]);
+            assert!(tester.test(sent).unwrap(), "it was sent before");
+        }
+        detached(other, 2, 4, &[4; 10], Mode::Standard);
+        assert_eq!(tester.wait(slow).unwrap().bytes(), 10);
+        [sent, first, second].into_iter().for_each(|id| tester.abandon(id));
+    }
+
+    #[test]
+    fn a_thread_that_waits_behind_another_learns_that_a_rank_has_left() {
+        let engines = engines(3);
+        let [leaver, other, waiter] = &engines[..] else { panic!("three engines") };
+        let receive = |source, tag| {
+            let engine = Arc::clone(waiter);
+            std::thread::spawn(move || {
+                let mut into = [0u8; 10];
+                engine.receive(from(source, tag), Some(PeerId(source as u32)), of_slice_mut(&mut into))
+            })
+        };
+        let slow = receive(1, 1);
+        // Who sleeps on the doorbell has the role.
+        while waiter.slot().epoch() % 2 == 0 {
+            std::thread::yield_now();
+        }
+        let in_vain = receive(0, 2);
+        leaver.leave().unwrap();
+        is_in_vain(in_vain.join().unwrap(), 0);
+        assert!(!slow.is_finished());
+        detached(other, 2, 1, &[1; 10], Mode::Standard);
+        assert_eq!(slow.join().unwrap().unwrap().bytes(), 10);
+        assert_eq!(waiter.rescues(), 0);
     }
 
     #[test]

@@ -39,7 +39,6 @@ pub(crate) mod sim;
 pub(crate) use bulk_choice::BulkOption;
 pub(crate) use copy_clock::CopyClock;
 pub(crate) use credit::CreditLimits;
-pub(crate) use gate::InOperation;
 pub(crate) use probe::MessageId;
 pub(crate) use progress::{Awaited, Until};
 pub(crate) use request::{Mode, RequestId, ScopeId};
@@ -111,6 +110,8 @@ pub(crate) struct Engine {
     me: PeerId,
     ranks: u32,
     may_spin: bool,
+    /// How often a receive looks at its ring before it takes the slow path.
+    fast_looks: AtomicU32,
     bell: Doorbell,
     /// Everyone's doorbell.
     bells: Box<[Doorbell]>,
@@ -204,6 +205,7 @@ impl Engine {
             me,
             ranks,
             may_spin: config.may_spin,
+            fast_looks: AtomicU32::new(Self::fast_looks(config.may_spin)),
             bell,
             bells: (0..segment.ranks()).map(|rank| segment.doorbell(rank, config.mode)).collect(),
             published,
@@ -278,11 +280,6 @@ impl Engine {
     #[inline]
     pub(crate) fn check_caller(&self) -> Result<()> {
         self.gate.check()
-    }
-
-    /// While this thread runs an operation of the user's, its calls are errors.
-    pub(crate) fn enter_operation(&self) -> InOperation<'_> {
-        InOperation::new(&self.gate)
     }
 
     /// What this rank says about itself.

@@ -55,6 +55,8 @@ const POLLS_PER_LOOK: u32 = 16;
 /// that one has died and nobody is there to end the job, is looked for at time-outs.
 const SLEEP: Duration = Duration::from_millis(50);
 const SLEEP_MAX: Duration = Duration::from_secs(1);
+/// A thread that waits looks so often for ranks that have left, whatever else keeps it busy.
+const LEAVER_LOOK: Duration = Duration::from_millis(500);
 /// How often a rank that waits for credit looks for a cycle.
 const CYCLE_LOOK: Duration = Duration::from_millis(5);
 /// Failed tests or probes for this long count as waiting.
@@ -75,7 +77,9 @@ const LOOK_FOR_KEEPER_EVERY: u64 = 1 << 12;
 /// Whether this rank counts as blocked: it sleeps, or its tests have failed for long.
 #[derive(Default)]
 pub(super) struct Blocked {
+    /// Tests and probes that have found nothing, of all threads.
     failed_tests: u64,
+    /// Since when none has succeeded, once they have been looked at.
     failed_since: Option<Instant>,
     /// What the published slot says about this rank.
     is_published: bool,
@@ -85,9 +89,7 @@ impl Blocked {
     /// A test or a probe has found what it looked for.
     #[inline]
     pub(super) fn note_success(&mut self, published: &Published) {
-        if self.failed_tests > 0 {
-            self.failed_tests = 0;
-            self.failed_since = None;
+        if self.failed_since.take().is_some() {
             self.publish_running(published);
         }
     }
@@ -103,38 +105,44 @@ impl Blocked {
 /// For how long nobody spins, because others use this CPU.
 #[derive(Default)]
 pub(super) struct SpinBan {
-    until: Option<Instant>,
+    /// It has not run out, as far as anybody has looked.
+    is_on: bool,
+    /// When the last one ends, or has ended.
+    end: Option<Instant>,
     length: Duration,
 }
 
 impl SpinBan {
     fn note_preemption(&mut self, now: Instant) {
-        self.length = (self.length * 2).clamp(SPIN_BAN, SPIN_BAN_MAX);
-        self.until = Some(now + self.length);
+        let mut length = (self.length * 2).clamp(SPIN_BAN, SPIN_BAN_MAX);
+        let mut calm = self.end.map_or(Duration::ZERO, |end| now.saturating_duration_since(end));
+        // Without preemption it is forgotten in steps.
+        while length > SPIN_BAN && calm >= length {
+            calm -= length;
+            length = (length / 2).max(SPIN_BAN);
+        }
+        (self.is_on, self.end, self.length) = (true, Some(now + length), length);
     }
 
-    fn is_on(&mut self, now: Instant) -> bool {
-        let is_on = self.until.is_some_and(|until| now < until);
-        // A ban that has run its course without another preemption is forgotten in steps.
-        if !is_on && self.until.take().is_some() {
-            self.length /= 2;
-        }
-        is_on
+    fn is_on_at(&mut self, now: Instant) -> bool {
+        self.is_on = self.is_on && self.end.is_some_and(|end| now < end);
+        self.is_on
     }
 }
 
 /// How long a thread has been waiting without news.
 struct Patience {
-    may_spin: bool,
     polls: u32,
     since: Option<Instant>,
     last_look: Option<Instant>,
     next_sleep: Duration,
+    /// When this thread has last looked for ranks that have left, or first might have.
+    looked_for_leavers: Option<Instant>,
 }
 
 impl Patience {
-    fn new(may_spin: bool) -> Self {
-        Self { may_spin, polls: 0, since: None, last_look: None, next_sleep: SLEEP }
+    fn new() -> Self {
+        Self { polls: 0, since: None, last_look: None, next_sleep: SLEEP, looked_for_leavers: None }
     }
 
     fn note_news(&mut self) {
@@ -142,17 +150,27 @@ impl Patience {
         self.next_sleep = SLEEP;
     }
 
-    #[inline]
-    fn next(&mut self, ban: &mut SpinBan, is_shared: bool) -> Pause {
-        self.polls += 1;
-        let spins = self.may_spin && !is_shared;
-        if spins && !self.polls.is_multiple_of(POLLS_PER_LOOK) {
-            return Pause::Spin;
+    /// Whether to look for ranks that have left. Counts from the first call.
+    fn is_leaver_look_due(&mut self, now: Instant) -> bool {
+        let is_due = now - *self.looked_for_leavers.get_or_insert(now) >= LEAVER_LOOK;
+        if is_due {
+            self.looked_for_leavers = Some(now);
         }
-        let now = Instant::now();
+        is_due
+    }
+
+    /// Counts an empty poll. True if the thread goes on spinning without a look at the clock.
+    #[inline]
+    fn spins_on(&mut self, may_spin: bool, ban: &SpinBan) -> bool {
+        self.polls += 1;
+        may_spin && !ban.is_on && !self.polls.is_multiple_of(POLLS_PER_LOOK)
+    }
+
+    /// What the thread does, by the clock.
+    fn next(&mut self, now: Instant, may_spin: bool, ban: &mut SpinBan) -> Pause {
         let waited = now - *self.since.get_or_insert(now);
         let gap = now - self.last_look.replace(now).unwrap_or(now);
-        if spins && waited < SPIN && !ban.is_on(now) {
+        if may_spin && waited < SPIN && !ban.is_on_at(now) {
             if gap > PREEMPTED {
                 ban.note_preemption(now);
             }
@@ -181,6 +199,16 @@ impl EngineWait<'_> {
             self.patience.note_news();
         }
         has_news
+    }
+
+    /// Looks for ranks that have left, if that is due: others may keep the rank so busy that no sleep of this
+    /// thread ever times out.
+    fn look_for_leavers(&mut self, core: &mut Core, now: Instant) -> Result<()> {
+        if self.patience.is_leaver_look_due(now) {
+            let has_news = self.noting_news(core.look_for_leavers(&self.until))?;
+            core.role.wake_watched(has_news);
+        }
+        Ok(())
     }
 }
 
@@ -217,6 +245,7 @@ impl Wait for EngineWait<'_> {
         if core.waits_for_credit() {
             core.role.wake_holder(&core.bell);
         }
+        self.patience.looked_for_leavers.get_or_insert_with(Instant::now);
         if let Until::Words { .. } = self.until {
             // A member of a board may ring only if it sees that somebody waits for it to enter
             // (`Board::begin_reuse_wait`): that has been said before the next look at its word.
@@ -242,8 +271,17 @@ impl Wait for EngineWait<'_> {
     }
 
     #[inline]
-    fn pause(&mut self, core: &mut Core) -> Pause {
-        match self.patience.next(&mut core.spin_ban, self.engine.core.is_shared()) {
+    fn pause(&mut self, core: &mut Core) -> Result<Pause> {
+        let engine = self.engine;
+        let may_spin = engine.may_spin && !engine.core.is_shared();
+        if self.patience.spins_on(may_spin, &core.spin_ban) {
+            return Ok(Pause::Spin);
+        }
+        let now = Instant::now();
+        self.look_for_leavers(core, now)?;
+        let pause = self.patience.next(now, may_spin, &mut core.spin_ban);
+        engine.note_spinning(may_spin && !core.spin_ban.is_on);
+        Ok(match pause {
             Pause::Spin => Pause::Spin,
             Pause::Yield => {
                 core.publish_all();
@@ -251,10 +289,10 @@ impl Wait for EngineWait<'_> {
             }
             Pause::Sleep(timeout) => {
                 core.publish_all();
-                core.publish_blocked(&self.engine.published, &self.until);
+                core.publish_blocked(&engine.published, &self.until);
                 Pause::Sleep(if core.waits_for_credit() { CYCLE_LOOK } else { timeout })
             }
-        }
+        })
     }
 
     fn after_time_out(&mut self, core: &mut Core) -> Result<bool> {
@@ -263,6 +301,10 @@ impl Wait for EngineWait<'_> {
 
     fn after_sleep(&mut self, core: &mut Core) {
         core.blocked.publish_running(&self.engine.published);
+    }
+
+    fn after_sleep_behind_holder(&mut self, core: &mut Core) -> Result<()> {
+        self.look_for_leavers(core, Instant::now())
     }
 
     fn note_rescue(&self) {
@@ -282,7 +324,7 @@ impl Engine {
     /// corrupted: then it may never hold.
     pub(crate) fn wait_until(&self, until: Until<'_>) -> Result<()> {
         self.check_caller()?;
-        let patience = Patience::new(self.may_spin);
+        let patience = Patience::new();
         role::wait_until(&self.core, &self.bell, EngineWait { engine: self, until, patience })
     }
 
@@ -318,7 +360,7 @@ impl Engine {
     }
 
     /// A test or probe found nothing. When that goes on for long it counts as waiting: others that
-    /// look for a cycle of blocked ranks see this one.
+    /// look for a cycle of blocked ranks see this one. Errs if it will never find anything.
     #[inline]
     pub(super) fn note_failed_test(&self, until: Until<'_>) -> Result<()> {
         let mut core = self.lock();
@@ -335,6 +377,9 @@ impl Engine {
             return Err(job_ended());
         }
         core.publish_all();
+        if core.look_for_leavers(until)? {
+            return Ok(());
+        }
         let now = Instant::now();
         if now - *core.blocked.failed_since.get_or_insert(now) < core.config.test_patience {
             return Ok(());
@@ -506,11 +551,154 @@ mod tests {
     use super::*;
     use crate::{
         buffer::of_slice,
-        envelope::Envelope,
+        envelope::{Envelope, Pattern},
         p2p::{Config, CreditLimits, Mode},
         shm::{doorbell::BarrierMode, segment::Segment},
         types::ContextId,
     };
+
+    const GAP: Duration = Duration::from_micros(25);
+
+    fn ms(ms: u64) -> Duration {
+        Duration::from_millis(ms)
+    }
+
+    /// Two looks at the clock while spinning, between which this CPU was somebody else's.
+    fn preempt(ban: &mut SpinBan, at: Instant) {
+        let mut patience = Patience::new();
+        assert!(matches!(patience.next(at, true, ban), Pause::Spin));
+        assert!(!ban.is_on);
+        patience.next(at + GAP, true, ban);
+        assert!(ban.is_on);
+    }
+
+    #[test]
+    fn who_waits_spins_then_yields_then_sleeps_longer_and_longer_until_there_is_news() {
+        let (start, mut ban, mut patience) = (Instant::now(), SpinBan::default(), Patience::new());
+        for _ in 0..2 {
+            let mut looks = 0;
+            for micros in (0..SPIN.as_micros() as u64).step_by(10) {
+                looks += (0..POLLS_PER_LOOK).filter(|_| !patience.spins_on(true, &ban)).count();
+                let at = start + Duration::from_micros(micros);
+                assert!(matches!(patience.next(at, true, &mut ban), Pause::Spin), "{micros} us");
+            }
+            assert_eq!(looks, 5, "one look at the clock every {POLLS_PER_LOOK} polls");
+            for waited in [SPIN, SPIN + GAP, YIELD - GAP] {
+                assert!(matches!(patience.next(start + waited, true, &mut ban), Pause::Yield), "{waited:?}");
+            }
+            let sleeps = [50, 100, 200, 400, 800, 1000, 1000].map(|length| {
+                let pause = patience.next(start + YIELD, true, &mut ban);
+                matches!(pause, Pause::Sleep(sleep) if sleep == ms(length))
+            });
+            assert_eq!(sleeps, [true; 7]);
+            patience.note_news();
+        }
+        assert!(!ban.is_on, "nobody spun at the gaps");
+    }
+
+    #[test]
+    fn a_rank_without_a_cpu_of_its_own_looks_at_the_clock_at_once_and_yields() {
+        let (mut ban, mut patience) = (SpinBan::default(), Patience::new());
+        assert!(!patience.spins_on(false, &ban));
+        assert!(matches!(patience.next(Instant::now(), false, &mut ban), Pause::Yield));
+    }
+
+    #[test]
+    fn nobody_spins_while_others_use_the_cpu_and_the_ban_grows_until_it_is_quiet_again() {
+        let (mut now, mut ban) = (Instant::now(), SpinBan::default());
+        for length in [10, 20, 40, 80, 160, 320, 640, 1000, 1000] {
+            preempt(&mut ban, now);
+            let last = now + GAP + ms(length) - GAP;
+            let mut patience = Patience::new();
+            assert!(!patience.spins_on(true, &ban), "it looks at the clock at once");
+            assert!(matches!(patience.next(last, true, &mut ban), Pause::Yield), "{length} ms");
+            now = now + GAP + ms(length);
+        }
+        // 1 s without preemption, and again.
+        for (calm, length) in [(1000, 500), (500 + 1000, 250), (100, 500), (10_000, 10)] {
+            now += ms(calm);
+            preempt(&mut ban, now);
+            assert_eq!(ban.length, ms(length), "after {calm} ms");
+            now = now + GAP + ms(length);
+        }
+    }
+
+    /// By the engine's own loop.
+    #[test]
+    fn receives_look_only_once_at_their_ring_while_nobody_may_spin() {
+        let segment = Segment::on_heap(2).unwrap();
+        let config = Config { may_spin: true, ..Config::new(BarrierMode::Fence) };
+        let engine = &Engine::new(&segment, PeerId(0), config).unwrap();
+        // Relaxed: one thread at a time.
+        let looks = || engine.fast_looks.load(Ordering::Relaxed);
+        let many = looks();
+        assert!(many > 100);
+        let pattern = Pattern { context: ContextId(16), source: None, tag: None };
+        let until = Until::Message(Awaited { pattern: &pattern, from: None });
+        let mut wait = EngineWait { engine, until, patience: Patience::new() };
+        let mut core = engine.lock();
+        core.spin_ban.note_preemption(Instant::now() + Duration::from_secs(60));
+        assert!(matches!(wait.pause(&mut core).unwrap(), Pause::Yield));
+        assert_eq!(looks(), 1);
+        core.spin_ban.end = Some(Instant::now());
+        wait.patience.note_news();
+        assert!(matches!(wait.pause(&mut core).unwrap(), Pause::Spin));
+        assert_eq!(looks(), many);
+        drop(core);
+        std::thread::scope(|scope| _ = scope.spawn(|| engine.step()));
+        wait.patience.note_news();
+        assert!(matches!(wait.pause(&mut engine.lock()).unwrap(), Pause::Yield));
+        assert_eq!(looks(), 1, "another thread has come");
+    }
+
+    #[test]
+    fn rings_that_stay_silent_are_not_polled_and_what_comes_in_them_is_seen_all_the_same() {
+        const RANKS: u32 = 8;
+        let segment = Segment::on_heap(RANKS as usize).unwrap();
+        let config = Config::new(BarrierMode::Fence);
+        let engines: Vec<Engine> =
+            (0..RANKS).map(|rank| Engine::new(&segment, PeerId(rank), config).unwrap()).collect();
+        let send = |from: u32| {
+            let envelope = Envelope { context: ContextId(16), source: from as i32, tag: 0, bytes: 1 };
+            engines[from as usize]
+                .send(PeerId(0), envelope, Mode::Standard, of_slice(&[from as u8]))
+                .unwrap();
+        };
+        let poll = |times: u64| (0..times).for_each(|_| _ = engines[0].step().unwrap());
+        let seen = || engines[0].held().1;
+        let disarmed = || engines[0].lock().disarmed.clone();
+        // As a sender's stale look at the bitmap says.
+        let seem_armed = |ranks: &[PeerId]| {
+            let bell = engines[0].lock().bell.clone();
+            ranks.iter().for_each(|rank| bell.set_armed(rank.0, true));
+        };
+        (1..RANKS).for_each(send);
+        poll(1);
+        assert_eq!((seen(), disarmed()), (7, vec![]));
+        poll(u64::from(SILENT_POLLS));
+        // None of the next polls sweeps.
+        let polls = engines[0].lock().polls;
+        poll(SWEEP_EVERY - polls % SWEEP_EVERY);
+        assert!(engines[0].lock().armed.len() <= ALWAYS_POLLED);
+        let silent = disarmed();
+        assert_eq!(silent.len() + engines[0].lock().armed.len(), 7);
+        let (first, rest) = silent.split_first().unwrap();
+        send(first.0);
+        poll(1);
+        assert_eq!((seen(), disarmed()), (8, rest.to_vec()), "the next poll finds it");
+        seem_armed(rest);
+        send(rest[0].0);
+        poll(1);
+        assert_eq!(seen(), 8, "nobody has told");
+        poll(SWEEP_EVERY * u64::from(RANKS));
+        assert_eq!(seen(), 9, "the sweep finds it");
+        let silent = disarmed();
+        assert!(!silent.is_empty());
+        seem_armed(&silent);
+        silent.iter().for_each(|rank| send(rank.0));
+        engines[0].lock().poll_all().unwrap();
+        assert_eq!(seen(), 9 + silent.len(), "a look at everything finds all of it");
+    }
 
     /// While the holder of the role sleeps, without the lock.
     #[test]

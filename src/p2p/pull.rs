@@ -234,6 +234,7 @@ impl Core {
                 let pull = *pull;
                 return self.fall_back(receive, &pull, pull.arrived);
             };
+            self.arrivals.note_way("data with gaps: read in place", || !operation.buffer.is_contiguous());
             pull.arrived += copied;
             pull.nanos += start.nanos(pull.plan.method, copied);
         }

@@ -11,12 +11,12 @@ use crate::{
     envelope::{Envelope, Pattern},
     error::Result,
     status::Status,
-    sync::poll_hint,
+    sync::{Ordering, poll_hint},
     types::PeerId,
 };
 
-/// Looks at one ring before a receive is posted and everything is polled. About the time of a
-/// round trip: longer, and a rank that waits would not answer others.
+/// Looks at one ring before a receive is posted and everything is polled, while the rank may spin. About
+/// the time of a round trip: longer, and a rank that waits would not answer others.
 const FAST_LOOKS: u32 = 400;
 
 /// What a look at the head of one ring found.
@@ -32,8 +32,8 @@ impl Engine {
     #[inline]
     pub(crate) fn receive(&self, pattern: Pattern, from: Option<PeerId>, into: impl Room) -> Result<Status> {
         if let (Some(from), Some(memory)) = (from, into.contiguous()) {
-            let looks = if self.may_spin { FAST_LOOKS } else { 1 };
-            for _ in 0..looks {
+            // Relaxed: a hint.
+            for _ in 0..self.fast_looks.load(Ordering::Relaxed) {
                 let look = self.lock().look(&pattern, from, memory);
                 match look {
                     Look::Received(status) => return Ok(status),
@@ -45,12 +45,27 @@ impl Engine {
         self.receive_slow(pattern, from, into.into())
     }
 
+    /// How often a receive looks at its ring at first.
+    pub(super) fn fast_looks(may_spin: bool) -> u32 {
+        if may_spin { FAST_LOOKS } else { 1 }
+    }
+
+    /// A thread that waits has found that the rank may spin, or that it may not.
+    pub(super) fn note_spinning(&self, may_spin: bool) {
+        let looks = Self::fast_looks(may_spin);
+        // Relaxed: a hint. Written only when it changes: other threads read what lies beside it.
+        if self.fast_looks.load(Ordering::Relaxed) != looks {
+            self.fast_looks.store(looks, Ordering::Relaxed);
+        }
+    }
+
     #[cold]
     fn receive_slow(&self, pattern: Pattern, from: Option<PeerId>, buffer: ReceiveBuffer) -> Result<Status> {
         let mut core = self.lock();
         let id = core.post_receive(pattern, from, buffer)?;
         // What the fast path could not deal with is mostly for this receive.
         let taken = from.map_or(Ok(false), |from| core.unless_failed(|core| core.consume(from)));
+        core.tick();
         drop(core);
         match taken {
             Ok(_) => self.wait(id),
@@ -134,9 +149,13 @@ impl Core {
         arrived: Arrived,
         buffer: ReceiveBuffer,
     ) -> Result<RequestId> {
+        self.arrivals.note_way("data with gaps: taken after it came", || !buffer.is_contiguous());
         let id = self.insert_matched(buffer);
         match self.deliver(id, envelope, arrived) {
-            Ok(()) => Ok(id),
+            Ok(()) => {
+                self.tick();
+                Ok(id)
+            }
             Err(error) => {
                 self.abandon(id);
                 Err(error)

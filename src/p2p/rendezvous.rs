@@ -221,6 +221,7 @@ impl Core {
         let start = self.config.copy_clock.start(bulk.is_timed);
         send.buffer.pack(bulk.sent, own_span(&self.blocks, block, bytes));
         let nanos = start.nanos(bulk.method(), bytes);
+        self.arrivals.note_way("data with gaps: sent when asked for", || !send.buffer.is_contiguous());
         bulk.sent += bytes;
         let data = Packet::Data { receive: bulk.receive, block, bytes, nanos };
         let is_last = bulk.sent == total;
@@ -246,6 +247,8 @@ impl Core {
         let left = operation.and_then(|operation| {
             let start = copy_clock.start(nanos > 0);
             let left = operation.take_piece(bytes, |buffer, offset| buffer.unpack(offset, span))?;
+            self.arrivals
+                .note_way("data with gaps: asked for in pieces", || !operation.buffer.is_contiguous());
             if let ReceivePhase::Cleared(clearance) = &mut operation.phase {
                 clearance.note_piece(bytes, nanos, start);
             }

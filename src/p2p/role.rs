@@ -97,7 +97,7 @@ impl Role {
 
     /// The holder has polled: wakes those whose waits may be over by what it has seen.
     #[inline]
-    fn wake_watched(&self, has_news: bool) {
+    pub(super) fn wake_watched(&self, has_news: bool) {
         if self.watched > 0 {
             self.look_after_sleepers(has_news);
         }
@@ -204,14 +204,17 @@ pub(super) trait Wait {
     /// As `poll`, with a look at everything that others may have changed before the last barrier.
     fn poll_all(&mut self, core: &mut Self::Core) -> Result<bool>;
 
-    /// After an empty poll. Before a rank rests, it owes nobody room.
-    fn pause(&mut self, core: &mut Self::Core) -> Pause;
+    /// After an empty poll. Before a rank rests, it owes nobody room. Errs if the wait is in vain.
+    fn pause(&mut self, core: &mut Self::Core) -> Result<Pause>;
 
     /// As `poll_all`, when nobody has rung.
     fn after_time_out(&mut self, core: &mut Self::Core) -> Result<bool>;
 
     /// The holder is awake again.
     fn after_sleep(&mut self, core: &mut Self::Core);
+
+    /// This thread has slept behind the holder. Errs if the wait is in vain.
+    fn after_sleep_behind_holder(&mut self, core: &mut Self::Core) -> Result<()>;
 
     /// A wake-up was lost.
     fn note_rescue(&self);
@@ -230,8 +233,12 @@ pub(super) fn wait_until<W: Wait>(lock: &BiasedLock<W::Core>, bell: &Doorbell, m
             break Ok(());
         }
         if !has_role && W::role(&mut core).is_taken {
-            core = sleep_behind_holder(lock, core, &mut wait);
-            continue;
+            let outcome;
+            (core, outcome) = sleep_behind_holder(lock, core, &mut wait);
+            match outcome {
+                Ok(()) => continue,
+                Err(error) => break Err(error),
+            }
         }
         (W::role(&mut core).is_taken, has_role) = (true, true);
         let news = wait.poll(&mut core);
@@ -242,7 +249,11 @@ pub(super) fn wait_until<W: Wait>(lock: &BiasedLock<W::Core>, bell: &Doorbell, m
             Ok(false) if wait.is_job_ended() => break Err(job_ended()),
             Ok(false) => {}
         }
-        match wait.pause(&mut core) {
+        let pause = match wait.pause(&mut core) {
+            Ok(pause) => pause,
+            Err(error) => break Err(error),
+        };
+        match pause {
             Pause::Spin => {
                 drop(core);
                 poll_hint();
@@ -272,10 +283,10 @@ fn sleep_behind_holder<'a, W: Wait>(
     lock: &'a BiasedLock<W::Core>,
     mut core: Guard<'a, W::Core>,
     wait: &mut W,
-) -> Guard<'a, W::Core> {
+) -> (Guard<'a, W::Core>, Result<()>) {
     wait.before_sleep(&mut core);
     if wait.is_satisfied(&mut core) {
-        return core;
+        return (core, Ok(()));
     }
     let (sleeper, word) = W::role(&mut core).add_sleeper(wait.watch());
     wait.set_waiter(&mut core, Some(sleeper));
@@ -289,7 +300,8 @@ fn sleep_behind_holder<'a, W: Wait>(
     }
     wait.set_waiter(&mut core, None);
     W::role(&mut core).remove_sleeper(sleeper);
-    core
+    let outcome = wait.after_sleep_behind_holder(&mut core);
+    (core, outcome)
 }
 
 /// The holder sleeps on the doorbell.

@@ -295,8 +295,8 @@ impl Wait for ModelWait<'_> {
         Ok(self.rank.fault != Fault::SleepsUnlooked && core.poll(false))
     }
 
-    fn pause(&mut self, _core: &mut Core) -> Pause {
-        if self.rank.spins && self.polls == 1 { Pause::Spin } else { Pause::Sleep(Duration::MAX) }
+    fn pause(&mut self, _core: &mut Core) -> Result<Pause> {
+        Ok(if self.rank.spins && self.polls == 1 { Pause::Spin } else { Pause::Sleep(Duration::MAX) })
     }
 
     fn after_time_out(&mut self, _core: &mut Core) -> Result<bool> {
@@ -304,6 +304,10 @@ impl Wait for ModelWait<'_> {
     }
 
     fn after_sleep(&mut self, _core: &mut Core) {}
+
+    fn after_sleep_behind_holder(&mut self, _core: &mut Core) -> Result<()> {
+        Ok(())
+    }
 
     fn note_rescue(&self) {
         unreachable!("time-outs never come")

@@ -22,7 +22,8 @@ pub(super) const PIECE_BYTES: u64 = CLASSES[EAGER_PIECE].block_bytes as u64;
 /// The largest eager message.
 pub(super) const EAGER_BYTES: u64 = PIECE_BYTES * Pieces::MAX as u64;
 
-/// Fast-path calls between two polls, so that a rank that only sends still answers.
+/// Calls that end without a wait, or begin something, between two polls: a rank that only sends, or takes what
+/// has come, still answers.
 const POLL_EVERY: u32 = 64;
 
 /// What came of an attempt to send eagerly.
@@ -97,9 +98,16 @@ impl Engine {
             return Ok(());
         }
         let mut buffer: SendBuffer = payload.into();
-        buffer.try_own()?;
-        let id = core.post_send(to, envelope, Mode::Standard, buffer)?;
-        core.requests.detach(id, None);
+        let is_eager = envelope.bytes <= core.config.eager_bytes;
+        if !is_eager {
+            buffer.try_own()?;
+        }
+        match core.post_send(to, envelope, Mode::Standard, buffer)? {
+            RequestId::COMPLETE => {}
+            // Without credit or room it needs a copy after all.
+            id if is_eager => core.abandon(id),
+            id => core.requests.detach(id, None),
+        }
         Ok(())
     }
 }
@@ -129,7 +137,7 @@ impl Core {
         self.tick()
     }
 
-    /// Counts a fast-path call; true.
+    /// Counts a call that does not poll; true.
     #[inline]
     pub(super) fn tick(&mut self) -> bool {
         self.ticks += 1;
@@ -154,7 +162,9 @@ impl Core {
         mode: Mode,
         buffer: SendBuffer,
     ) -> Result<RequestId> {
-        self.unless_failed(|core| core.try_post_send(to, envelope, mode, buffer))
+        let id = self.unless_failed(|core| core.try_post_send(to, envelope, mode, buffer))?;
+        self.tick();
+        Ok(id)
     }
 
     fn try_post_send(
@@ -215,6 +225,7 @@ impl Core {
             }
             let words = buffer.inline_words();
             peer.push(self.me, &Packet::Eager { envelope: *envelope, synchronous, words });
+            self.arrivals.note_way("data with gaps: sent in a cell", || !buffer.is_contiguous());
             return Ok(Eager::Sent);
         }
         let Some(pieces) = self.take_pieces(bytes) else { return Ok(Eager::MustAnnounce) };
@@ -276,6 +287,11 @@ impl Core {
             };
             peer.push(self.me, &packet);
             next += 1;
+            let way = match pieces.len() {
+                1 => "data with gaps: sent in a block",
+                _ => "data with gaps: sent in several blocks",
+            };
+            self.arrivals.note_way(way, || !buffer.is_contiguous());
         }
         Ok(next)
     }
@@ -360,6 +376,7 @@ impl Core {
         }
         peer.push(self.me, &Packet::Rts(Rts { envelope: send.envelope, send: id, place, revocations }));
         send.phase = SendPhase::Announced;
+        self.arrivals.note_way("data with gaps: announced", || !send.buffer.is_contiguous());
         Ok(Step::Published)
     }
 

@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     sync::{AtomicU32, AtomicU64},
-    sys::futex::FutexWord,
+    sys::{cpus::CPU_SET_WORDS, futex::FutexWord},
     types::RANKS_MAX,
 };
 
@@ -54,7 +54,7 @@ pub(crate) struct Header {
     pub(crate) nonce: AtomicU64,
     /// How many ranks may run at once without sharing CPUs, by the creator's affinity and cgroup.
     pub(crate) cpus: AtomicU32,
-    /// 1: a rank could not register for membarrier, or ranks outnumber CPUs.
+    /// 1: a rank could not register for membarrier.
     pub(crate) needs_fences: AtomicU32,
     /// How many ranks have attached; slept on by those that wait for all.
     pub(crate) attached: FutexWord,
@@ -64,6 +64,8 @@ pub(crate) struct Header {
     pub(crate) has_keeper: AtomicU32,
     /// The next free context id.
     pub(crate) next_context: AtomicU32,
+    /// Bit b of word w: a rank may run on CPU 64 w + b.
+    pub(crate) cpus_of_ranks: [AtomicU64; CPU_SET_WORDS],
     /// Bit b of word w: board 64 w + b is in use.
     pub(crate) boards: [AtomicU64; BOARDS / 64],
     /// The version of the creator's build, for messages only.
@@ -85,6 +87,7 @@ unsafe impl Words for Header {
         ended,
         has_keeper,
         next_context,
+        cpus_of_ranks,
         boards,
         version,
         regions,

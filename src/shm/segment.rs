@@ -16,7 +16,7 @@ use crate::{
     error::{Error, ErrorClass, Result},
     sync::{AtomicU32, AtomicU64, Ordering},
     sys::{
-        cpus,
+        cpus::{self, CpuSetWords},
         fork::ForkMark,
         futex::{FutexWord, Scope},
         io::ByteLimit,
@@ -197,14 +197,18 @@ impl Segment {
         header.magic.store(MAGIC, Ordering::Release);
     }
 
-    /// How many CPUs the ranks share; with fewer CPUs than ranks, senders pay for fences.
-    pub(crate) fn set_cpus(&self, cpus: usize) {
-        let header = self.header();
+    /// How many CPUs the ranks may keep busy at once.
+    fn set_cpus(&self, cpus: usize) {
         let cpus = u32::try_from(cpus).unwrap_or(u32::MAX);
-        // Relaxed: INIT_ALL, the attaching of all ranks, orders them for the ranks.
-        header.cpus.store(cpus, Ordering::Relaxed);
-        if (cpus as usize) < self.layout.ranks {
-            header.needs_fences.store(1, Ordering::Relaxed);
+        // Relaxed: INIT_ALL, the attaching of all ranks, orders it for the ranks.
+        self.header().cpus.store(cpus, Ordering::Relaxed);
+    }
+
+    /// Before a rank attaches: on which CPUs it may run. What started it may have put all ranks on the same few.
+    pub(crate) fn add_cpus(&self, cpus: &CpuSetWords) {
+        for (all, own) in self.header().cpus_of_ranks.iter().zip(cpus) {
+            // Relaxed: INIT_ALL orders it.
+            all.fetch_or(*own, Ordering::Relaxed);
         }
     }
 
@@ -214,16 +218,19 @@ impl Segment {
         self.header().needs_fences.store(1, Ordering::Relaxed);
     }
 
-    /// Whether senders pay for fences. Final once all ranks have attached.
+    /// Whether senders pay for fences: also with fewer CPUs than ranks. Final once all ranks have attached.
     pub(crate) fn needs_fences(&self) -> bool {
         // Relaxed: INIT_ALL orders it.
-        self.header().needs_fences.load(Ordering::Relaxed) != 0
+        self.header().needs_fences.load(Ordering::Relaxed) != 0 || !self.has_cpus_for_all()
     }
 
-    /// Whether every rank has a CPU of its own.
+    /// Whether every rank has a CPU of its own. Final once all ranks have attached.
     pub(crate) fn has_cpus_for_all(&self) -> bool {
-        // Relaxed: INIT_ALL orders it.
-        self.layout.ranks <= self.header().cpus.load(Ordering::Relaxed) as usize
+        let header = self.header();
+        // Relaxed: INIT_ALL orders them.
+        let of_ranks =
+            header.cpus_of_ranks.iter().map(|word| word.load(Ordering::Relaxed).count_ones()).sum();
+        self.layout.ranks <= header.cpus.load(Ordering::Relaxed).min(of_ranks) as usize
     }
 
     /// Counts this rank as attached, and waits until all are.
@@ -653,6 +660,28 @@ mod tests {
             word.store(good, Ordering::SeqCst);
         }
         check_header(header, size).unwrap();
+    }
+
+    #[test]
+    fn ranks_have_a_cpu_each_if_there_are_enough_for_the_creator_and_for_all_of_them_together() {
+        let cpus = |some: &[usize]| {
+            let mut words = CpuSetWords::default();
+            some.iter().for_each(|cpu| words[cpu / 64] |= 1 << (cpu % 64));
+            words
+        };
+        for (of_creator, of_ranks, is_enough) in [
+            (2, [cpus(&[0, 65]), cpus(&[0, 65])], true),
+            (8, [cpus(&[65]), cpus(&[65])], false),
+            (8, [cpus(&[3]), cpus(&[64])], true),
+            (8, [cpus(&[3]), cpus(&[0, 1, 2, 3])], true),
+            (1, [cpus(&[3]), cpus(&[4])], false),
+        ] {
+            let made = Segment::on_heap(2).unwrap();
+            made.set_cpus(of_creator);
+            of_ranks.iter().for_each(|own| made.add_cpus(own));
+            assert_eq!(made.has_cpus_for_all(), is_enough, "{of_creator}, {of_ranks:?}");
+            assert_eq!(made.needs_fences(), !is_enough);
+        }
     }
 
     #[test]

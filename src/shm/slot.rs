@@ -63,6 +63,11 @@ pub(crate) struct Abort {
     pub(crate) reason: AbortReason,
 }
 
+impl Abort {
+    /// A panic, with the exit code that the standard library gives it.
+    pub(crate) const PANIC: Self = Self { code: 101, reason: AbortReason::Panic };
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u32)]
 pub(crate) enum AbortReason {
@@ -140,6 +145,11 @@ impl Slot {
         // Relaxed: read after `state` said Aborted.
         let reason = self.abort_reason.load(Ordering::Relaxed);
         Abort { code: self.abort_code.load(Ordering::Relaxed), reason: AbortReason::from_word(reason) }
+    }
+
+    /// Whether the rank has ended the job by a panic.
+    pub(crate) fn has_panicked(&self) -> bool {
+        self.state() == RankState::Aborted && self.abort().reason == AbortReason::Panic
     }
 
     /// Where the rank's copy of the nonce lies; 0 if it has none. Meaningful to whoever has had a

@@ -1,16 +1,34 @@
 //! How many CPUs this process may use: affinity ∩ cgroup quota.
 
+use nix::{
+    sched::{CpuSet, sched_getaffinity},
+    unistd::Pid,
+};
 use std::path::{Path, PathBuf};
+
+/// Words of a set of CPUs.
+pub(crate) const CPU_SET_WORDS: usize = CpuSet::count() / 64;
+
+/// A set of CPUs: bit b of word w is CPU 64 w + b.
+pub(crate) type CpuSetWords = [u64; CPU_SET_WORDS];
 
 /// The number of CPUs that this process may keep busy at once, at least 1.
 pub(crate) fn allowed() -> usize {
-    let affinity = affinity().unwrap_or(1);
-    quota().map_or(affinity, |quota| affinity.min(quota)).max(1)
+    let affinity = affinity().iter().map(|word| word.count_ones() as usize).sum();
+    quota().map_or(affinity, |quota| quota.min(affinity)).max(1)
 }
 
-fn affinity() -> Option<usize> {
-    let set = nix::sched::sched_getaffinity(nix::unistd::Pid::from_raw(0)).ok()?;
-    Some((0..nix::sched::CpuSet::count()).filter(|&cpu| set.is_set(cpu).unwrap_or(false)).count())
+/// The CPUs that this thread may run on; just one, the first, if the system does not say.
+pub(crate) fn affinity() -> CpuSetWords {
+    let mut words = CpuSetWords::default();
+    match sched_getaffinity(Pid::from_raw(0)) {
+        Ok(set) => {
+            let is_set = |cpu: &usize| set.is_set(*cpu).unwrap_or(false);
+            (0..CpuSet::count()).filter(is_set).for_each(|cpu| words[cpu / 64] |= 1 << (cpu % 64));
+        }
+        Err(_) => words[0] = 1,
+    }
+    words
 }
 
 /// The tightest `cpu.max` (cgroup 2) or `cpu.cfs_quota_us` (cgroup 1) on the way to the root.
@@ -87,5 +105,6 @@ mod tests {
     #[test]
     fn at_least_one_cpu_is_allowed() {
         assert!(allowed() >= 1);
+        assert_ne!(affinity(), CpuSetWords::default());
     }
 }

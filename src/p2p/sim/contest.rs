@@ -4,7 +4,7 @@
 //! among what it tries again and again.
 
 use super::{
-    context::{Attempt, Context, awaited, expect},
+    context::{Attempt, Context, awaited},
     flight::InFlight,
     memory::Memory,
     oracle::Fate,
@@ -143,13 +143,13 @@ impl Contest {
     fn receive_taken(&mut self, context: &mut Context<'_>) -> Attempt<bool> {
         let Some((message, status, pattern, posted)) = self.message.take() else { return Ok(false) };
         if self.random.one_in(4) {
-            expect(context.engine.discard_message(message))?;
+            context.discard_message(message)?;
             context.note_end(posted, pattern, Fate::Dropped(status))?;
             self.received += 1;
             return Ok(true);
         }
         let mut memory = Memory::new(self.random.word(), self.room());
-        let request = expect(context.engine.imreceive(message, memory.receive_buffer()))?;
+        let request = context.receive_message(message, memory.receive_buffer())?;
         let probed = Some(status);
         self.posted.push(InFlight { request, memory, pattern, posted, probed, was_cancelled: false });
         Ok(false)

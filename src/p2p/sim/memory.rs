@@ -75,10 +75,11 @@ impl Memory {
     pub(super) fn new(seed: u64, packed: u64) -> Self {
         let mut random = Random::new(seed);
         let (size, skew) = (packed as usize, random.below(16));
-        match random.below(6) {
+        match random.below(7) {
             0 if size > 0 => Self::strided(&mut random, size, skew),
             1 if size > 0 => Self::indexed(&mut random, size, skew),
             2 if size > 0 => Self::repeated(&mut random, size, skew),
+            3 if size > 0 => Self::structured(&mut random, size, skew),
             _ => Self::shaped(vec![(0, size)], None, size, skew),
         }
     }
@@ -129,6 +130,41 @@ impl Memory {
         };
         let runs = (0..count).flat_map(runs_of).collect();
         Self::shaped(runs, Some((valid(map), count as u64)), size, skew)
+    }
+
+    /// Several structures, with members of different basic types, and vectors of such.
+    fn structured(random: &mut Random, size: usize, skew: usize) -> Self {
+        let dividing: Vec<usize> = (1..=RUNS_MAX / 10).filter(|count| size.is_multiple_of(*count)).collect();
+        let count = random.pick(&dividing);
+        let (mut members, mut runs_of_one, mut at, mut left) = (Vec::new(), Vec::new(), 0, size / count);
+        while left > 0 {
+            let basic = if members.len() < 3 { random.pick(&[1, 2, 4, 8]) } else { 1 };
+            let most = if members.len() < 3 { left / basic } else { left };
+            if most == 0 {
+                continue;
+            }
+            // The last one takes what is left.
+            let elements = if members.len() < 3 { random.between(1, most) } else { most };
+            let dividing: Vec<usize> = (1..=3).filter(|times| elements.is_multiple_of(*times)).collect();
+            let times = random.pick(&dividing);
+            let (block, stride) = (elements / times, elements / times + random.below(3));
+            let child = TypeMap::basic(basic as u32, basic as u32);
+            let vector = valid(TypeMap::vector(times as u64, block as u64, stride as i64, &child));
+            let is_vector = times > 1 || random.one_in(2);
+            members.push(match is_vector {
+                true => (at as i64, 1, vector),
+                false => (at as i64, elements as u64, child),
+            });
+            runs_of_one.extend((0..times).map(|time| (at + time * stride * basic, block * basic)));
+            at += ((times - 1) * stride + block) * basic + random.below(9);
+            left -= elements * basic;
+        }
+        let extent = at + random.below(9);
+        let map = TypeMap::resized(0, extent as i64, &valid(TypeMap::structure(&members)));
+        let runs = (0..count).flat_map(|index| {
+            runs_of_one.iter().map(move |&(at, len)| ((index * extent + at) as isize, len))
+        });
+        Self::shaped(runs.collect(), Some((valid(map), count as u64)), size, skew)
     }
 
     fn shaped(runs: Vec<(isize, usize)>, map: Option<(TypeMap, u64)>, packed: usize, skew: usize) -> Self {

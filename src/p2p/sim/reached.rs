@@ -24,7 +24,7 @@ pub(crate) struct Reached {
 
 impl Reached {
     /// Everything that a run of some thousand seeds is expected to see.
-    pub(crate) const ALL: [&'static str; 32] = [
+    pub(crate) const ALL: [&'static str; 45] = [
         "a receive that was cancelled",
         "a receive that was cancelled too late",
         "a message that was truncated",
@@ -50,13 +50,26 @@ impl Reached {
         "a choice that changed to large pieces",
         "a choice that changed to a read of another process",
         "a choice that changed to a read of an arena",
-        "a read of an arena into memory with gaps",
         "a read in place that went on in pieces",
         "a read in place that began again in pieces",
         "a peer whose memory cannot be read",
         "small pieces for lack of the way that was set",
         "a control packet without room",
         "credit that was raised",
+        "data with gaps: sent in a cell",
+        "data with gaps: sent in a block",
+        "data with gaps: sent in several blocks",
+        "data with gaps: announced",
+        "data with gaps: sent when asked for",
+        "data with gaps: taken after it came",
+        "data with gaps: taken from a cell",
+        "data with gaps: taken from blocks",
+        "data with gaps: taken half sent",
+        "data with gaps: taken from aside",
+        "data with gaps: to be asked for",
+        "data with gaps: asked for in pieces",
+        "data with gaps: read in place",
+        "data with gaps: from the rank itself",
     ];
 
     pub(super) fn note(&mut self, name: &'static str) {
@@ -80,6 +93,7 @@ impl Reached {
             self.look_at_sends(core);
             self.look_at_receives(core);
             self.look_at_choices(core);
+            core.arrivals.take_ways_with_gaps().into_iter().for_each(|way| self.note(way));
         });
     }
 
@@ -141,9 +155,6 @@ impl Reached {
                 _ => continue,
             };
             self.note_method(method, option);
-            if method == Method::Direct && !receive.buffer.is_contiguous() {
-                self.note("a read of an arena into memory with gaps");
-            }
         }
         self.pulling.insert(core.me.0, pulling);
     }

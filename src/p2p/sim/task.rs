@@ -291,11 +291,11 @@ impl Task {
             return Ok(false);
         }
         if way == ReceiveWay::Discarded {
-            expect(engine.discard_message(message))?;
+            context.discard_message(message)?;
             return context.note_end(posted, pattern, Fate::Dropped(status)).map(|()| true);
         }
         let mut memory = Memory::new(key, room);
-        let request = expect(engine.imreceive(message, memory.receive_buffer()))?;
+        let request = context.receive_message(message, memory.receive_buffer())?;
         match way {
             ReceiveWay::Detached => engine.detach(request, Some(memory.into_keep())),
             ReceiveWay::Abandoned => engine.abandon(request),

@@ -1,7 +1,7 @@
 //! Floods of messages that nobody has asked for yet: what unlimited buffering would finish, finishes.
 
 use super::{next, previous};
-use ringmpi::{Communicator, Process, Result, Source, Tag, wait_all};
+use ringmpi::{Communicator, Process, Result, Source, Tag, op, wait_all};
 
 const FLOOD: Tag = 1;
 const WANTED: Tag = 2;
@@ -52,6 +52,36 @@ pub(crate) fn flood_of_isends(world: &Communicator<'_>) -> Result<()> {
         to.tag(WANTED).send(&[42u8])?;
         wait_all(sends).map(drop)
     })
+}
+
+/// What a flood of unexpected messages costs, in all ranks together, is not much more than its payload.
+pub(crate) fn memory_of_a_flood(world: &Communicator<'_>) -> Result<()> {
+    const BYTES: usize = 4096;
+    const OTHER: u64 = 64 << 20;
+    let before = peak_memory();
+    let (mut data, count) = ([7u8; BYTES], COUNT / (world.size() as u64 - 1));
+    let others = || (1..world.size()).map(|rank| world.process_at_rank(rank));
+    if world.rank() == 0 {
+        others().try_for_each(|from| from.tag(WANTED).receive::<u8>().map(drop))?;
+        for from in others() {
+            (0..count).try_for_each(|_| from.tag(FLOOD).receive_into(&mut data).map(drop))?;
+        }
+    } else {
+        let to = world.process_at_rank(0);
+        (0..count).try_for_each(|_| to.tag(FLOOD).send(&data))?;
+        to.tag(WANTED).send(&[42u8])?;
+    }
+    let used = world.all_reduce_value(peak_memory() - before, op::Sum)?;
+    let payload = COUNT * BYTES as u64;
+    assert!(used <= payload + payload / 2 + OTHER, "{} MiB for {} MiB", used >> 20, payload >> 20);
+    Ok(())
+}
+
+/// The most that this process has had in memory so far, in bytes.
+fn peak_memory() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
+    line.trim().strip_suffix(" kB").unwrap().parse::<u64>().unwrap() << 10
 }
 
 /// All send before any receives: a cycle of ranks that wait for credit.

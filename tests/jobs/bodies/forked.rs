@@ -290,6 +290,30 @@ pub(crate) fn children_forked_in_operations(world: &Communicator<'_>) -> Result<
     world.barrier()
 }
 
+/// The child's panic is its own: the job goes on.
+pub(crate) fn children_that_panic_in_operations(world: &Communicator<'_>) -> Result<()> {
+    for len in [1, 1000] {
+        let forked = Cell::new(None);
+        let sum = op::ordered(|a: &i32, b: &i32| {
+            if forked.get().is_none() {
+                forked.set(Some(fork_here()));
+                if forked.get() == Some(None) {
+                    resume_unwind(Box::new("on purpose"));
+                }
+            }
+            a + b
+        });
+        let result = catch_unwind(AssertUnwindSafe(|| world.all_reduce(&vec![1; len], sum)));
+        match forked.get() {
+            Some(None) => end_child(|| assert!(result.is_err())),
+            Some(Some(child)) => expect_well(child),
+            None => {}
+        }
+        assert_eq!(result.unwrap()?, vec![world.size(); len]);
+    }
+    world.barrier()
+}
+
 /// How a forked child leaves that has its parent's universe.
 const WAYS_TO_LEAVE: [fn(Universe); 3] = [
     |universe| universe.finalize().unwrap(),

@@ -3,9 +3,10 @@
 use super::{next, previous};
 use crate::{job, rank};
 use nix::sys::signal::{Signal, raise};
-use ringmpi::{Communicator, PROC_NULL, Result, Source};
+use ringmpi::{Communicator, PROC_NULL, Result, Source, op};
 use std::{
     io::{Read, Write},
+    panic::{AssertUnwindSafe, catch_unwind},
     process::Command,
 };
 
@@ -58,6 +59,24 @@ pub(crate) fn fails_on_purpose(world: &Communicator<'_>) -> Result<()> {
 
 pub(crate) fn panics(world: &Communicator<'_>) -> Result<()> {
     only_the_last(world, || panic!("on purpose"))
+}
+
+/// On the board, where all ranks combine all parts.
+pub(crate) fn panics_in_a_short_reduction(world: &Communicator<'_>) -> Result<()> {
+    panics_in_a_reduction(world, 1)
+}
+
+/// By messages: rank 0 combines, and the others wait for the result.
+pub(crate) fn panics_in_a_long_reduction(world: &Communicator<'_>) -> Result<()> {
+    panics_in_a_reduction(world, 500)
+}
+
+/// Of a program that takes no notice of anything.
+fn panics_in_a_reduction(world: &Communicator<'_>, len: usize) -> Result<()> {
+    let panics = op::ordered(|_: &u64, _: &u64| -> u64 { panic!("on purpose") });
+    let _caught = catch_unwind(AssertUnwindSafe(|| world.all_reduce(&vec![1; len], panics)));
+    let _ignored = world.barrier();
+    Ok(())
 }
 
 pub(crate) fn aborts_with_42(world: &Communicator<'_>) -> Result<()> {

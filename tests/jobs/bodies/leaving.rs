@@ -68,6 +68,37 @@ pub(crate) fn fails_while_others_probe(world: &Communicator<'_>) -> Result<()> {
     })
 }
 
+pub(crate) fn fails_while_others_probe_again_and_again(world: &Communicator<'_>) -> Result<()> {
+    only_the_last_fails(world, |world, last| {
+        let from = world.process_at_rank(last).tag(WANTED);
+        while from.immediate_probe()?.is_none() {}
+        Ok(())
+    })
+}
+
+pub(crate) fn fails_while_others_test(world: &Communicator<'_>) -> Result<()> {
+    only_the_last_fails(world, |world, last| {
+        let mut receiving = world.process_at_rank(last).tag(WANTED).immediate_receive::<u8>(1)?;
+        while !receiving.test()? {}
+        Ok(())
+    })
+}
+
+/// Two threads wait: one for the rank that fails, the other for what comes only when the first has learned of
+/// that. Either may be the one that polls for both.
+pub(crate) fn fails_while_two_threads_wait(world: &Communicator<'_>) -> Result<()> {
+    only_the_last_fails(world, |world, last| {
+        let own = world.process_at_rank(world.rank()).tag(WANTED);
+        std::thread::scope(|scope| {
+            let waiting = scope.spawn(|| own.receive::<u8>());
+            let in_vain = world.process_at_rank(last).tag(WANTED).receive::<u8>().map(drop);
+            own.send(&[1u8])?;
+            assert_eq!(waiting.join().unwrap()?.0, 1);
+            in_vain
+        })
+    })
+}
+
 pub(crate) fn fails_while_others_wait_for_any(world: &Communicator<'_>) -> Result<()> {
     only_the_last_fails(world, |world, last| {
         let from = world.process_at_rank(last);

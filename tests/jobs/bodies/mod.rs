@@ -94,7 +94,10 @@ list! {
     ALL, All: contexts::{duplicates_do_not_mix, splits_do_not_mix, split_by_colour_and_key, self_communicator};
     ALL, All: collectives::{collectives_match_naive_values, collectives_of_large_slices};
     ALL, All: traffic::{random_traffic};
-    ALL, All: forked::{children_that_are_no_ranks, children_forked_in_scopes, children_forked_in_operations};
+    ALL, All: forked::{
+        children_that_are_no_ranks, children_forked_in_scopes, children_forked_in_operations,
+        children_that_panic_in_operations,
+    };
     MANY, Processes: idle::{idle_in_a_receive};
     TWO_OR_MORE, Processes: idle::{idle_in_a_barrier, idle_in_a_probe, idle_in_wait_any};
     CROWD, All: crowd::{all_pairs_and_barriers};
@@ -103,16 +106,19 @@ list! {
         large_messages_that_do_not_fit, shared_memory_of_others_is_mapped,
     };
     PAIR, ByName: messages::{beyond_4_gib};
+    MANY, ByName: flow::{memory_of_a_flood};
     ALL, ByName: traffic::{endless_traffic};
     ALL, ByName: leaving::{
-        fails_while_others_receive, fails_while_others_probe, fails_while_others_wait_for_any, fails_while_others_send,
+        fails_while_others_receive, fails_while_others_probe, fails_while_others_probe_again_and_again,
+        fails_while_others_test, fails_while_two_threads_wait, fails_while_others_wait_for_any, fails_while_others_send,
         fails_while_others_send_synchronously, fails_while_others_are_in_a_barrier, fails_while_others_broadcast,
         fails_while_others_reduce, fails_after_a_flood, fails_while_the_other_receives_from_any, fails_at_the_end_of_a_chain, sends_to_those_who_have_left, sends_what_nobody_receives,
         waits_for_sends_in_vain,
         leaves_before_its_messages_are_received, panics_with_messages_to_send,
     };
     ALL, ByName: launched::{
-        finalizes, prints_many_lines, prints_then_panics, returns_error, fails_on_purpose, panics, aborts_with_42, exits_without_finalize,
+        finalizes, prints_many_lines, prints_then_panics, returns_error, fails_on_purpose, panics,
+        panics_in_a_short_reduction, panics_in_a_long_reduction, aborts_with_42, exits_without_finalize,
         exits_with_7_without_finalize, segfaults, killed, blocks, echo_stdin, forks_children, expects_to_be_alone, tells_its_rank,
     };
 }

@@ -1,9 +1,9 @@
 //! How jobs end: exit codes, and one report for a failure.
 
-use super::trial;
+use super::{trial, way};
 use crate::{
     job::{Job, itself},
-    rank::{BODY, FORKS},
+    rank::{BODY, FORKS, MAIN, THREADS},
 };
 use libtest_mimic::Trial;
 use std::{os::unix::fs::PermissionsExt, time::Duration};
@@ -130,6 +130,21 @@ fn others() -> Vec<Trial> {
         trial("a_panic_says_why_before_the_job_ends", || {
             let ended = Job::of_body("panics", 3).run().expect(101);
             assert!(ended.stderr.contains("on purpose"), "{ended}");
+        }),
+        trial("a_panic_in_an_operation_ends_the_job_also_if_it_is_caught", || {
+            for body in ["panics_in_a_short_reduction", "panics_in_a_long_reduction"] {
+                for ranks in [2, 4, 8] {
+                    let ended = Job::of_body(body, ranks).env(MAIN, "1").run().expect(101);
+                    ended.expect_report(&["panicked; the job has been ended"]);
+                    assert!(ended.took < PROMPT, "{ended}");
+                    let ended = way(FORKS, body, ranks).run().expect(1);
+                    assert!(ended.stderr.contains("panicked; the job has been ended"), "{ended}");
+                    assert!(ended.took < PROMPT, "{ended}");
+                    let ended = way(THREADS, body, ranks).run().expect(101);
+                    let threads = "panicked in the operation of a reduction";
+                    assert!(ended.stderr.contains(threads) && ended.took < PROMPT, "{ended}");
+                }
+            }
         }),
         trial("a_signal_to_mpiexec_ends_the_job", || {
             for (signal, code) in [(libc::SIGINT, 130), (libc::SIGTERM, 143), (libc::SIGHUP, 129)] {

@@ -39,7 +39,11 @@ pub(crate) fn alone() -> Vec<Trial> {
         let limit = Duration::from_secs(300);
         Job::of_body("beyond_4_gib", 2).limit(limit).run().expect(0).expect_output("");
     };
-    vec![trial("beyond_4_gib::2", large)]
+    let floods = [2, 5].map(|ranks| {
+        let flood = move || _ = Job::of_body("memory_of_a_flood", ranks).run().expect(0);
+        trial(format!("memory_of_a_flood::{ranks}"), flood)
+    });
+    floods.into_iter().chain([trial("beyond_4_gib::2", large)]).collect()
 }
 
 /// A trial that has failed when it panics.
