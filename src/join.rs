@@ -5,7 +5,7 @@ use crate::{
     world::Universe,
 };
 
-/// `JOB:RANK:SIZE`: has [`init`](crate::init) join a job.
+/// `JOB:RANK:SIZE`: has [`init`](crate::init) and [`run`](crate::run) join a job.
 const JOIN: &str = "RINGMPI_JOIN";
 
 /// Makes this process rank `rank` of the `size` ranks of a job, and returns when all have come. They
@@ -59,6 +59,11 @@ fn join(job: &str, rank: usize, size: usize) -> Result<Universe> {
     let what = format!("{JOIN}='{job}:{rank}:{size}', but this program can't join jobs");
     Err(Error::new(ErrorClass::UNSUPPORTED_OPERATION, what)
         .with_help("build it with ringmpi's feature `join`, or unset the variable"))
+}
+
+/// Whether the environment names a job to join.
+pub(crate) fn is_asked_for() -> bool {
+    std::env::var_os(JOIN).is_some()
 }
 
 /// The job that the environment names, if it does.

@@ -3,8 +3,10 @@
 use crate::{
     communicator::Communicator,
     error::{Error, ErrorClass, Result},
+    join,
     launch::{env::Place, forked::run_forked},
     shm::segment::Segment,
+    sys::presence,
     types::PeerId,
     world::{Universe, init},
 };
@@ -16,8 +18,8 @@ use std::{
 };
 
 /// Runs `f` as the `n` ranks of a job: forked processes, which inherit the terminal. The caller waits
-/// for them. A process that `mpiexec` has started calls `f` once, as a rank of that job, whatever `n`
-/// is.
+/// for them. A process that `mpiexec` has started, or whose environment names a job to join (see [`init`]), calls
+/// `f` once, as a rank of that job, whatever `n` is.
 ///
 /// ```no_run
 /// # use ringmpi::Source;
@@ -32,16 +34,18 @@ use std::{
 /// ```
 ///
 /// # Errors
-/// The first rank's failure; under `mpiexec` this rank's, while a rank whose job has been ended by another
-/// does not return: its process ends, in silence. A process that has other threads already: they would not
-/// be in the ranks.
+/// The first rank's failure; in a launched or joined job this rank's, while under `mpiexec` a rank whose job has
+/// been ended by another does not return: its process ends, in silence. A process that has other threads already:
+/// they would not be in the ranks. A process that is a rank already, because a [`Universe`] lives in it.
 pub fn run<E: Display>(n: usize, f: impl FnOnce(Communicator<'_>) -> Result<(), E>) -> Result<()> {
-    if Place::from_environment()?.is_some() {
+    refuse_rank()?;
+    let joins = join::is_asked_for();
+    if joins || Place::from_environment()?.is_some() {
         return match init().map_err(Failed::of).and_then(|universe| run_rank(universe, f)) {
             Ok(()) => Ok(()),
-            Err(Failed::First(error)) => Err(error),
             // The launcher reports the cause, and is about to end this process too.
-            Err(Failed::AfterTheEnd) => std::process::exit(FAILED),
+            Err(Failed::AfterTheEnd(_)) if !joins => std::process::exit(FAILED),
+            Err(Failed::First(error) | Failed::AfterTheEnd(error)) => Err(error),
         };
     }
     let segment = Segment::create_without_descriptor(n)?;
@@ -65,19 +69,31 @@ pub fn run<E: Display>(n: usize, f: impl FnOnce(Communicator<'_>) -> Result<(), 
     }
 }
 
+/// A rank waits for its peers, not for ranks of its own.
+fn refuse_rank() -> Result<()> {
+    match presence::is_any().map_err(|errno| Error::system("reading /proc/self/maps", errno))? {
+        false => Ok(()),
+        true => Err(Error::new(
+            ErrorClass::OTHER,
+            "this process is a rank already: it cannot run ranks of its own",
+        )
+        .with_help("call run before init, or after finalize")),
+    }
+}
+
 /// The exit code of a rank whose function returns an error.
 const FAILED: i32 = 1;
 
 /// How a rank failed.
 enum Failed {
     First(Error),
-    /// The job had ended already: a consequence, which nobody needs to read.
-    AfterTheEnd,
+    /// The job had ended already: a consequence, which nobody needs to read where the cause is reported.
+    AfterTheEnd(Error),
 }
 
 impl Failed {
     fn of(error: Error) -> Self {
-        if error.is_consequence() { Self::AfterTheEnd } else { Self::First(error) }
+        if error.is_consequence() { Self::AfterTheEnd(error) } else { Self::First(error) }
     }
 
     fn report(self) {
@@ -96,10 +112,11 @@ fn run_rank<R, E: Display>(
     let rank = universe.world().rank();
     match f(universe.world()) {
         Ok(value) => universe.finalize().map(|()| value).map_err(Failed::of),
-        Err(error) => Err(match universe.fail(FAILED) {
-            true => Failed::First(Error::new(ErrorClass::OTHER, format!("rank {rank}: {error}"))),
-            false => Failed::AfterTheEnd,
-        }),
+        Err(error) => {
+            let is_first = universe.fail(FAILED);
+            let error = Error::new(ErrorClass::OTHER, format!("rank {rank}: {error}"));
+            Err(if is_first { Failed::First(error) } else { Failed::AfterTheEnd(error) })
+        }
     }
 }
 

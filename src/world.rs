@@ -15,7 +15,7 @@ use crate::{
         slot::{Abort, AbortReason, RankState},
     },
     status::PROC_NULL,
-    sys::{cma, cpus, membarrier, process},
+    sys::{cma, cpus, membarrier, presence::Presence, process},
     types::{PeerId, Rank},
 };
 use std::{
@@ -54,6 +54,7 @@ pub struct Universe {
     world: Arc<Mutex<Collective>>,
     alone: Arc<Mutex<Collective>>,
     is_finalized: bool,
+    _presence: Presence,
 }
 
 /// How long init waits for the other ranks, unless [`INIT_TIMEOUT`] says otherwise.
@@ -194,6 +195,8 @@ impl Universe {
     /// Becomes the rank whose slot is claimed, when all ranks are there.
     fn attach(segment: &Arc<Segment>, slot: usize, limit: Duration) -> Result<Self> {
         let bulk = bulk_option()?;
+        let presence =
+            Presence::new().map_err(|errno| Error::system("mapping what says that this is a rank", errno))?;
         if membarrier::register_between_processes().is_err() {
             segment.require_fences();
         }
@@ -210,7 +213,7 @@ impl Universe {
         let board = Board::attach(segment, place, mode, start);
         let world = Collective::new(Some(SharedBoard::new(board, segment, WORLD_BOARD)), start);
         let [world, alone] = [world, Collective::new(None, start)].map(|both| Arc::new(Mutex::new(both)));
-        Ok(Self { engine, world, alone, is_finalized: false })
+        Ok(Self { engine, world, alone, is_finalized: false, _presence: presence })
     }
 
     /// The communicator of all ranks.

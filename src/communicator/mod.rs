@@ -25,6 +25,7 @@ use crate::{
     p2p::Engine,
     shm::{
         board::Board,
+        doorbell::BarrierMode,
         segment::{Segment, WORLD_BOARD},
         slot::{Abort, AbortReason},
     },
@@ -231,6 +232,13 @@ impl<'u> Communicator<'u> {
     #[must_use]
     pub fn rescues(&self) -> u32 {
         self.engine.rescues()
+    }
+
+    /// Whether senders pay for fences, as all ranks of a job do or none.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn has_fences(&self) -> bool {
+        self.engine.mode() == BarrierMode::Fence
     }
 
     pub(crate) fn engine(&self) -> &'u Engine {

@@ -265,8 +265,14 @@ impl Rank {
         }
     }
 
+    /// Of a rank that has been seen to claim its slot, which is never free again: one that says so has been
+    /// written over, and says nothing.
     fn judge_by_slot(&self, status: ExitStatus) -> Judgement {
-        self.judge_as(self.published.slot.state(), status)
+        let state = match self.published.slot.state() {
+            RankState::Free => RankState::Attached,
+            state => state,
+        };
+        self.judge_as(state, status)
     }
 
     fn judge_as(&self, state: RankState, status: ExitStatus) -> Judgement {
@@ -357,6 +363,19 @@ mod tests {
         end(&mut ranks, 100, 101 << 8);
         let failure = ranks.failure().unwrap();
         assert_eq!((failure.rank, failure.pid, ranks.exit_code()), (1, 101, 42));
+    }
+
+    #[test]
+    fn a_claimed_slot_that_says_that_it_is_free_does_not_hide_a_failure() {
+        for (code, of_job) in [(9, 9), (0, 1)] {
+            let (segment, mut ranks) = two_ranks();
+            claim(&segment, 0, 100, RankState::Running);
+            ranks.look();
+            segment.published(0).slot.set_state(RankState::Free);
+            end(&mut ranks, 100, code << 8);
+            let failure = ranks.failure().unwrap();
+            assert_eq!((failure.cause, ranks.exit_code()), (Cause::NotFinalized { code }, of_job));
+        }
     }
 
     #[test]

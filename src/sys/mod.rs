@@ -9,6 +9,7 @@ pub(crate) mod futex;
 pub(crate) mod io;
 pub(crate) mod membarrier;
 pub(crate) mod memory;
+pub(crate) mod presence;
 pub(crate) mod process;
 pub(crate) mod record_lock;
 pub(crate) mod signals;

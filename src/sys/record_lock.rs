@@ -55,31 +55,42 @@ mod tests {
     use super::*;
     use crate::sys::memory::create_memfd;
     use std::{
-        io::{BufRead, BufReader, Write},
+        fs::File,
+        io::{BufRead, BufReader, Read, Write},
         os::fd::AsRawFd,
         process::{Command, Stdio},
     };
 
-    /// Locks the byte of the file in its first argument, says so, and waits for the end of its input.
-    const HOLDER: &str = "import fcntl, sys\n\
-        file = open(sys.argv[1], 'r+b')\n\
-        fcntl.lockf(file, fcntl.LOCK_EX, 1, int(sys.argv[2]))\n\
-        print('held', flush=True)\n\
-        sys.stdin.read()";
+    /// Names the file whose byte [`holder_process`] holds.
+    const FILE: &str = "RINGMPI_TEST_LOCKED_FILE";
+    const BYTE: i64 = 1 << 62;
+
+    #[test]
+    #[ignore = "the other process of the next test"]
+    fn holder_process() {
+        let path = std::env::var_os(FILE).expect("run by the next test");
+        let file = File::options().read(true).write(true).open(path).unwrap();
+        hold(file.as_raw_fd(), BYTE).unwrap();
+        // Not by print, which the harness captures.
+        io::stderr().write_all(b"held\n").unwrap();
+        // Until the other one has seen it.
+        io::stdin().read_to_end(&mut vec![]).unwrap();
+    }
 
     #[test]
     fn a_byte_is_held_while_its_process_lives_and_no_longer() {
         let file = create_memfd("ringmpi-test", 4096).unwrap();
-        let (fd, byte) = (file.as_raw_fd(), 1 << 62);
-        let path = format!("/proc/{}/fd/{fd}", std::process::id());
-        let mut holder = Command::new("python3")
-            .args(["-c", HOLDER, &path, &byte.to_string()])
+        let (fd, byte) = (file.as_raw_fd(), BYTE);
+        let mut holder = Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", "sys::record_lock::tests::holder_process", "--ignored"])
+            .env(FILE, format!("/proc/{}/fd/{fd}", std::process::id()))
             .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
             .spawn()
             .unwrap();
         let mut line = String::new();
-        BufReader::new(holder.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        BufReader::new(holder.stderr.take().unwrap()).read_line(&mut line).unwrap();
         assert!(is_held(fd, byte).unwrap(), "the holder said {line:?}");
         assert!(!is_held(fd, byte + 1).unwrap());
         assert!(hold(fd, byte).is_err());

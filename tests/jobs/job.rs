@@ -199,10 +199,14 @@ impl Ended {
         self
     }
 
-    /// Expects one line on standard error, with all these words.
+    /// Expects one report of `mpiexec` on standard error, with all these words.
     pub(crate) fn expect_report(&self, facts: &[&str]) {
-        let reports: Vec<&str> =
-            self.stderr.lines().filter(|line| line.starts_with("mpiexec: error:")).collect();
+        self.expect_one_line("mpiexec: error:", facts);
+    }
+
+    /// Expects one line with this beginning on standard error, with all these words.
+    pub(crate) fn expect_one_line(&self, beginning: &str, facts: &[&str]) {
+        let reports: Vec<&str> = self.stderr.lines().filter(|line| line.starts_with(beginning)).collect();
         let [report] = reports[..] else { panic!("{} reports instead of one\n{self}", reports.len()) };
         for fact in facts {
             assert!(report.contains(fact), "'{fact}' is missing in: {report}");

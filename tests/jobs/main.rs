@@ -10,7 +10,9 @@
 #![allow(clippy::unwrap_used, reason = "a test that panics has failed, as it should")]
 
 mod bodies;
+mod filter;
 mod job;
+mod programs;
 mod random;
 mod rank;
 mod session;

@@ -1,6 +1,10 @@
 //! The program under test: a rank, or a process that makes its ranks by itself.
 
-use crate::bodies::{self, Body};
+use crate::{
+    bodies::{self, Body},
+    filter,
+    programs::{self, Program},
+};
 use ringmpi::{Communicator, Result};
 use std::process::ExitCode;
 
@@ -14,8 +18,8 @@ pub(crate) const FORKS: &str = "RINGMPI_TEST_FORKS";
 pub(crate) const LATE: &str = "RINGMPI_TEST_LATE";
 /// Makes the rank leave by dropping what it has when the body returns, with the body's error.
 pub(crate) const MAIN: &str = "RINGMPI_TEST_MAIN";
-/// Makes the process a rank whose forked children leave MPI.
-pub(crate) const LEAVES: &str = "RINGMPI_TEST_LEAVES";
+/// Names a program that is more than a rank with a body.
+pub(crate) const PROGRAM: &str = "RINGMPI_TEST_PROGRAM";
 
 /// What a process does that the harness has started.
 pub(crate) enum Role {
@@ -25,13 +29,13 @@ pub(crate) enum Role {
     #[cfg(feature = "internals")]
     Late(Body, usize),
     Forks(Body, usize),
-    Leaves,
+    Program(Program),
 }
 
 impl Role {
     pub(crate) fn from_environment() -> Option<Self> {
-        if std::env::var_os(LEAVES).is_some() {
-            return Some(Self::Leaves);
+        if let Ok(name) = std::env::var(PROGRAM) {
+            return Some(Self::Program(programs::find(&name)));
         }
         let name = std::env::var(BODY).ok()?;
         let body = bodies::find(&name);
@@ -73,7 +77,7 @@ impl Role {
                 }
                 assert_eq!(open_descriptors(), before, "`run` leaves nothing open");
             }
-            Self::Leaves => bodies::forked::rank_whose_children_leave(),
+            Self::Program(program) => program(),
         }
         ExitCode::SUCCESS
     }
@@ -90,6 +94,7 @@ fn main(body: Body) -> Result<()> {
 }
 
 fn rank(body: Body) {
+    filter::refuse_membarrier_if_asked_to();
     let universe = ringmpi::init().unwrap();
     run(body, &universe.world());
     universe.finalize().unwrap();

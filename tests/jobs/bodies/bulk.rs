@@ -1,7 +1,7 @@
 //! Large messages, out of private memory and out of `Communicator::alloc`, in the way that the trial sets.
 
 use super::{ahead, assert_same, bytes, next, previous};
-use ringmpi::{Communicator, Rank, Result, Source, Tag, Truncated, wait_all, wait_any};
+use ringmpi::{Communicator, Rank, Result, Source, Tag, Truncated, op, wait_all, wait_any};
 
 /// Bytes, and the offset in the buffers at which they begin.
 const SIZES: [(usize, usize); 8] = [
@@ -205,6 +205,71 @@ fn exchange_refused(
             Ok(refused)
         }
     })
+}
+
+/// A rank that waits in a collective goes on with what it has begun to send.
+pub(crate) fn collectives_move_what_was_sent_before(world: &Communicator<'_>) -> Result<()> {
+    const LEN: usize = 4 << 20;
+    let (rank, size) = (world.rank(), world.size());
+    let partner = rank ^ 1;
+    let collectives: [fn(&Communicator<'_>) -> Result<()>; 4] = [
+        |world| world.barrier(),
+        // Rank 1 takes part when it has received.
+        |world| world.broadcast_into(&mut [0u8; 8], 1 % world.size()),
+        |world| world.all_reduce(&[1u8], op::Max).map(drop),
+        // Too long for shared slots.
+        |world| world.all_reduce(&[1u64; 2000], op::Sum).map(drop),
+    ];
+    for (number, collective) in collectives.into_iter().enumerate() {
+        let sending = match rank % 2 == 0 && partner < size {
+            true => Some(world.process_at_rank(partner).immediate_send(bytes(rank, number, LEN))?),
+            false => None,
+        };
+        if rank % 2 == 1 {
+            assert_same(&world.process_at_rank(partner).receive_vec()?.0, &bytes(partner, number, LEN));
+        }
+        collective(world)?;
+        sending.map_or(Ok(()), |sending| sending.wait().map(drop))?;
+    }
+    Ok(())
+}
+
+/// Of the job's segment, and of what ranks send from directly, on both sides.
+pub(crate) fn shared_memory_is_kept_out_of_children_and_core_dumps(world: &Communicator<'_>) -> Result<()> {
+    const LEN: usize = 1 << 20;
+    let mut data = world.alloc(LEN)?;
+    data.copy_from_slice(&bytes(world.rank(), 1, LEN));
+    let sending = next(world).immediate_send(data)?;
+    assert_same(&previous(world).receive_vec()?.0, &bytes(ahead(world, -1), 1, LEN));
+    let _data = sending.wait()?;
+    for (name, count) in [("/memfd:ringmpi ", 1), ("/memfd:ringmpi-arena ", 2)] {
+        let mappings = flags_of(name);
+        assert_eq!(mappings.len(), count, "mappings of {name}");
+        // Linux's names for MADV_DONTDUMP and MADV_DONTFORK.
+        let is_hidden =
+            |flags: &String| ["dd", "dc"].iter().all(|flag| flags.split(' ').any(|one| one == *flag));
+        assert!(mappings.iter().all(is_hidden), "{name}: {mappings:?}");
+    }
+    world.barrier()
+}
+
+/// The kernel's flags of all mappings of a file.
+fn flags_of(name: &str) -> Vec<String> {
+    let text = std::fs::read_to_string("/proc/self/smaps").unwrap();
+    let mut flags = Vec::new();
+    let mut is_of_file = false;
+    for line in text.lines() {
+        match line.strip_prefix("VmFlags: ") {
+            Some(found) if is_of_file => flags.push(found.to_owned()),
+            Some(_) => {}
+            // The first line of a mapping begins with its addresses, the others with a word and a colon.
+            None if line.split(' ').next().is_some_and(|first| first.contains('-')) => {
+                is_of_file = line.contains(name);
+            }
+            None => {}
+        }
+    }
+    flags
 }
 
 /// Whoever receives from a rank's shared memory directly has it mapped.

@@ -1,7 +1,8 @@
 //! Communicators: what is sent in one is never received in another.
 
-use super::{assert_same, bytes, next, previous};
-use ringmpi::{Communicator, ErrorClass, Rank, Result, Source};
+use super::{assert_same, bytes, clock, next, previous};
+use ringmpi::{Communicator, ErrorClass, Rank, Result, Source, op};
+use std::time::Duration;
 
 pub(crate) fn duplicates_do_not_mix(world: &Communicator<'_>) -> Result<()> {
     let first = next(world).tag(5).immediate_send(bytes(world.rank(), 0, 100))?;
@@ -86,4 +87,60 @@ pub(crate) fn self_communicator(world: &Communicator<'_>) -> Result<()> {
         assert_eq!(copy.any_process().receive::<usize>()?.0, number);
     }
     world.barrier()
+}
+
+/// A job has 128 boards for small collectives: further communicators do them by messages, and boards come
+/// back.
+pub(crate) fn more_communicators_than_boards(world: &Communicator<'_>) -> Result<()> {
+    const ALIVE: usize = 140;
+    let all: Vec<Communicator<'_>> = (0..ALIVE).map(|_| world.duplicate()).collect::<Result<_>>()?;
+    for (number, comm) in all.iter().enumerate().skip(ALIVE - 8) {
+        collectives_in(comm, number as Rank)?;
+    }
+    // Those that use boards and those that do not, in turn.
+    for (number, pair) in all[..8].iter().zip(&all[ALIVE - 8..]).enumerate() {
+        pair.0.barrier()?;
+        assert_eq!(pair.1.all_reduce_value(1, op::Sum)?, world.size(), "{number}");
+    }
+    let halves: Vec<Option<Communicator<'_>>> = (0..2)
+        .map(|half| all[ALIVE - 1].split((world.rank() % 2 == half).then_some(0), 0))
+        .collect::<Result<_>>()?;
+    halves.iter().flatten().try_for_each(|half| collectives_in(half, 1))?;
+    drop((halves, all));
+    for number in 0..200 {
+        let comm = world.duplicate()?;
+        assert_eq!(comm.all_reduce_value(number, op::Max)?, number);
+    }
+    world.barrier()
+}
+
+/// Every small collective once for each root.
+fn collectives_in(comm: &Communicator<'_>, number: Rank) -> Result<()> {
+    let (rank, size) = (comm.rank(), comm.size());
+    let sum = size * (size - 1) / 2;
+    for root in 0..size {
+        nobody_leaves_before_all_have_entered(comm, root)?;
+        let mut data = if rank == root { [number, root] } else { [0; 2] };
+        comm.broadcast_into(&mut data, root)?;
+        assert_eq!(data, [number, root]);
+        let reduced = comm.reduce(&[rank, number], op::Sum, root)?;
+        assert_eq!(reduced, (rank == root).then(|| vec![sum, size * number]));
+        assert_eq!(comm.all_reduce(&[rank + root], op::Sum)?, [sum + size * root]);
+    }
+    Ok(())
+}
+
+/// By a clock that all processes share.
+fn nobody_leaves_before_all_have_entered(comm: &Communicator<'_>, late: Rank) -> Result<()> {
+    if comm.rank() == late {
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    let entered = clock();
+    comm.barrier()?;
+    let left = clock();
+    let times = comm.all_gather(&[entered, left])?;
+    let (last_entered, first_left) =
+        (times.iter().step_by(2).max().unwrap(), times.iter().skip(1).step_by(2).min().unwrap());
+    assert!(last_entered <= first_left, "rank {late} was late: {times:?}");
+    Ok(())
 }

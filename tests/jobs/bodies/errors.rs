@@ -1,7 +1,7 @@
 //! What is wrong is reported with its numbers, and does no harm.
 
 use super::{ahead, assert_same, bytes, next, previous};
-use ringmpi::{Communicator, ErrorClass, PROC_NULL, Result, Source, Truncated, op};
+use ringmpi::{Communicator, ErrorClass, PROC_NULL, Result, Source, TAG_MAX, Truncated, op};
 use std::cell::{Cell, RefCell};
 
 /// Short and long, into posted receives and late ones, in place and through requests.
@@ -158,20 +158,33 @@ fn refused<T>(result: Result<T>) {
     assert!(error.contains("the operation of a reduction made a call"), "{error}");
 }
 
+/// The error names the value, and what is allowed.
 pub(crate) fn bad_arguments(world: &Communicator<'_>) -> Result<()> {
-    let class = |result: Result<()>| result.unwrap_err().class();
+    #[track_caller]
+    fn expect<T>(result: Result<T>, class: ErrorClass, facts: &[String]) {
+        let error = result.map(drop).unwrap_err();
+        assert_eq!(error.class(), class, "{error}");
+        let text = error.to_string();
+        assert!(facts.iter().all(|fact| text.contains(fact)) && !text.contains('\n'), "{facts:?}: {text}");
+    }
+    let ranks = format!("0 to {}", world.size() - 1);
     for rank in [-1, -2, world.size(), i32::MAX] {
         let nobody = world.process_at_rank(rank);
-        assert_eq!(class(nobody.send(&[1])), ErrorClass::RANK);
-        assert_eq!(class(nobody.receive::<i32>().map(drop)), ErrorClass::RANK);
-        assert_eq!(class(nobody.immediate_send(vec![1]).map(drop)), ErrorClass::RANK);
-        assert_eq!(class(nobody.probe().map(drop)), ErrorClass::RANK);
-        assert_eq!(class(world.broadcast_into(&mut [1], rank)), ErrorClass::ROOT);
+        let facts = [format!("rank {rank} "), ranks.clone()];
+        expect(nobody.send(&[1]), ErrorClass::RANK, &facts);
+        expect(nobody.receive::<i32>(), ErrorClass::RANK, &facts);
+        expect(nobody.immediate_send(vec![1]).map(drop), ErrorClass::RANK, &facts);
+        expect(nobody.probe(), ErrorClass::RANK, &facts);
+        let facts = [format!("root {rank} "), ranks.clone()];
+        expect(world.broadcast_into(&mut [1], rank), ErrorClass::ROOT, &facts);
+        expect(world.reduce(&[1], op::Sum, rank), ErrorClass::ROOT, &facts);
+        expect(world.gather(&[1], rank), ErrorClass::ROOT, &facts);
     }
     for tag in [-1, -2, i32::MIN] {
-        assert_eq!(class(next(world).tag(tag).send(&[1])), ErrorClass::TAG);
-        assert_eq!(class(previous(world).tag(tag).receive::<i32>().map(drop)), ErrorClass::TAG);
-        assert_eq!(class(world.any_process().tag(tag).probe().map(drop)), ErrorClass::TAG);
+        let facts = [format!("tag {tag} "), format!("0 to {TAG_MAX}")];
+        expect(next(world).tag(tag).send(&[1]), ErrorClass::TAG, &facts);
+        expect(previous(world).tag(tag).receive::<i32>(), ErrorClass::TAG, &facts);
+        expect(world.any_process().tag(tag).probe(), ErrorClass::TAG, &facts);
     }
     world.barrier()
 }

@@ -13,12 +13,21 @@ fn message(number: u64) -> Vec<u64> {
 
 /// Rank 0 receives the last message of everyone first.
 fn flood(world: &Communicator<'_>, send: impl Fn(Process<'_, '_>, u64) -> Result<()>) -> Result<()> {
+    flood_to(world, |from| Ok(from.receive()?.0), send)
+}
+
+/// The same, with a way to receive the last message.
+fn flood_to(
+    world: &Communicator<'_>,
+    receive: impl Fn(Process<'_, '_>) -> Result<u8>,
+    send: impl Fn(Process<'_, '_>, u64) -> Result<()>,
+) -> Result<()> {
     let count = COUNT / (world.size() as u64 - 1);
     if world.rank() != 0 {
         return send(world.process_at_rank(0), count);
     }
     for rank in 1..world.size() {
-        assert_eq!(world.process_at_rank(rank).tag(WANTED).receive::<u8>()?.0, 42);
+        assert_eq!(receive(world.process_at_rank(rank).tag(WANTED))?, 42);
     }
     for rank in 1..world.size() {
         expect_flood(world.process_at_rank(rank), count)?;
@@ -37,12 +46,36 @@ fn expect_flood(from: Process<'_, '_>, count: u64) -> Result<()> {
 }
 
 pub(crate) fn flood_of_blocking_sends(world: &Communicator<'_>) -> Result<()> {
-    flood(world, |to, count| {
-        for number in 0..count {
-            to.tag(FLOOD).send(&message(number))?;
+    flood(world, send_blocking)
+}
+
+fn send_blocking(to: Process<'_, '_>, count: u64) -> Result<()> {
+    for number in 0..count {
+        to.tag(FLOOD).send(&message(number))?;
+    }
+    to.tag(WANTED).send(&[42u8])
+}
+
+/// A rank that asks again and again waits as one that blocks does: those that it keeps waiting get on.
+pub(crate) fn flood_to_a_rank_that_probes(world: &Communicator<'_>) -> Result<()> {
+    let probe = |from: Process<'_, '_>| {
+        while from.immediate_probe()?.is_none() {
+            std::thread::yield_now();
         }
-        to.tag(WANTED).send(&[42u8])
-    })
+        Ok(from.receive()?.0)
+    };
+    flood_to(world, probe, send_blocking)
+}
+
+pub(crate) fn flood_to_a_rank_that_tests(world: &Communicator<'_>) -> Result<()> {
+    let test = |from: Process<'_, '_>| {
+        let mut receiving = from.immediate_receive(1)?;
+        while !receiving.test()? {
+            std::thread::yield_now();
+        }
+        Ok(receiving.wait()?[0])
+    };
+    flood_to(world, test, send_blocking)
 }
 
 pub(crate) fn flood_of_isends(world: &Communicator<'_>) -> Result<()> {

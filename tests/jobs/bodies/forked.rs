@@ -328,7 +328,7 @@ const WAYS_TO_LEAVE: [fn(Universe); 3] = [
 ];
 
 /// A whole rank: its children leave MPI too, one of them by returning from main.
-pub(crate) fn rank_whose_children_leave() {
+pub(crate) fn children_leave() {
     let mut universe = ringmpi::init().unwrap();
     let mut shared = universe.world().alloc::<u8>(LARGE).unwrap();
     for leave in WAYS_TO_LEAVE {

@@ -21,11 +21,15 @@ fn expect_idle(
         std::thread::sleep(WAIT);
         return end_the_wait();
     }
+    idle_during(wait)
+}
+
+fn idle_during<R>(wait: impl FnOnce() -> R) -> R {
     let before = cpu_time();
-    wait()?;
+    let result = wait();
     let used = cpu_time() - before;
     assert!(used < BUSY, "{used:?} of CPU time in a wait of {WAIT:?}");
-    Ok(())
+    result
 }
 
 fn send_to_all(world: &Communicator<'_>, tag: Tag) -> Result<()> {
@@ -66,6 +70,65 @@ pub(crate) fn idle_in_wait_any(world: &Communicator<'_>) -> Result<()> {
         return [0, 1, 3].into_iter().try_for_each(|tag| send_to_all(world, tag));
     }
     wait_all(receives).map(drop)
+}
+
+pub(crate) fn idle_in_a_synchronous_send(world: &Communicator<'_>) -> Result<()> {
+    let wait = || world.process_at_rank(0).synchronous_send(&[world.rank()]);
+    expect_idle(world, wait, || receive_from_all(world, 1))
+}
+
+pub(crate) fn idle_in_a_large_send(world: &Communicator<'_>) -> Result<()> {
+    let wait = || world.process_at_rank(0).send(&vec![world.rank(); LARGE]);
+    expect_idle(world, wait, || receive_from_all(world, LARGE))
+}
+
+/// Half of what is waited for has come before.
+pub(crate) fn idle_in_wait_all(world: &Communicator<'_>) -> Result<()> {
+    if world.rank() == 0 {
+        [1, 3].into_iter().try_for_each(|tag| send_to_all(world, tag))?;
+    }
+    let wait = || {
+        let receive = |tag| world.process_at_rank(0).tag(tag).immediate_receive::<i32>(1);
+        let receives = (0..4).map(receive).collect::<Result<Vec<_>>>()?;
+        assert_eq!(wait_all(receives)?, vec![[world.rank()]; 4]);
+        Ok(())
+    };
+    expect_idle(world, wait, || [0, 2].into_iter().try_for_each(|tag| send_to_all(world, tag)))
+}
+
+/// More than fits in shared memory without its receiver.
+const LARGE: usize = 1 << 20;
+
+fn receive_from_all(world: &Communicator<'_>, len: usize) -> Result<()> {
+    for rank in 1..world.size() {
+        assert_eq!(world.process_at_rank(rank).receive_vec::<i32>()?.0, vec![rank; len]);
+    }
+    Ok(())
+}
+
+/// A whole program: rank 0 comes late.
+pub(crate) fn idle_in_init() {
+    let universe = match std::env::var("PMI_RANK").as_deref() {
+        Ok("0") => {
+            std::thread::sleep(WAIT);
+            ringmpi::init()
+        }
+        _ => idle_during(ringmpi::init),
+    };
+    universe.unwrap().finalize().unwrap();
+}
+
+/// A whole program: rank 0 receives late what the others leave with.
+pub(crate) fn idle_in_finalize() {
+    let universe = ringmpi::init().unwrap();
+    let rank = universe.world().rank();
+    if rank == 0 {
+        std::thread::sleep(WAIT);
+        receive_from_all(&universe.world(), LARGE).unwrap();
+    } else {
+        drop(universe.world().process_at_rank(0).immediate_send(vec![rank; LARGE]).unwrap());
+    }
+    idle_during(|| universe.finalize()).unwrap();
 }
 
 fn cpu_time() -> Duration {

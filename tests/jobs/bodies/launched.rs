@@ -123,7 +123,7 @@ pub(crate) fn expects_to_be_alone(world: &Communicator<'_>) -> Result<()> {
     sending.wait().map(drop)
 }
 
-/// Children of every kind, while messages are in flight.
+/// Children of every kind.
 const PYTHON: &str = "
 import multiprocessing, os, subprocess
 pid = os.fork()
@@ -144,17 +144,29 @@ print('children ended well')
 ";
 
 pub(crate) fn forks_children(world: &Communicator<'_>) -> Result<()> {
+    with_messages_in_flight(world, || {
+        for _ in 0..3 {
+            let status = Command::new(job::itself()).env(rank::BODY, "expects_to_be_alone").status().unwrap();
+            assert!(status.success(), "{status}");
+        }
+        let mut nested = Command::new(job::MPIEXEC);
+        nested.args(["-n", "2"]).arg(job::itself()).env(rank::BODY, "finalizes");
+        assert!(nested.status().unwrap().success(), "a job inside a rank");
+    })
+}
+
+pub(crate) fn forks_children_by_python(world: &Communicator<'_>) -> Result<()> {
+    with_messages_in_flight(world, || {
+        let output =
+            Command::new("python3").args(["-c", PYTHON]).env("ITSELF", job::itself()).output().unwrap();
+        std::io::stderr().write_all(&output.stderr).unwrap();
+        assert_eq!(output.stdout, b"children ended well\n");
+    })
+}
+
+fn with_messages_in_flight(world: &Communicator<'_>, act: impl FnOnce()) -> Result<()> {
     let sending = next(world).immediate_synchronous_send(vec![7u8; 300_000])?;
-    for _ in 0..3 {
-        let status = Command::new(job::itself()).env(rank::BODY, "expects_to_be_alone").status().unwrap();
-        assert!(status.success(), "{status}");
-    }
-    let output = Command::new("python3").args(["-c", PYTHON]).env("ITSELF", job::itself()).output().unwrap();
-    std::io::stderr().write_all(&output.stderr).unwrap();
-    assert_eq!(output.stdout, b"children ended well\n");
-    let mut nested = Command::new(job::MPIEXEC);
-    nested.args(["-n", "2"]).arg(job::itself()).env(rank::BODY, "finalizes");
-    assert!(nested.status().unwrap().success(), "a job inside a rank");
+    act();
     assert_eq!(previous(world).receive_vec::<u8>()?.0, [7; 300_000]);
     sending.wait()?;
     println!("rank {} is well", world.rank());

@@ -6,9 +6,10 @@ mod collectives;
 mod contexts;
 mod crowd;
 mod errors;
+mod fences;
 mod flow;
 pub(crate) mod forked;
-mod idle;
+pub(crate) mod idle;
 mod launched;
 mod leaving;
 mod messages;
@@ -17,6 +18,7 @@ mod order;
 mod persistent;
 mod probes;
 mod scopes;
+mod scribbler;
 mod threads;
 mod traffic;
 mod values;
@@ -49,6 +51,7 @@ const ALL: &[usize] = &[1, 2, 3, 4, 5, 8];
 const MANY: &[usize] = &[2, 3, 4, 5, 8];
 const PAIR: &[usize] = &[2];
 const TWO_OR_MORE: &[usize] = &[2, 5];
+const FEW: &[usize] = &[2, 3, 8];
 const CROWD: &[usize] = &[16, 32];
 
 macro_rules! list {
@@ -83,6 +86,7 @@ list! {
     ALL, All: errors::{truncation, bad_arguments, counts_out_of_range, parts_of_other_lengths, calls_in_operations};
     MANY, All: flow::{flood_of_blocking_sends, flood_of_isends};
     ALL, All: flow::{flood_before_receiving};
+    TWO_OR_MORE, All: flow::{flood_to_a_rank_that_probes, flood_to_a_rank_that_tests};
     ALL, All: values::{checked_types, parts_of_elements, uninitialised_memory, empty_messages};
     PAIR, Processes: values::{uninitialised_memory_is_received_in_place};
     ALL, All: scopes::{
@@ -90,8 +94,10 @@ list! {
         scopes_wait_for_the_match, scoped_receives_are_cancelled, scoped_sends_beyond_all_credit,
     };
     ALL, All: threads::{threads_with_partners, threads_that_receive_from_any, threads_that_probe, threads_in_collectives};
+    TWO_OR_MORE, All: threads::{threads_that_make_communicators};
     ALL, All: threads::{threads_that_end_each_others_waits, threads_that_receive_large_messages, threads_that_wait_for_several};
     ALL, All: contexts::{duplicates_do_not_mix, splits_do_not_mix, split_by_colour_and_key, self_communicator};
+    FEW, All: contexts::{more_communicators_than_boards};
     ALL, All: collectives::{collectives_match_naive_values, collectives_of_large_slices};
     ALL, All: traffic::{random_traffic};
     ALL, All: forked::{
@@ -100,14 +106,18 @@ list! {
     };
     MANY, Processes: idle::{idle_in_a_receive};
     TWO_OR_MORE, Processes: idle::{idle_in_a_barrier, idle_in_a_probe, idle_in_wait_any};
+    PAIR, Processes: idle::{idle_in_a_synchronous_send, idle_in_a_large_send, idle_in_wait_all};
+    TWO_OR_MORE, All: fences::{all_ranks_pay_for_fences_or_none};
     CROWD, All: crowd::{all_pairs_and_barriers};
     ALL, ByName: bulk::{
         large_messages, many_large_messages_at_once, one_size_until_the_choice_settles,
-        large_messages_that_do_not_fit, shared_memory_of_others_is_mapped,
+        large_messages_that_do_not_fit, collectives_move_what_was_sent_before, shared_memory_of_others_is_mapped,
+        shared_memory_is_kept_out_of_children_and_core_dumps,
     };
     PAIR, ByName: messages::{beyond_4_gib};
     MANY, ByName: flow::{memory_of_a_flood};
     ALL, ByName: traffic::{endless_traffic};
+    ALL, ByName: scribbler::{endless_traffic_over_scribbled_memory};
     ALL, ByName: leaving::{
         fails_while_others_receive, fails_while_others_probe, fails_while_others_probe_again_and_again,
         fails_while_others_test, fails_while_two_threads_wait, fails_while_others_wait_for_any, fails_while_others_send,
@@ -119,7 +129,8 @@ list! {
     ALL, ByName: launched::{
         finalizes, prints_many_lines, prints_then_panics, returns_error, fails_on_purpose, panics,
         panics_in_a_short_reduction, panics_in_a_long_reduction, aborts_with_42, exits_without_finalize,
-        exits_with_7_without_finalize, segfaults, killed, blocks, echo_stdin, forks_children, expects_to_be_alone, tells_its_rank,
+        exits_with_7_without_finalize, segfaults, killed, blocks, echo_stdin, forks_children, forks_children_by_python,
+        expects_to_be_alone, tells_its_rank,
     };
 }
 
@@ -159,4 +170,13 @@ fn assert_same(got: &[u8], expected: &[u8]) {
         got.len(),
         expected.len()
     );
+}
+
+/// Nanoseconds that all processes of the machine count alike.
+fn clock() -> i64 {
+    // SAFETY: all-zero is a valid `timespec`.
+    let mut now: libc::timespec = unsafe { std::mem::zeroed() };
+    // SAFETY: `now` is valid for writes.
+    assert_eq!(unsafe { libc::clock_gettime(libc::CLOCK_MONOTONIC, &raw mut now) }, 0);
+    now.tv_sec * 1_000_000_000 + now.tv_nsec
 }

@@ -157,6 +157,31 @@ pub(crate) fn threads_in_collectives(world: &Communicator<'_>) -> Result<()> {
     })
 }
 
+/// Each thread makes communicators out of its own, without agreement with the other threads.
+pub(crate) fn threads_that_make_communicators(world: &Communicator<'_>) -> Result<()> {
+    let own: Vec<Communicator<'_>> = (0..4).map(|_| world.duplicate()).collect::<Result<_>>()?;
+    in_threads(4, |thread| {
+        let mut kept = Vec::new();
+        for round in 0..20 {
+            let comm = match round % 2 {
+                0 => own[thread as usize].duplicate()?,
+                _ => own[thread as usize].split(Some(7), 0)?.expect("a colour was given"),
+            };
+            // The same tag in all of them: only the communicator tells them apart.
+            next(&comm).buffered_send(&[thread, round])?;
+            kept.push((comm, round));
+            if round % 4 == 3 {
+                for (comm, round) in kept.drain(..).rev() {
+                    let (got, status) = comm.any_process().receive_vec::<Tag>()?;
+                    assert_eq!((got, status.source()), (vec![thread, round], previous(&comm).rank()));
+                    assert_eq!(comm.all_reduce_value(thread, op::Max)?, thread);
+                }
+            }
+        }
+        Ok(())
+    })
+}
+
 /// A thread that sleeps is woken by what another thread of its own rank does: no peer rings. Two
 /// messages go each way in turn, so that the first is not followed by one that would wake as well.
 pub(crate) fn threads_that_end_each_others_waits(world: &Communicator<'_>) -> Result<()> {

@@ -23,10 +23,7 @@ pub(crate) fn random_traffic(world: &Communicator<'_>) -> Result<()> {
 
 /// Until the process is killed.
 pub(crate) fn endless_traffic(world: &Communicator<'_>) -> Result<()> {
-    for seed in 0.. {
-        round(world, seed)?;
-    }
-    Ok(())
+    (0..).try_for_each(|seed| round(world, seed))
 }
 
 fn round(world: &Communicator<'_>, seed: u64) -> Result<()> {

@@ -9,11 +9,12 @@ use libtest_mimic::Trial;
 
 const BULK: &str = "RINGMPI_BULK";
 const OPTIONS: [&str; 5] = ["auto", "pipelined", "pipelined-large", "cma", "direct"];
-const BODIES: [&str; 4] = [
+const BODIES: [&str; 5] = [
     "large_messages",
     "many_large_messages_at_once",
     "one_size_until_the_choice_settles",
     "large_messages_that_do_not_fit",
+    "collectives_move_what_was_sent_before",
 ];
 
 pub(super) fn trials() -> Vec<Trial> {
@@ -29,8 +30,14 @@ pub(super) fn trials() -> Vec<Trial> {
         });
         launched.into_iter().chain(by_themselves)
     });
-    let mapped = || {
-        Job::of_body("shared_memory_of_others_is_mapped", 3).env(BULK, "direct").run().expect(0);
-    };
-    trials.chain([trial("bulk::direct::shared_memory_of_others_is_mapped::3", mapped)]).collect()
+    let of_memory = [
+        ("shared_memory_of_others_is_mapped", 3),
+        ("shared_memory_is_kept_out_of_children_and_core_dumps", 2),
+    ];
+    let of_memory = of_memory.map(|(body, ranks)| {
+        trial(format!("bulk::direct::{body}::{ranks}"), move || {
+            Job::of_body(body, ranks).env(BULK, "direct").run().expect(0);
+        })
+    });
+    trials.chain(of_memory).collect()
 }

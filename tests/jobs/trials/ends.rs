@@ -3,7 +3,7 @@
 use super::{trial, way};
 use crate::{
     job::{Job, itself},
-    rank::{BODY, FORKS, MAIN, THREADS},
+    rank::{FORKS, MAIN, THREADS},
 };
 use libtest_mimic::Trial;
 use std::{os::unix::fs::PermissionsExt, time::Duration};
@@ -13,9 +13,13 @@ const PROMPT: Duration = Duration::from_secs(5);
 
 pub(super) fn trials() -> Vec<Trial> {
     let failures = FAILURES.iter().flat_map(|failure| {
-        [1, 2, 4, 8].map(|ranks| {
+        let launched = [1, 2, 4, 8].map(|ranks| {
             trial(format!("fails::{}::{ranks}", failure.body), move || failure.expect_with(ranks))
-        })
+        });
+        let forked = [1, 4].map(|ranks| {
+            trial(format!("fails::run::{}::{ranks}", failure.body), move || failure.expect_of_run(ranks))
+        });
+        launched.into_iter().chain(forked)
     });
     failures.chain(others()).collect()
 }
@@ -48,6 +52,14 @@ impl Failing {
         ended.expect_report(&[&format!("rank {} (pid ", ranks - 1)]);
         assert!(ended.took < PROMPT, "{ended}");
     }
+
+    /// The same of forked ranks: their parent gets the report as an error, and returns it from `main`.
+    fn expect_of_run(&self, ranks: usize) {
+        let ended = way(FORKS, self.body, ranks).run().expect(1);
+        ended.expect_one_line("Error:", self.facts);
+        ended.expect_one_line("Error:", &[&format!("rank {} (pid ", ranks - 1)]);
+        assert!(ended.took < PROMPT, "{ended}");
+    }
 }
 
 fn others() -> Vec<Trial> {
@@ -55,7 +67,7 @@ fn others() -> Vec<Trial> {
         trial("programs_without_mpi_are_no_failure", || {
             Job::mpiexec(4, &["true"]).run().expect(0).expect_output("");
             Job::mpiexec(3, &["echo", "hello"]).run().expect(0).expect_output(&"hello\n".repeat(3));
-            Job::mpiexec(2, &["hostname"]).run().expect(0);
+            Job::mpiexec(2, &["uname", "-n"]).run().expect(0);
         }),
         trial("the_code_of_a_program_without_mpi_is_the_jobs", || {
             Job::mpiexec(3, &["sh", "-c", "exit 5"]).run().expect(5);
@@ -117,8 +129,7 @@ fn others() -> Vec<Trial> {
         }),
         trial("of_a_forked_rank_whose_function_fails_the_cause_is_printed_once_and_nothing_else", || {
             for ranks in [1, 2, 4, 8] {
-                let job = Job::new(itself()).env(BODY, "fails_on_purpose").env(FORKS, &ranks.to_string());
-                let ended = job.run().expect(1);
+                let ended = way(FORKS, "fails_on_purpose", ranks).run().expect(1);
                 let rank = format!("rank {}", ranks - 1);
                 let is_of = |line: &&str, what: &str| line.contains(&rank) && line.contains(what);
                 assert_eq!(ended.stderr.lines().count(), 2, "{ended}");

@@ -29,6 +29,11 @@ pub(super) fn trials() -> Vec<Trial> {
         trial("run_raises_the_soft_limit_of_descriptors", || {
             forks("ulimit -Sn 20; exec \"$ITSELF\"", "32").run().expect(0).expect_output("");
         }),
+        trial("mpiexec_raises_the_soft_limit_of_descriptors_for_itself_alone", || {
+            let job =
+                Job::shell("ulimit -Sn 40; exec \"$MPIEXEC\" -n 32 sh -c 'ulimit -Sn; exec \"$ITSELF\"'");
+            job.env(BODY, "finalizes").run().expect(0).expect_output(&"40\n".repeat(32));
+        }),
         trial("mpiexec_needs_more_descriptors_than_the_hard_limit", || {
             let ended = Job::shell("ulimit -n 20; exec \"$MPIEXEC\" -n 2 true").run().expect(125);
             let facts = ["2 ranks need 40", "the limit is 20", "one rank alone needs 36", "ulimit -Hn"];

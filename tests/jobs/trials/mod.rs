@@ -1,8 +1,11 @@
 //! All trials.
 
 mod bulk;
+#[cfg(feature = "cli")]
+mod command;
 mod ends;
 mod faults;
+mod forked;
 mod leaving;
 mod limits;
 mod nested;
@@ -12,10 +15,11 @@ mod output;
 use crate::rank::LATE;
 use crate::{
     bodies::{LIST, Listed, Ways},
+    filter::WITHOUT_MEMBARRIER,
     job::{Job, itself},
-    rank::{BODY, FORKS, THREADS},
+    rank::{BODY, FORKS, PROGRAM, THREADS},
 };
-use libtest_mimic::Trial;
+use libtest_mimic::{Completion, Trial};
 use std::time::Duration;
 
 /// Those that run beside each other.
@@ -23,14 +27,29 @@ pub(crate) fn all() -> Vec<Trial> {
     let bodies = LIST.iter().filter(|listed| listed.ways != Ways::ByName).flat_map(of_body);
     bodies
         .chain(late())
+        .chain(wide())
+        .chain(idle())
+        .chain(without_membarrier())
         .chain(bulk::trials())
         .chain(ends::trials())
         .chain(output::trials())
         .chain(limits::trials())
         .chain(nested::trials())
+        .chain(forked::trials())
         .chain(leaving::trials())
         .chain(faults::trials())
+        .chain(of_the_command())
         .collect()
+}
+
+#[cfg(feature = "cli")]
+fn of_the_command() -> Vec<Trial> {
+    command::trials()
+}
+
+#[cfg(not(feature = "cli"))]
+fn of_the_command() -> Vec<Trial> {
+    vec![]
 }
 
 /// Those that need the machine for themselves.
@@ -43,7 +62,17 @@ pub(crate) fn alone() -> Vec<Trial> {
         let flood = move || _ = Job::of_body("memory_of_a_flood", ranks).run().expect(0);
         trial(format!("memory_of_a_flood::{ranks}"), flood)
     });
-    floods.into_iter().chain([trial("beyond_4_gib::2", large)]).collect()
+    floods.into_iter().chain([unless_missing(little_memory(), "beyond_4_gib::2", large)]).collect()
+}
+
+/// What is missing, if there is no room for a message beyond 4 GiB on both sides.
+fn little_memory() -> Option<&'static str> {
+    const NEEDED_KIB: u64 = 10 << 20;
+    let text = std::fs::read_to_string("/proc/meminfo").unwrap();
+    let available =
+        text.lines().find_map(|line| line.strip_prefix("MemAvailable:")?.trim().strip_suffix(" kB"));
+    let available: u64 = available.unwrap().parse().unwrap();
+    (available < NEEDED_KIB).then_some("10 GiB of free memory are missing")
 }
 
 /// A trial that has failed when it panics.
@@ -54,9 +83,58 @@ fn trial(name: impl Into<String>, run: impl FnOnce() + Send + 'static) -> Trial 
     })
 }
 
+/// A trial that is ignored, and says why, where something is missing that it needs.
+fn unless_missing(
+    missing: Option<&'static str>,
+    name: impl Into<String>,
+    run: impl FnOnce() + Send + 'static,
+) -> Trial {
+    Trial::ignorable_test(name, move || {
+        Ok(match missing {
+            Some(what) => Completion::ignored_with(what),
+            None => {
+                run();
+                Completion::Completed
+            }
+        })
+    })
+}
+
 /// A body in a process that makes its ranks by itself, as the variable says.
 fn way(variable: &str, body: &str, ranks: usize) -> Job {
     Job::new(itself()).env(BODY, body).env(variable, &ranks.to_string())
+}
+
+/// Waits that are no body's.
+fn idle() -> [Trial; 2] {
+    ["idle_in_init", "idle_in_finalize"].map(|program| {
+        trial(format!("{program}::2"), move || {
+            let itself = itself();
+            let job = Job::mpiexec(2, &[itself.to_str().unwrap()]).env(PROGRAM, program);
+            job.run().expect(0).expect_output("");
+        })
+    })
+}
+
+/// Jobs in which the kernel refuses membarrier to rank 1, as containers do.
+fn without_membarrier() -> [Trial; 4] {
+    let bodies =
+        ["all_ranks_pay_for_fences_or_none", "threads_with_partners", "random_traffic", "idle_in_a_receive"];
+    bodies.map(|body| {
+        trial(format!("without_membarrier::{body}::2"), move || {
+            Job::of_body(body, 2).env(WITHOUT_MEMBARRIER, "1").run().expect(0);
+        })
+    })
+}
+
+/// More ranks than a word of a bitmap has bits.
+fn wide() -> [Trial; 2] {
+    [
+        trial("finalizes::66", || _ = Job::of_body("finalizes", 66).run().expect(0)),
+        trial("threads::all_pairs_and_barriers::66", || {
+            way(THREADS, "all_pairs_and_barriers", 66).run().expect(0);
+        }),
+    ]
 }
 
 /// Bodies in jobs whose counters are about to wrap.

@@ -1,0 +1,71 @@
+//! The `ringmpi` command.
+
+use super::trial;
+use crate::job::Job;
+use libtest_mimic::Trial;
+use serde_json::Value;
+
+const RINGMPI: &str = env!("CARGO_BIN_EXE_ringmpi");
+
+pub(super) fn trials() -> Vec<Trial> {
+    let plans = [
+        ("latency", "us", false),
+        ("latency", "us", true),
+        ("bandwidth", "GB/s", false),
+        ("bandwidth", "GB/s", true),
+        // Of messages that are written and read in any case.
+        ("rate", "M/s", true),
+    ];
+    let measures = plans.into_iter().map(|(benchmark, unit, touch)| {
+        let title = if touch { "touched" } else { "untouched" };
+        trial(format!("ringmpi::bench::{benchmark}::{title}"), move || measure(benchmark, unit, touch))
+    });
+    measures.chain([trial("ringmpi::wrong_command_lines", wrong_command_lines)]).collect()
+}
+
+fn bench(arguments: &[&str]) -> Job {
+    Job::new(RINGMPI).args(&["bench"]).args(arguments)
+}
+
+/// Every size has the library's figure and the bare machine's.
+fn measure(benchmark: &str, unit: &str, touch: bool) {
+    let mut job = bench(&[benchmark, "--sizes", "0,8,64K", "--budget", "5", "--json"]);
+    if touch && benchmark != "rate" {
+        job = job.args(&["--touch"]);
+    }
+    let ended = job.run().expect(0);
+    assert!(ended.stderr.is_empty(), "{ended}");
+    let report: Value =
+        serde_json::from_str(&ended.stdout).unwrap_or_else(|error| panic!("{error}\n{ended}"));
+    assert_eq!(report["touch"], touch, "{ended}");
+    let rows = report["rows"].as_array().unwrap();
+    let names: Vec<&Value> = rows.iter().map(|row| &row["figure"]).collect();
+    assert_eq!(names, ["0", "8", "64K"], "{ended}");
+    for row in rows {
+        assert_eq!(row["unit"], unit, "{ended}");
+        // Nothing in any time is no bandwidth.
+        let least = if benchmark == "bandwidth" && row["figure"] == "0" { 0.0 } else { f64::MIN_POSITIVE };
+        for figure in ["median", "bare"] {
+            assert!(row[figure].as_f64().is_some_and(|figure| figure >= least), "{figure}: {ended}");
+        }
+        assert!(row["ratio"].as_f64().is_some_and(|ratio| ratio > 0.0), "{ended}");
+    }
+}
+
+fn wrong_command_lines() {
+    for (arguments, fact) in [
+        (&["latency", "--bogus"][..], "'--bogus'"),
+        (&["latency", "--budget", "0"], "1..=60000"),
+        (&["latency", "--budget", "x"], "'x'"),
+        (&["bandwidth", "--sizes", "8,5G"], "'5G'"),
+        (&["bandwidth", "--sizes", "64M"], "4194304"),
+        (&["rate", "--shared"], "'--shared'"),
+        (&["no-such-benchmark"], "'no-such-benchmark'"),
+    ] {
+        let ended = bench(arguments).run().expect(2);
+        assert!(ended.stdout.is_empty() && ended.stderr.lines().count() == 1, "{ended}");
+        ended.expect_one_line("error: ", &[fact, "--help"]);
+    }
+    let help = bench(&["--help"]).run().expect(0);
+    assert!(help.stdout.contains("latency") && help.stderr.is_empty(), "{help}");
+}
