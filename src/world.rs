@@ -30,8 +30,8 @@ use std::{
 /// A `main` that returns an error drops it like one that returns `Ok`: nobody can tell one from the other
 /// before the process has ended. So other ranks may still receive what this one has sent, and only then does
 /// the process end and `mpiexec`, which sees that it failed, end the job. Calls in which other ranks wait for
-/// this one in vain fail within about a second, and so do tests and probes that they repeat in vain. [`run`](crate::run) knows what its closure returns, and
-/// waits for nothing after an error.
+/// this one in vain fail within about a second, and so do tests and probes that they repeat in vain.
+/// [`run`](crate::run) knows what its closure returns, and waits for nothing after an error.
 ///
 /// Communicators can't outlive it:
 ///
