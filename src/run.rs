@@ -140,7 +140,8 @@ fn run_rank<R, E: Display>(
 /// ```
 ///
 /// # Errors
-/// A number of ranks out of range; no memory; no more threads.
+/// A number of ranks out of range; no memory; no more threads; a panic in the operation of a reduction, which the
+/// rank has caught.
 ///
 /// # Panics
 /// If a rank panics first: its panic goes on in the caller.
