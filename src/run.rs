@@ -5,7 +5,7 @@ use crate::{
     error::{Error, ErrorClass, Result},
     join,
     launch::{env::Place, forked::run_forked},
-    shm::segment::Segment,
+    shm::{arena, segment::Segment},
     sys::presence,
     types::PeerId,
     world::{Universe, init},
@@ -36,7 +36,8 @@ use std::{
 /// # Errors
 /// The first rank's failure; in a launched or joined job this rank's, while under `mpiexec` a rank whose job has
 /// been ended by another does not return: its process ends, in silence. A process that has other threads already:
-/// they would not be in the ranks. A process that is a rank already, because a [`Universe`] lives in it.
+/// they would not be in the ranks. A process that is a rank already, because a [`Universe`] lives in it, or that
+/// has memory from [`alloc`](Communicator::alloc), which the ranks would not have.
 pub fn run<E: Display>(n: usize, f: impl FnOnce(Communicator<'_>) -> Result<(), E>) -> Result<()> {
     refuse_rank()?;
     let joins = join::is_asked_for();
@@ -69,16 +70,24 @@ pub fn run<E: Display>(n: usize, f: impl FnOnce(Communicator<'_>) -> Result<(), 
     }
 }
 
-/// A rank waits for its peers, not for ranks of its own.
+/// A rank waits for its peers, not for ranks of its own. And these would not have its shared memory, which
+/// the closure may refer to.
 fn refuse_rank() -> Result<()> {
-    match presence::is_any().map_err(|errno| Error::system("reading /proc/self/maps", errno))? {
-        false => Ok(()),
-        true => Err(Error::new(
-            ErrorClass::OTHER,
+    let unreadable = |errno| Error::system("reading /proc/self/maps", errno);
+    let refused = |what, help| Err(Error::new(ErrorClass::OTHER, what).with_help(help));
+    if presence::is_any().map_err(unreadable)? {
+        return refused(
             "this process is a rank already: it cannot run ranks of its own",
-        )
-        .with_help("call run before init, or after finalize")),
+            "call run before init, or after finalize",
+        );
     }
+    if arena::is_any_mapped().map_err(unreadable)? {
+        return refused(
+            "this process still has memory from `alloc`, which the ranks would not have",
+            "drop it before run, or copy what the ranks need",
+        );
+    }
+    Ok(())
 }
 
 /// The exit code of a rank whose function returns an error.

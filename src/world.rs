@@ -15,7 +15,7 @@ use crate::{
         slot::{Abort, AbortReason, RankState},
     },
     status::PROC_NULL,
-    sys::{cma, cpus, membarrier, presence::Presence, process},
+    sys::{cma, cpus, membarrier, presence::Presence, process, process_stat},
     types::{PeerId, Rank},
 };
 use std::{
@@ -30,8 +30,8 @@ use std::{
 /// A `main` that returns an error drops it like one that returns `Ok`: nobody can tell one from the other
 /// before the process has ended. So other ranks may still receive what this one has sent, and only then does
 /// the process end and `mpiexec`, which sees that it failed, end the job. Calls in which other ranks wait for
-/// this one in vain fail within about a second, and so do tests and probes that they repeat in vain. [`run`](crate::run) knows what its closure returns, and
-/// waits for nothing after an error.
+/// this one in vain fail within about a second, and so do tests and probes that they repeat in vain.
+/// [`run`](crate::run) knows what its closure returns, and waits for nothing after an error.
 ///
 /// Communicators can't outlive it:
 ///
@@ -147,7 +147,7 @@ fn not_first(segment: &Segment, place: &Place, own: i32, holder: i32) -> Result<
     if holder == own {
         return Err(Error::new(ErrorClass::OTHER, "this process is a rank already: init was called twice"));
     }
-    if process::is_ancestor(holder) {
+    if process_stat::is_ancestor(holder) {
         return Universe::singleton();
     }
     let slot = place.slot;

@@ -1,25 +1,18 @@
 //! All processes below one: what a shell started stays findable, because orphans come to the
 //! nearest ancestor that adopts them.
 
-use crate::sys::process::{Pid, PidFd, own_pid, send_by_number, take_ended};
-use std::{
-    fs,
-    time::{Duration, Instant},
+use crate::sys::{
+    process::{Pid, PidFd, own_pid, send_by_number, take_ended},
+    process_stat::ProcessStat,
 };
+use std::time::{Duration, Instant};
 
 /// A process that SIGKILL does not end (it waits for a dead disk) is given up after this.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Process {
-    pid: Pid,
-    parent: Pid,
-    is_zombie: bool,
-}
-
 /// Sends a signal to every living descendant of this process; returns how many it found.
 pub(super) fn signal_all(signal: i32) -> usize {
-    let found = below(own_pid(), &snapshot());
+    let found = below(own_pid(), &ProcessStat::of_all());
     for process in &found {
         send(*process, signal);
     }
@@ -28,7 +21,7 @@ pub(super) fn signal_all(signal: i32) -> usize {
 
 /// Sends a signal to a child of this process, if `pid` is one and lives.
 pub(super) fn signal_child(pid: Pid, signal: i32) {
-    if let Some(process) = read(pid).filter(|process| process.parent == own_pid()) {
+    if let Some(process) = ProcessStat::of(pid).filter(|process| process.parent == own_pid()) {
         send(process, signal);
     }
 }
@@ -44,9 +37,10 @@ pub(super) fn kill_all() {
 }
 
 /// The pidfd holds on to the process; if it still has the same parent, it is the one that was found.
-fn send(process: Process, signal: i32) {
+fn send(process: ProcessStat, signal: i32) {
     let held = PidFd::open(process.pid);
-    if read(process.pid).is_some_and(|now| now.parent == process.parent || now.parent == own_pid()) {
+    if ProcessStat::of(process.pid).is_some_and(|now| now.parent == process.parent || now.parent == own_pid())
+    {
         // It may have ended by now, which is as good.
         let _ = match held {
             Ok(held) => held.send(signal),
@@ -55,28 +49,9 @@ fn send(process: Process, signal: i32) {
     }
 }
 
-fn snapshot() -> Vec<Process> {
-    let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
-    let pids = entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
-    pids.filter_map(read).collect()
-}
-
-fn read(pid: Pid) -> Option<Process> {
-    parse_stat(&fs::read(format!("/proc/{pid}/stat")).ok()?)
-}
-
-/// "pid (name) state parent …", where the name may hold anything, parentheses too.
-fn parse_stat(stat: &[u8]) -> Option<Process> {
-    let name_end = stat.iter().rposition(|&byte| byte == b')')?;
-    let mut fields = str::from_utf8(stat.get(name_end + 1..)?).ok()?.split_ascii_whitespace();
-    let pid = str::from_utf8(stat.split(|&byte| byte == b' ').next()?).ok()?.parse().ok()?;
-    let is_zombie = matches!(fields.next()?, "Z" | "X");
-    Some(Process { pid, parent: fields.next()?.parse().ok()?, is_zombie })
-}
-
 /// The living processes of `all` that have `ancestor` among their ancestors, parents first.
-fn below(ancestor: Pid, all: &[Process]) -> Vec<Process> {
-    let mut found: Vec<Process> = Vec::new();
+fn below(ancestor: Pid, all: &[ProcessStat]) -> Vec<ProcessStat> {
+    let mut found: Vec<ProcessStat> = Vec::new();
     let mut parents = vec![ancestor];
     while let Some(parent) = parents.pop() {
         for child in all.iter().filter(|process| process.parent == parent && !process.is_zombie) {
@@ -91,22 +66,8 @@ fn below(ancestor: Pid, all: &[Process]) -> Vec<Process> {
 mod tests {
     use super::*;
 
-    fn process(pid: Pid, parent: Pid) -> Process {
-        Process { pid, parent, is_zombie: false }
-    }
-
-    #[test]
-    fn a_name_with_spaces_and_parentheses_does_not_confuse_the_fields() {
-        let stat = b"4711 (a) S 1 (b) S 42 4711 1 0 -1";
-        assert_eq!(parse_stat(stat), Some(process(4711, 42)));
-        assert!(parse_stat(b"17 (sh) Z 3 17").unwrap().is_zombie);
-        assert_eq!(parse_stat(b"garbage"), None);
-    }
-
-    #[test]
-    fn this_process_has_the_parent_that_the_system_says() {
-        let parent = Pid::try_from(std::os::unix::process::parent_id()).unwrap();
-        assert_eq!(read(own_pid()).unwrap().parent, parent);
+    fn process(pid: Pid, parent: Pid) -> ProcessStat {
+        ProcessStat { pid, parent, is_zombie: false }
     }
 
     #[test]

@@ -324,9 +324,8 @@ impl Engine {
         }
         core.poll()?;
         let is_done = core.requests.is_done(id);
-        drop(core);
         if !is_done {
-            self.note_failed_test(Until::Request(id))?;
+            self.note_failed_test(&mut core, Until::Request(id))?;
         }
         Ok(is_done)
     }

@@ -63,33 +63,45 @@ impl Messages {
 impl Engine {
     /// Looks for a message without receiving it.
     pub(crate) fn iprobe(&self, awaited: Awaited<'_>) -> Result<Option<Status>> {
-        let found = self.lock().probe(awaited.pattern)?;
-        self.after_probe(awaited, found.is_some())?;
-        Ok(found)
+        self.find_once(awaited, Core::probe)
     }
 
     /// Waits for a message without receiving it.
     pub(crate) fn probe(&self, awaited: Awaited<'_>) -> Result<Status> {
-        loop {
-            let found = self.lock().probe(awaited.pattern)?;
-            if let Some(status) = found {
-                return Ok(status);
-            }
-            self.wait_until(Until::Message(awaited))?;
-        }
+        self.find(awaited, Core::probe)
     }
 
     /// Takes a message out of matching, if there is one.
     pub(crate) fn improbe(&self, awaited: Awaited<'_>) -> Result<Option<(MessageId, Status)>> {
-        let found = self.lock().matched_probe(awaited.pattern)?;
-        self.after_probe(awaited, found.is_some())?;
-        Ok(found)
+        self.find_once(awaited, Core::matched_probe)
     }
 
     /// Waits for a message and takes it out of matching.
     pub(crate) fn mprobe(&self, awaited: Awaited<'_>) -> Result<(MessageId, Status)> {
+        self.find(awaited, Core::matched_probe)
+    }
+
+    fn find_once<F>(
+        &self,
+        awaited: Awaited<'_>,
+        look: impl Fn(&mut Core, &Pattern) -> Result<Option<F>>,
+    ) -> Result<Option<F>> {
+        let mut core = self.lock();
+        let found = look(&mut core, awaited.pattern)?;
+        match found {
+            Some(_) => core.blocked.note_success(&self.published),
+            None => self.note_failed_test(&mut core, Until::Message(awaited))?,
+        }
+        Ok(found)
+    }
+
+    fn find<F>(
+        &self,
+        awaited: Awaited<'_>,
+        look: impl Fn(&mut Core, &Pattern) -> Result<Option<F>>,
+    ) -> Result<F> {
         loop {
-            let found = self.lock().matched_probe(awaited.pattern)?;
+            let found = look(&mut self.lock(), awaited.pattern)?;
             if let Some(found) = found {
                 return Ok(found);
             }
@@ -125,14 +137,6 @@ impl Engine {
             }
             Ok(())
         })
-    }
-
-    fn after_probe(&self, awaited: Awaited<'_>, has_found: bool) -> Result<()> {
-        if has_found {
-            self.lock().blocked.note_success(&self.published);
-            return Ok(());
-        }
-        self.note_failed_test(Until::Message(awaited))
     }
 }
 

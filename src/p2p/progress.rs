@@ -362,11 +362,10 @@ impl Engine {
     /// A test or probe found nothing. When that goes on for long it counts as waiting: others that
     /// look for a cycle of blocked ranks see this one. Errs if it will never find anything.
     #[inline]
-    pub(super) fn note_failed_test(&self, until: Until<'_>) -> Result<()> {
-        let mut core = self.lock();
+    pub(super) fn note_failed_test(&self, core: &mut Core, until: Until<'_>) -> Result<()> {
         core.blocked.failed_tests += 1;
         match core.blocked.failed_tests % 64 {
-            0 => self.look_at_failed_tests(&mut core, &until),
+            0 => self.look_at_failed_tests(core, &until),
             _ => Ok(()),
         }
     }

@@ -30,8 +30,7 @@ impl Engine {
             return Ok(ended);
         }
         let open = core.open(ids);
-        drop(core);
-        self.note_failed_test(Until::Any(&open))?;
+        self.note_failed_test(&mut core, Until::Any(&open))?;
         Ok(ended)
     }
 }

@@ -22,6 +22,14 @@ use std::{
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
+/// What the kernel lists its memfd as.
+const NAME: &str = "ringmpi-arena";
+
+/// Whether this process has an arena, its own or a peer's, mapped.
+pub(crate) fn is_any_mapped() -> io::Result<bool> {
+    memory::is_mapped(NAME)
+}
+
 const PAGE: u64 = 4096;
 /// Allocations of less than a page are multiples of this, and aligned to it.
 const LINE: u64 = 64;
@@ -60,7 +68,7 @@ pub(crate) struct Arena {
 
 impl Arena {
     pub(crate) fn new(id: ArenaId) -> io::Result<Self> {
-        let file = memory::create_growing_memfd("ringmpi-arena")?;
+        let file = memory::create_growing_memfd(NAME)?;
         memory::grow(&file, FIRST_SIZE)?;
         file.write_all_at(&id.to_bytes(), 0)?;
         let sizes = std::iter::successors(Some(RESERVED), |size| Some(size / 2));

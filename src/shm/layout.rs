@@ -37,7 +37,7 @@ pub(crate) const BOARD_MEMBER: usize = 256;
 ///
 /// | word | written by |
 /// | --- | --- |
-/// | `needs_fences` | the creator, and any rank before it counts as attached; never back to 0 |
+/// | `needs_fences`, `cpus_of_ranks` | ranks before they count as attached; bits are never taken back |
 /// | `attached`, `next_context`, `boards` | any rank, by read-modify-write |
 /// | `ended` | the first who ends the job, by compare-exchange |
 /// | `has_keeper` | the keeper, before there are ranks |

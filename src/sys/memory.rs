@@ -21,6 +21,14 @@ pub(crate) fn create_memfd(name: &str, size: u64) -> io::Result<File> {
     Ok(file)
 }
 
+/// Whether this process has mapped a memfd of that name.
+pub(crate) fn is_mapped(name: &str) -> io::Result<bool> {
+    // Not text: names of files may be anything.
+    let mappings = std::fs::read("/proc/self/maps")?;
+    let name = format!("/memfd:{name} (deleted)");
+    Ok(mappings.split(|byte| *byte == b'\n').any(|line| line.ends_with(name.as_bytes())))
+}
+
 /// Makes a file larger.
 pub(crate) fn grow(file: &File, size: u64) -> io::Result<()> {
     check_file_size(size)?;

@@ -11,6 +11,7 @@ pub(crate) mod membarrier;
 pub(crate) mod memory;
 pub(crate) mod presence;
 pub(crate) mod process;
+pub(crate) mod process_stat;
 pub(crate) mod record_lock;
 pub(crate) mod signals;
 pub(crate) mod thread;

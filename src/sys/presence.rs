@@ -1,7 +1,7 @@
 //! Whether this process is a rank, told without global state: the kernel lists what a process has mapped.
 
 use super::{fork::HiddenMap, memory};
-use std::{fs, io, os::fd::AsFd};
+use std::{io, os::fd::AsFd};
 
 /// While it lives, [`is_any`] is true in this process; in its forked children, which are no ranks, it is false.
 #[derive(Debug)]
@@ -19,10 +19,7 @@ impl Presence {
 
 /// Whether this process has a [`Presence`].
 pub(crate) fn is_any() -> io::Result<bool> {
-    // Not text: names of files may be anything.
-    let mappings = fs::read("/proc/self/maps")?;
-    let name = format!("/memfd:{NAME} (deleted)");
-    Ok(mappings.split(|byte| *byte == b'\n').any(|line| line.ends_with(name.as_bytes())))
+    memory::is_mapped(NAME)
 }
 
 #[cfg(all(test, not(loom)))]

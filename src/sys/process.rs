@@ -28,18 +28,6 @@ pub(crate) fn parent_pid() -> Pid {
     nix::unistd::getppid().as_raw()
 }
 
-/// Whether this process descends from `pid`.
-pub(crate) fn is_ancestor(pid: Pid) -> bool {
-    let parent = |of: &Pid| parent_of(*of).filter(|parent| *parent > 0);
-    std::iter::successors(Some(parent_pid()), parent).any(|ancestor| ancestor == pid)
-}
-
-fn parent_of(pid: Pid) -> Option<Pid> {
-    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    // The name is in parentheses and may hold anything: the fields follow the last one.
-    stat.rsplit_once(')')?.1.split_whitespace().nth(1)?.parse().ok()
-}
-
 /// How many threads this process has.
 pub(crate) fn thread_count() -> io::Result<usize> {
     Ok(std::fs::read_dir("/proc/self/task")?.count())

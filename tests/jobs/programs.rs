@@ -92,7 +92,13 @@ fn runs_beside_a_thread() {
 fn runs_beside_a_universe() {
     let universe = ringmpi::init().unwrap();
     refused_in(&universe.world()).unwrap();
+    let shared = universe.world().alloc::<u64>(1000).unwrap();
     universe.finalize().unwrap();
+    // Its ranks would not have the memory.
+    let closure = |_: Communicator<'_>| -> Result<()> { panic!("a rank that uses {}", shared[0]) };
+    let error = ringmpi::run(2, closure).unwrap_err().to_string();
+    assert!(error.contains("memory from `alloc`"), "{error}");
+    drop(shared);
 }
 
 /// A rank runs no ranks, and is no worse for having tried to.

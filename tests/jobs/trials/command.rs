@@ -17,35 +17,50 @@ pub(super) fn trials() -> Vec<Trial> {
     let measures = plans.into_iter().map(|(benchmark, unit, sizes, options)| {
         trial(format!("ringmpi::bench::{benchmark}"), move || measure(benchmark, unit, sizes, options))
     });
-    measures.chain([trial("ringmpi::wrong_command_lines", wrong_command_lines)]).collect()
+    let others = [
+        trial("ringmpi::bench::crowd", measure_crowd),
+        trial("ringmpi::wrong_command_lines", wrong_command_lines),
+    ];
+    measures.chain(others).collect()
 }
 
 fn bench(arguments: &[&str]) -> Job {
     Job::new(RINGMPI).args(&["bench"]).args(arguments)
 }
 
-/// Every size has the library's figure and the bare machine's.
 fn measure(benchmark: &str, unit: &str, sizes: &[&str], options: &[&str]) {
-    let list = sizes.join(",");
-    let job = bench(&[benchmark, "--sizes", &list, "--budget", "5", "--json"]).args(options);
+    let job = bench(&[benchmark, "--sizes", &sizes.join(","), "--budget", "5", "--json"]).args(options);
+    let report = expect_report(job, sizes, unit);
+    // The rate is of messages that are written and read in any case.
+    assert_eq!(report["touch"], benchmark != "latency", "{report}");
+}
+
+fn measure_crowd() {
+    // One number that does not divide the hops of a batch.
+    let job = bench(&["crowd", "--ranks", "2,3", "--json"]);
+    let report = expect_report(job, &["hop among 2 ranks", "hop among 3 ranks"], "us");
+    assert_eq!(report["benchmark"], "crowd", "{report}");
+}
+
+/// The JSON of a benchmark that has the library's figure and the bare machine's for each of these.
+fn expect_report(job: Job, figures: &[&str], unit: &str) -> Value {
     let ended = job.run().expect(0);
     assert!(ended.stderr.is_empty(), "{ended}");
     let report: Value =
         serde_json::from_str(&ended.stdout).unwrap_or_else(|error| panic!("{error}\n{ended}"));
-    // The rate is of messages that are written and read in any case.
-    assert_eq!(report["touch"], benchmark != "latency", "{ended}");
     let rows = report["rows"].as_array().unwrap();
     let names: Vec<&Value> = rows.iter().map(|row| &row["figure"]).collect();
-    assert_eq!(names, sizes, "{ended}");
+    assert_eq!(names, figures, "{ended}");
     for row in rows {
         assert_eq!(row["unit"], unit, "{ended}");
         // Nothing in any time is no bandwidth.
-        let least = if benchmark == "bandwidth" && row["figure"] == "0" { 0.0 } else { f64::MIN_POSITIVE };
+        let least = if unit == "GB/s" && row["figure"] == "0" { 0.0 } else { f64::MIN_POSITIVE };
         for figure in ["median", "bare"] {
             assert!(row[figure].as_f64().is_some_and(|figure| figure >= least), "{figure}: {ended}");
         }
         assert!(row["ratio"].as_f64().is_some_and(|ratio| ratio > 0.0), "{ended}");
     }
+    report
 }
 
 fn wrong_command_lines() {
@@ -56,6 +71,7 @@ fn wrong_command_lines() {
         (&["bandwidth", "--sizes", "8,5G"], "'5G'"),
         (&["bandwidth", "--sizes", "64M"], "4194304"),
         (&["rate", "--shared"], "'--shared'"),
+        (&["crowd", "--ranks", "1"], "2..=1024"),
         (&["no-such-benchmark"], "'no-such-benchmark'"),
     ] {
         let ended = bench(arguments).run().expect(2);

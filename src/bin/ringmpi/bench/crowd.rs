@@ -11,7 +11,8 @@ use crate::limit::Machine;
 use ringmpi::{Communicator, Source};
 use std::time::{Duration, Instant};
 
-const RANKS: [usize; 6] = [2, 4, 8, 16, 32, 64];
+/// Numbers of ranks, unless others are asked for.
+const RANKS: [u16; 6] = [2, 4, 8, 16, 32, 64];
 
 /// How often the bare machine and the library alternate for a figure.
 const TURNS: usize = 3;
@@ -19,14 +20,15 @@ const TURNS: usize = 3;
 /// Batches of a job, after one that does not count.
 const BATCHES: usize = 5;
 
-/// Hops of a batch: a number that all of [`RANKS`] divide.
+/// Hops of a batch, at least: the token goes round whole times.
 const HOPS: u64 = 8192;
 
 /// For a hand-over of the bare machine.
 const BUDGET: Duration = Duration::from_millis(30);
 
-pub(super) fn run(json: bool) -> Result<()> {
-    let rows = RANKS.map(crowd).into_iter().collect::<Result<Vec<_>>>()?;
+pub(super) fn run(ranks: &[u16], json: bool) -> Result<()> {
+    let ranks = if ranks.is_empty() { &RANKS } else { ranks };
+    let rows = ranks.iter().map(|&ranks| crowd(ranks.into())).collect::<Result<Vec<_>>>()?;
     print(&Named { benchmark: "crowd" }, &rows, json)
 }
 
@@ -66,13 +68,15 @@ pub(super) fn ring() -> Result<()> {
     Ok(universe.finalize()?)
 }
 
-/// A token that counts its hops goes round; from rank 0 and back to it, where [`HOPS`] comes out.
+/// A token that counts its hops goes round, from rank 0 and back to it, again and again; rank 0 returns the count.
 fn hand_round(world: &Communicator<'_>) -> Result<u64> {
     let (rank, size) = (world.rank(), world.size());
     let next = world.process_at_rank((rank + 1) % size);
     let previous = world.process_at_rank((rank + size - 1) % size);
     let mut token = 0;
-    for _ in 0..HOPS / u64::from(size.unsigned_abs()) {
+    let ranks = u64::from(size.unsigned_abs());
+    let rounds = HOPS.div_ceil(ranks);
+    for _ in 0..rounds {
         if rank == 0 {
             next.send(&[token + 1])?;
         }
@@ -81,8 +85,8 @@ fn hand_round(world: &Communicator<'_>) -> Result<u64> {
             next.send(&[token + 1])?;
         }
     }
-    match token {
-        lost if rank == 0 && lost != HOPS => Err(format!("the token counts {lost} hops, not {HOPS}").into()),
-        hops => Ok(hops),
+    match rounds * ranks {
+        all if rank == 0 && token != all => Err(format!("the token counts {token} hops, not {all}").into()),
+        _ => Ok(token),
     }
 }

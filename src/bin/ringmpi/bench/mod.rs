@@ -42,8 +42,14 @@ enum Benchmark {
     Rate(Messages),
     /// A message to a rank that sleeps.
     Wake(Output),
-    /// 2 to 64 ranks that hand a token round: the time of a hop, also where ranks outnumber CPUs.
-    Crowd(Output),
+    /// Ranks that hand a token round: the time of a hop, also where ranks outnumber CPUs.
+    Crowd {
+        /// Numbers of ranks, e.g. 2,16,256; 2 to 64 unless given.
+        #[arg(long, value_delimiter = ',', value_parser = clap::value_parser!(u16).range(2..=1024))]
+        ranks: Vec<u16>,
+        #[command(flatten)]
+        output: Output,
+    },
     /// What a job costs: starting it, ranks that wait.
     Start(Output),
     /// A rank of the jobs that `crowd` and `start` measure.
@@ -111,7 +117,7 @@ pub(crate) fn run(arguments: Arguments) -> Result<()> {
         Benchmark::Bandwidth(bulk) => compare::run(&bulk.plan(exchange::Pattern::Stream)),
         Benchmark::Rate(messages) => compare::run(&messages.plan(exchange::Pattern::Rate)),
         Benchmark::Wake(output) => wake::run(output.json),
-        Benchmark::Crowd(output) => crowd::run(output.json),
+        Benchmark::Crowd { ranks, output } => crowd::run(&ranks, output.json),
         Benchmark::Start(output) => start::run(output.json),
         Benchmark::Rank { part } => part.play(),
     }
