@@ -29,8 +29,7 @@ fn bench(arguments: &[&str]) -> Job {
 }
 
 fn measure(benchmark: &str, unit: &str, sizes: &[&str], options: &[&str]) {
-    let list = sizes.join(",");
-    let job = bench(&[benchmark, "--sizes", &list, "--budget", "5", "--json"]).args(options);
+    let job = bench(&[benchmark, "--sizes", &sizes.join(","), "--budget", "5", "--json"]).args(options);
     let report = expect_report(job, sizes, unit);
     // The rate is of messages that are written and read in any case.
     assert_eq!(report["touch"], benchmark != "latency", "{report}");
