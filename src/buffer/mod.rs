@@ -136,14 +136,23 @@ impl SendBytes {
     pub(crate) fn inline_words(self) -> [u64; INLINE_WORDS] {
         debug_assert!(self.len <= INLINE_BYTES);
         let mut words = [0; INLINE_WORDS];
+        // SAFETY: the words hold INLINE_BYTES, and `len` is no more; readable by the contract.
+        unsafe { self.base.copy_to_nonoverlapping(words.as_mut_ptr().cast(), self.len as usize) };
+        words
+    }
+
+    /// The whole of a message of at most 8 bytes.
+    #[inline]
+    pub(crate) fn inline_word(self) -> u64 {
+        debug_assert!(self.len <= 8);
         if self.len == 8 {
             // SAFETY: 8 bytes are readable, by the contract.
-            words[0] = unsafe { self.base.cast::<u64>().read_unaligned() };
-        } else {
-            // SAFETY: the words hold INLINE_BYTES, and `len` is no more; readable by the contract.
-            unsafe { self.base.copy_to_nonoverlapping(words.as_mut_ptr().cast(), self.len as usize) };
+            return unsafe { self.base.cast::<u64>().read_unaligned() };
         }
-        words
+        let mut word = 0u64;
+        // SAFETY: the word holds 8 bytes, and `len` is no more; readable by the contract.
+        unsafe { self.base.copy_to_nonoverlapping((&raw mut word).cast(), self.len as usize) };
+        word
     }
 }
 

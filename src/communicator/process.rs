@@ -75,25 +75,21 @@ impl<'c, 'u> Process<'c, 'u> {
         if tag < 0 { Err(bad_tag(tag)) } else { Ok(tag) }
     }
 
-    /// Calls `send` with the peer and the envelope, unless this is the null process.
-    #[inline]
-    pub(crate) fn with_envelope<R>(
-        &self,
-        bytes: u64,
-        null: R,
-        send: impl FnOnce(PeerId, Envelope) -> Result<R>,
-    ) -> Result<R> {
+    /// The peer and the envelope of a message of `bytes` bytes; None if this is the null process.
+    #[inline(always)]
+    fn envelope(&self, bytes: u64) -> Result<Option<(PeerId, Envelope)>> {
         let tag = self.send_tag()?;
-        let Some(peer) = self.comm.peer(self.rank)? else { return Ok(null) };
+        let Some(peer) = self.comm.peer(self.rank)? else { return Ok(None) };
         let context = self.comm.remote().contexts.point_to_point();
-        send(peer, Envelope { context, source: self.comm.rank(), tag, bytes })
+        Ok(Some((peer, Envelope { context, source: self.comm.rank(), tag, bytes })))
     }
 
     #[inline]
     fn send_mode(self, mode: Mode, buffer: SendBytes) -> Result<()> {
-        self.with_envelope(buffer.len(), (), |peer, envelope| {
-            self.comm.engine().send(peer, envelope, mode, buffer)
-        })
+        match self.envelope(buffer.len())? {
+            Some((peer, envelope)) => self.comm.engine().send(peer, envelope, mode, buffer),
+            None => Ok(()),
+        }
     }
 
     /// Sends a slice; returns when it may be changed again. Small messages return at once, large
@@ -215,16 +211,18 @@ impl<'c, 'u> Process<'c, 'u> {
     /// Begins a send; the caller keeps the memory until the request ends.
     #[inline]
     pub(super) fn begin_send(&self, mode: Mode, buffer: SendBytes) -> Result<RequestId> {
-        self.with_envelope(buffer.len(), RequestId::COMPLETE, |peer, envelope| {
-            self.comm.engine().isend(peer, envelope, mode, buffer)
-        })
+        match self.envelope(buffer.len())? {
+            Some((peer, envelope)) => self.comm.engine().isend(peer, envelope, mode, buffer),
+            None => Ok(RequestId::COMPLETE),
+        }
     }
 
     /// Sends a copy of the bytes; the caller may reuse the memory at once.
     pub(super) fn begin_buffered_send(&self, buffer: SendBytes) -> Result<RequestId> {
-        self.with_envelope(buffer.len(), RequestId::COMPLETE, |peer, envelope| {
-            self.comm.engine().send_buffered(peer, envelope, buffer).map(|()| RequestId::COMPLETE)
-        })
+        if let Some((peer, envelope)) = self.envelope(buffer.len())? {
+            self.comm.engine().send_buffered(peer, envelope, buffer)?;
+        }
+        Ok(RequestId::COMPLETE)
     }
 
     /// A send that can be started again and again with the same buffer.

@@ -127,11 +127,12 @@ impl Core {
             return false;
         }
         let (first, second) = envelope_words(envelope);
-        let [a, b, c, d, e] = contiguous.inline_words();
-        match bytes {
-            // Of a length that is known here, without a loop.
-            0..=8 => peer.producer.push(eager_head(bytes), &[first, second, a]),
-            _ => peer.producer.push(eager_head(bytes), &[first, second, a, b, c, d, e]),
+        // Of lengths that are known here, without a loop.
+        if bytes <= 8 {
+            peer.producer.push(eager_head(bytes), &[first, second, contiguous.inline_word()]);
+        } else {
+            let [a, b, c, d, e] = contiguous.inline_words();
+            peer.producer.push(eager_head(bytes), &[first, second, a, b, c, d, e]);
         }
         peer.bell.announce(self.me.0);
         self.tick()
