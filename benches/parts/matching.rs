@@ -1,11 +1,17 @@
-//! What a match costs in a queue of a given depth: one entry is taken and put back.
+//! What a match costs in a queue of a given depth: one entry is taken and put back. At last the same by whole
+//! messages.
 //!
 //! An entry is taken from the front (`first`), from the back (`last`: what a search entry by entry likes
 //! least) or from anywhere (`any`: what caches like least). Entries differ in the one number that
 //! patterns of the class name, so that each class has as many keys as the queue has entries.
 
-use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
-use ringmpi::internals::matching::{Message, Posted, Receive, Unexpected};
+use criterion::{
+    BenchmarkGroup, BenchmarkId, Criterion, criterion_group, criterion_main, measurement::WallTime,
+};
+use ringmpi::{
+    Process, Source,
+    internals::matching::{Message, Posted, Receive, Unexpected},
+};
 use std::time::Duration;
 
 const DEPTHS: [u32; 5] = [1, 10, 100, 1000, 10_000];
@@ -115,6 +121,63 @@ fn posted_among_wildcards(criterion: &mut Criterion) {
     }
 }
 
+/// Whole messages, of a rank to itself, into the entry that is taken, and a new receive in its place.
+fn messages_into_posted(criterion: &mut Criterion) {
+    in_a_rank(criterion, "messages/posted", |group, myself, position, depth| {
+        let post = |tag| myself.tag(tag).immediate_receive::<u64>(1).expect("room for a receive");
+        let mut receives: Vec<_> = (0..depth.cast_signed()).map(|tag| Some(post(tag))).collect();
+        let mut picker = Picker::new(position, depth);
+        group.bench_function(BenchmarkId::new(position, depth), |bencher| {
+            bencher.iter(|| {
+                let entry = picker.pick();
+                let tag = entry.cast_signed();
+                let place = &mut receives[entry as usize];
+                myself.tag(tag).send(&[u64::from(entry)]).expect("a message to oneself");
+                let received = place.take().map(|receive| receive.wait().expect("it has come"));
+                assert_eq!(received, Some(vec![u64::from(entry)]));
+                *place = Some(post(tag));
+            });
+        });
+    });
+}
+
+/// The same, out of messages that have come before their receives.
+fn messages_out_of_unexpected(criterion: &mut Criterion) {
+    in_a_rank(criterion, "messages/unexpected", |group, myself, position, depth| {
+        let send = |entry: u32| {
+            myself.tag(entry.cast_signed()).send(&[u64::from(entry)]).expect("a message to oneself");
+        };
+        let receive = |entry: u32| {
+            let (value, _) = myself.tag(entry.cast_signed()).receive::<u64>().expect("it has come");
+            assert_eq!(value, u64::from(entry));
+        };
+        (0..depth).for_each(send);
+        let mut picker = Picker::new(position, depth);
+        group.bench_function(BenchmarkId::new(position, depth), |bencher| {
+            bencher.iter(|| {
+                let entry = picker.pick();
+                receive(entry);
+                send(entry);
+            });
+        });
+        (0..depth).for_each(receive);
+    });
+}
+
+/// Benches in the only rank of a job, for both ends of a queue of distinct tags.
+fn in_a_rank(
+    criterion: &mut Criterion,
+    name: &str,
+    bench: impl Fn(&mut BenchmarkGroup<'_, WallTime>, Process<'_, '_>, &str, u32),
+) {
+    let mut group = criterion.benchmark_group(name);
+    let universe = ringmpi::init().expect("a rank without a launcher");
+    let world = universe.world();
+    for (position, depth) in [("first", 1), ("first", 10_000), ("last", 10_000)] {
+        bench(&mut group, world.process_at_rank(0), position, depth);
+    }
+}
+
 /// Benches what `fill` makes: a queue of that class and depth, in a function that takes one entry and
 /// puts it back.
 fn each_case<F: FnMut(u32)>(criterion: &mut Criterion, queue: &str, fill: impl Fn(Class, u32) -> F) {
@@ -139,6 +202,6 @@ criterion_group! {
         .warm_up_time(Duration::from_millis(50))
         .measurement_time(Duration::from_millis(200))
         .without_plots();
-    targets = posted, unexpected, posted_among_wildcards
+    targets = posted, unexpected, posted_among_wildcards, messages_into_posted, messages_out_of_unexpected
 }
 criterion_main!(benches);
