@@ -155,7 +155,7 @@ impl Producer {
     }
 
     /// How many cells have been published since the ring's start.
-    #[cfg(any(test, feature = "internals"))]
+    #[cfg(any(all(test, loom), feature = "internals"))]
     pub(crate) fn tail(&self) -> u64 {
         self.tail
     }

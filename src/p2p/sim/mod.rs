@@ -33,6 +33,7 @@ use random::Random;
 pub(crate) use reached::Reached;
 
 /// What a job that went well was like.
+#[cfg_attr(not(feature = "internals"), expect(dead_code, reason = "tests/sim.rs prints the rest"))]
 pub(crate) struct Summary {
     pub(crate) ranks: usize,
     pub(crate) messages: usize,
