@@ -69,14 +69,11 @@ impl Round<'_, '_> {
     /// Sends to one rank and receives exactly `len` elements from another, at the same time.
     pub(crate) fn exchange<T: Plain>(&self, to: Rank, data: &[T], from: Rank, len: usize) -> Result<Vec<T>> {
         let mut bits = buffer::aside::<T>(len)?;
-        let engine = self.comm.engine();
-        let into = buffer::of_aside::<T>(&mut bits);
-        let receiving = engine.ireceive(self.pattern(from), Some(self.peer(from)?), into)?;
-        if let Err(error) = self.send(to, data) {
-            engine.abandon(receiving);
-            return Err(error);
-        }
-        check_received(from, engine.wait(receiving), size_of_val(&*bits) as u64)?;
+        let (peer, into) = (Some(self.peer(from)?), buffer::of_aside::<T>(&mut bits));
+        let expected = into.len();
+        let send = || self.send(to, data);
+        let received = self.comm.engine().receive_while(self.pattern(from), peer, into, send);
+        check_received(from, received, expected)?;
         values::<T>(&bits, from).and_then(buffer::copy_of)
     }
 

@@ -292,14 +292,8 @@ impl<'c, 'u> Process<'c, 'u> {
         let Some((pattern, peer)) = from.from()? else {
             return self.send(data).map(|()| Status::NULL_PROCESS);
         };
-        let engine = from.engine();
         landing::into_slice(into, |memory| {
-            let receiving = engine.ireceive(pattern, peer, memory)?;
-            if let Err(error) = self.send(data) {
-                engine.abandon(receiving);
-                return Err(error);
-            }
-            engine.wait(receiving)
+            from.engine().receive_while(pattern, peer, memory, || self.send(data))
         })
     }
 

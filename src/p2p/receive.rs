@@ -76,6 +76,22 @@ impl Engine {
         }
     }
 
+    /// Receives while `send` sends: the receive is posted first, so that neither waits for the other.
+    pub(crate) fn receive_while(
+        &self,
+        pattern: Pattern,
+        from: Option<PeerId>,
+        into: impl Into<ReceiveBuffer>,
+        send: impl FnOnce() -> Result<()>,
+    ) -> Result<Status> {
+        let receiving = self.ireceive(pattern, from, into)?;
+        if let Err(error) = send() {
+            self.abandon(receiving);
+            return Err(error);
+        }
+        self.wait(receiving)
+    }
+
     /// Begins a receive. The buffer stays in use until the request ends.
     #[inline]
     pub(crate) fn ireceive(
