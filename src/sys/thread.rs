@@ -21,7 +21,7 @@ pub(crate) fn token() -> u64 {
 
 /// Whether this process has no other thread.
 pub(crate) fn is_only_one() -> bool {
-    std::fs::read_dir("/proc/self/task").is_ok_and(|tasks| tasks.count() == 1)
+    super::process::thread_count().is_ok_and(|count| count == 1)
 }
 
 #[cfg(loom)]
