@@ -1,7 +1,7 @@
 //! Large messages, out of private memory and out of `Communicator::alloc`, in the way that the trial sets.
 
 use super::{ahead, assert_same, bytes, next, previous};
-use ringmpi::{Communicator, Rank, Result, Source, Tag, Truncated, op, wait_all, wait_any};
+use ringmpi::{Communicator, Process, Rank, Result, Source, Tag, Truncated, op, wait_all, wait_any};
 
 /// Bytes, and the offset in the buffers at which they begin.
 const SIZES: [(usize, usize); 8] = [
@@ -43,9 +43,14 @@ enum Meeting {
 const MEETINGS: [Meeting; 4] =
     [Meeting::Early, Meeting::EarlySynchronous, Meeting::Late, Meeting::LateProbed];
 
-/// Sends to the next rank and receives from the previous one.
-fn exchange(world: &Communicator<'_>, meeting: Meeting, data: &[u8], into: &mut [u8]) -> Result<()> {
-    let (to, from) = (next(world), previous(world));
+/// Sends to one rank and receives from another; what comes of the receive.
+fn exchange(
+    world: &Communicator<'_>,
+    meeting: Meeting,
+    (to, from): (Process<'_, '_>, Process<'_, '_>),
+    data: &[u8],
+    into: &mut [u8],
+) -> Result<Result<()>> {
     world.scope(|scope| match meeting {
         Meeting::Early | Meeting::EarlySynchronous => {
             let receiving = scope.immediate_receive_into(from, into)?;
@@ -54,16 +59,17 @@ fn exchange(world: &Communicator<'_>, meeting: Meeting, data: &[u8], into: &mut 
                 Meeting::Early => to.send(data)?,
                 _ => to.synchronous_send(data)?,
             }
-            receiving.wait().map(drop)
+            Ok(receiving.wait().map(drop))
         }
         Meeting::Late | Meeting::LateProbed => {
             let sending = scope.immediate_send(to, data)?;
             world.barrier()?;
-            match meeting {
-                Meeting::Late => from.receive_into(into)?,
-                _ => from.matched_probe()?.receive_into(into)?,
+            let received = match meeting {
+                Meeting::Late => from.receive_into(into),
+                _ => from.matched_probe()?.receive_into(into),
             };
-            sending.wait().map(drop)
+            sending.wait()?;
+            Ok(received.map(drop))
         }
     })
 }
@@ -77,7 +83,7 @@ pub(crate) fn large_messages(world: &Communicator<'_>) -> Result<()> {
             let data = &mut buffer[offset..];
             data.copy_from_slice(&mine);
             let mut into = vec![77; offset + 1 + len + 1];
-            exchange(world, meeting, data, &mut into[offset + 1..][..len])?;
+            exchange(world, meeting, (next(world), previous(world)), data, &mut into[offset + 1..][..len])??;
             // The send is over: its memory may change, whatever the receiver still does.
             data.fill(0xee);
             assert_same(&into[offset + 1..][..len], &expected);
@@ -140,7 +146,7 @@ pub(crate) fn one_size_until_the_choice_settles(world: &Communicator<'_>) -> Res
             for number in 0..50 {
                 buffer.copy_from_slice(&bytes(world.rank(), number, LEN));
                 let meeting = MEETINGS[number % MEETINGS.len()];
-                exchange(world, meeting, buffer, &mut into)?;
+                exchange(world, meeting, (next(world), previous(world)), buffer, &mut into)??;
                 buffer.fill(0xee);
                 assert_same(&into, &bytes(ahead(world, -1), number, LEN));
             }
@@ -160,7 +166,8 @@ pub(crate) fn large_messages_that_do_not_fit(world: &Communicator<'_>) -> Result
             with_buffer(world, is_shared, len, |data| {
                 data.copy_from_slice(&bytes(world.rank(), number, len));
                 let mut into = vec![77; room];
-                let refused = exchange_refused(world, meeting, TAG, data, &mut into)?;
+                let pair = (next(world).tag(TAG), previous(world).tag(TAG));
+                let refused = exchange(world, meeting, pair, data, &mut into)?.unwrap_err();
                 assert_eq!(refused.as_truncated(), Some(facts), "{meeting:?}");
                 assert_same(&into, &vec![77; room]);
                 assert_same(data, &bytes(world.rank(), number, len));
@@ -173,38 +180,6 @@ pub(crate) fn large_messages_that_do_not_fit(world: &Communicator<'_>) -> Result
         }
     }
     Ok(())
-}
-
-/// As `exchange`, with a tag, and a receive that fails.
-fn exchange_refused(
-    world: &Communicator<'_>,
-    meeting: Meeting,
-    tag: Tag,
-    data: &[u8],
-    into: &mut [u8],
-) -> Result<ringmpi::Error> {
-    let (to, from) = (next(world).tag(tag), previous(world).tag(tag));
-    world.scope(|scope| match meeting {
-        Meeting::Early | Meeting::EarlySynchronous => {
-            let receiving = scope.immediate_receive_into(from, into)?;
-            world.barrier()?;
-            match meeting {
-                Meeting::Early => to.send(data)?,
-                _ => to.synchronous_send(data)?,
-            }
-            Ok(receiving.wait().unwrap_err())
-        }
-        Meeting::Late | Meeting::LateProbed => {
-            let sending = scope.immediate_send(to, data)?;
-            world.barrier()?;
-            let refused = match meeting {
-                Meeting::Late => from.receive_into(into).unwrap_err(),
-                _ => from.matched_probe()?.receive_into(into).unwrap_err(),
-            };
-            sending.wait()?;
-            Ok(refused)
-        }
-    })
 }
 
 /// A rank that waits in a collective goes on with what it has begun to send.
