@@ -12,7 +12,7 @@ pub const PROC_NULL: Rank = -3;
 pub(crate) const ANY_TAG: Tag = -2;
 
 /// The source in an empty status.
-const ANY_SOURCE: Rank = -1;
+pub(crate) const ANY_SOURCE: Rank = -1;
 
 /// Source, tag, size and fate of a message.
 ///

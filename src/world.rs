@@ -1,7 +1,7 @@
 //! Init and finalize: a process becomes a rank, and leaves.
 
 use crate::{
-    communicator::{Collective, Communicator, Contexts, SharedBoard, Side},
+    communicator::{Collectives, Communicator, Contexts, SharedBoard, Side},
     error::{Error, ErrorClass, Result},
     group::Group,
     join,
@@ -18,11 +18,7 @@ use crate::{
     sys::{cma, cpus, membarrier, presence::Presence, process, process_stat},
     types::{PeerId, Rank},
 };
-use std::{
-    fs::File,
-    sync::{Arc, Mutex},
-    time::Duration,
-};
+use std::{fs::File, sync::Arc, time::Duration};
 
 /// This process's part in a job, from init to finalize. Dropping it finalizes, as [`finalize`](Self::finalize)
 /// does; while a panic unwinds it does not wait, but ends the job.
@@ -51,8 +47,8 @@ use std::{
 /// MPI 5.0, 11.2: `MPI_Init` and `MPI_Finalize`.
 pub struct Universe {
     engine: Engine,
-    world: Arc<Mutex<Collective>>,
-    alone: Arc<Mutex<Collective>>,
+    world: Arc<Collectives>,
+    alone: Arc<Collectives>,
     is_finalized: bool,
     _presence: Presence,
 }
@@ -211,8 +207,8 @@ impl Universe {
         let place = board::Place { board: WORLD_BOARD, members: segment.ranks(), me: slot };
         let start = segment.starts().collective;
         let board = Board::attach(segment, place, mode, start);
-        let world = Collective::new(Some(SharedBoard::new(board, segment, WORLD_BOARD)), start);
-        let [world, alone] = [world, Collective::new(None, start)].map(|both| Arc::new(Mutex::new(both)));
+        let world = Collectives::new(Some(SharedBoard::new(board, segment, WORLD_BOARD)), start);
+        let [world, alone] = [world, Collectives::new(None, start)].map(Arc::new);
         Ok(Self { engine, world, alone, is_finalized: false, _presence: presence })
     }
 

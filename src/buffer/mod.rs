@@ -8,13 +8,18 @@
 //! the buffer has ended*. Blocking calls end their request before they return; owned requests keep the memory
 //! in a [`Keep`]; scopes end their requests before the borrow does.
 
+mod combine;
+mod scratch;
 mod shared;
 mod typed;
 
+pub(crate) use combine::{Order, combine};
+pub(crate) use scratch::Scratch;
 pub use shared::SharedBuffer;
+use typed::no_memory_for;
 pub(crate) use typed::{
-    Held, any_bits, aside, check, copy_of, fill, fill_from_words, of_aside, of_slice, of_slice_mut,
-    of_uninit, received, with_capacity, words,
+    Growing, Held, any_bits, aside, aside_of, check, copy_of, fill, of_aside, of_slice, of_slice_mut,
+    of_uninit, received, with_capacity,
 };
 pub use typed::{Owned, Plain};
 
@@ -58,18 +63,18 @@ impl Drop for Keep {
     }
 }
 
-impl From<Vec<u8>> for Keep {
-    fn from(bytes: Vec<u8>) -> Self {
-        let mut bytes = std::mem::ManuallyDrop::new(bytes);
-        let parts = (bytes.as_mut_ptr(), bytes.len(), bytes.capacity());
-        // SAFETY: the vector is forgotten, so that only the keep frees it.
-        unsafe { Self::new(parts, free_vec) }
+impl<T: Copy + 'static> From<Vec<T>> for Keep {
+    fn from(vec: Vec<T>) -> Self {
+        let mut vec = std::mem::ManuallyDrop::new(vec);
+        let parts = (vec.as_mut_ptr().cast(), vec.len(), vec.capacity());
+        // SAFETY: the vector is forgotten, so that only the keep frees it; what is `Copy` has no drop.
+        unsafe { Self::new(parts, free_vec::<T>) }
     }
 }
 
-unsafe fn free_vec((start, len, capacity): (*mut u8, usize, usize)) {
-    // SAFETY: the parts are those of a Vec<u8>.
-    drop(unsafe { Vec::from_raw_parts(start, len, capacity) });
+unsafe fn free_vec<T>((start, len, capacity): (*mut u8, usize, usize)) {
+    // SAFETY: the parts are those of a Vec<T>.
+    drop(unsafe { Vec::from_raw_parts(start.cast::<T>(), len, capacity) });
 }
 
 /// Memory that is sent from.
@@ -114,6 +119,15 @@ pub(crate) struct ReceiveBytes {
     unit: u32,
 }
 
+// SAFETY: the contract above holds on whatever thread the bytes are used.
+unsafe impl Send for SendBytes {}
+// SAFETY: as above; it only says where they lie.
+unsafe impl Sync for SendBytes {}
+// SAFETY: as for `SendBytes`.
+unsafe impl Send for ReceiveBytes {}
+// SAFETY: as for `SendBytes`.
+unsafe impl Sync for ReceiveBytes {}
+
 /// What can be sent.
 pub(crate) trait Payload: Into<SendBuffer> {
     /// The bytes, if they lie one behind the other.
@@ -129,6 +143,22 @@ impl SendBytes {
     #[inline]
     pub(crate) fn len(self) -> u64 {
         self.len
+    }
+
+    /// The `len` bytes from `offset` on.
+    pub(crate) fn part(self, offset: u64, len: u64) -> Self {
+        assert!(offset.checked_add(len).is_some_and(|end| end <= self.len), "a part lies inside");
+        // SAFETY: inside the memory, by the assertion.
+        Self { base: unsafe { self.base.add(offset as usize) }, len }
+    }
+
+    /// The bytes in 64-bit words, the last one filled up with zeros.
+    #[inline]
+    pub(crate) fn words(self) -> impl ExactSizeIterator<Item = u64> {
+        (0..self.len.div_ceil(8) as usize).map(move |index| {
+            let offset = 8 * index as u64;
+            self.part(offset, (self.len - offset).min(8)).inline_word()
+        })
     }
 
     /// The whole of a message of at most [`INLINE_BYTES`], in words.
@@ -187,6 +217,34 @@ impl ReceiveBytes {
     #[inline]
     pub(crate) fn len(self) -> u64 {
         self.len
+    }
+
+    /// The `len` bytes from `offset` on, into which any number of bytes may be received.
+    pub(crate) fn part(self, offset: u64, len: u64) -> Self {
+        assert!(offset.checked_add(len).is_some_and(|end| end <= self.len), "a part lies inside");
+        // SAFETY: inside the memory, by the assertion.
+        Self { base: unsafe { self.base.add(offset as usize) }, len, unit: 1 }
+    }
+
+    /// The same memory, to send what is in it.
+    pub(crate) fn to_send(self) -> SendBytes {
+        SendBytes { base: self.base, len: self.len }
+    }
+
+    /// Fills it from words, the last of which may have more bytes than are needed.
+    #[inline]
+    pub(crate) fn fill_from_words(self, words: impl Iterator<Item = u64>) {
+        for (offset, word) in (0..self.len).step_by(8).zip(words) {
+            let len = (self.len - offset).min(8);
+            self.part(offset, len).store_word(word, len);
+        }
+    }
+
+    /// Copies as many bytes from other memory of this rank, which may overlap.
+    pub(crate) fn copy_from(self, from: SendBytes) {
+        assert_eq!(from.len, self.len, "copies are of one length");
+        // SAFETY: readable and writable by the contract, in full length.
+        unsafe { self.base.copy_from(from.base, self.len as usize) };
     }
 
     /// Whether a message of so many bytes fits and is whole elements.

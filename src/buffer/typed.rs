@@ -39,7 +39,7 @@ pub(crate) fn any_bits<T: Plain>() -> bool {
 /// # Safety
 /// The memory that `into_parts` gives (start, elements, a word of the type's own, such as a vector's
 /// capacity) stays valid and unaliased until `from_parts` takes it back, wherever the value was moved
-/// before. A buffer whose request was dropped is dropped when its operation ends: on any thread, and in the
+/// before. It starts at no address that is the last aligned one there is. A buffer whose request was dropped is dropped when its operation ends: on any thread, and in the
 /// midst of ringmpi, so that dropping it must neither call ringmpi nor panic.
 pub unsafe trait Owned: 'static + Sized {
     /// What the buffer holds.
@@ -83,6 +83,44 @@ unsafe impl<T: Plain> Owned for Box<[T]> {
         unsafe { Self::from_raw(std::ptr::slice_from_raw_parts_mut(start, len)) }
     }
 }
+
+// SAFETY: there is no memory.
+unsafe impl Owned for () {
+    type Item = u8;
+    fn into_parts(self) -> (*mut u8, usize, usize) {
+        (NonNull::dangling().as_ptr(), 0, 0)
+    }
+    unsafe fn from_parts(_: (*mut u8, usize, usize)) -> Self {}
+}
+
+/// An address at which no buffer begins: an element there would end where addresses do.
+fn nowhere<T>() -> *mut T {
+    std::ptr::without_provenance_mut(align_of::<T>().wrapping_neg())
+}
+
+/// What only some of the ranks have: the result of a gather, say.
+// SAFETY: the buffer's, if there is one; none is told by an address that no buffer has.
+unsafe impl<B: Owned> Owned for Option<B> {
+    type Item = B::Item;
+    fn into_parts(self) -> (*mut B::Item, usize, usize) {
+        match self {
+            Some(buffer) => buffer.into_parts(),
+            None => (nowhere(), 0, 0),
+        }
+    }
+    unsafe fn from_parts(parts: (*mut B::Item, usize, usize)) -> Self {
+        if parts.0.addr() == nowhere::<B::Item>().addr() {
+            return None;
+        }
+        // SAFETY: the parts of the buffer, by the caller.
+        Some(unsafe { B::from_parts(parts) })
+    }
+}
+
+/// Buffers that can be made empty, with room for what is received.
+pub(crate) trait Growing: Owned {}
+impl<T: Plain> Growing for Vec<T> {}
+impl<T: Plain> Growing for Option<Vec<T>> {}
 
 /// An owned buffer taken apart while the engine uses its memory.
 pub(crate) struct Held<B: Owned> {
@@ -157,7 +195,9 @@ impl<T: Plain> Held<Vec<T>> {
     pub(crate) fn with_room(len: usize) -> Result<Self> {
         with_capacity(len).map(Self::new)
     }
+}
 
+impl<B: Growing> Held<B> {
     /// The buffer of a receive into the vector's spare room of `len` elements.
     pub(crate) fn room(&self, len: usize) -> ReceiveBytes {
         debug_assert!(len <= self.more);
@@ -165,8 +205,8 @@ impl<T: Plain> Held<Vec<T>> {
     }
 
     /// After a receive of `len` elements in place into the room.
-    pub(crate) fn into_received(mut self, len: usize) -> Vec<T> {
-        assert!(any_bits::<T>() && len <= self.more);
+    pub(crate) fn into_received(mut self, len: usize) -> B {
+        assert!(any_bits::<B::Item>() && len <= self.more);
         self.len = len;
         self.into_inner()
     }
@@ -182,6 +222,14 @@ impl<B: Owned> Drop for Held<B> {
 unsafe fn free<B: Owned>((start, len, capacity): (*mut u8, usize, usize)) {
     // SAFETY: made by `into_keep` from the parts of a `B`.
     drop(unsafe { B::from_parts((start.cast(), len, capacity)) });
+}
+
+/// As [`of_slice_mut`], of values that [`in_place`](any_bits) cannot be received: memory beside them that has their
+/// bytes.
+pub(crate) fn aside_of<T: Plain>(data: &[T]) -> Result<Vec<T::Bits>> {
+    let mut bits = aside::<T>(data.len())?;
+    of_aside::<T>(&mut bits).copy_from(of_slice(data));
+    Ok(bits)
 }
 
 /// The bytes of a slice, to send.
@@ -246,6 +294,11 @@ fn no_memory<T>(len: usize) -> Error {
     Error::new(ErrorClass::NO_MEM, format!("no memory for {len} elements of {size} bytes"))
 }
 
+#[cold]
+pub(super) fn no_memory_for(bytes: u64) -> Error {
+    Error::new(ErrorClass::NO_MEM, format!("no memory for {bytes} bytes beside the buffers of a collective"))
+}
+
 /// The memory of such elements.
 pub(crate) fn of_aside<T: Plain>(bits: &mut [T::Bits]) -> ReceiveBytes {
     receive_bytes(bits.as_mut_ptr(), bits.len())
@@ -254,29 +307,6 @@ pub(crate) fn of_aside<T: Plain>(bits: &mut [T::Bits]) -> ReceiveBytes {
 #[inline]
 fn receive_bytes<T>(start: *mut T, len: usize) -> ReceiveBytes {
     ReceiveBytes::new(start.cast(), (len * size_of::<T>()) as u64, size_of::<T>())
-}
-
-/// The bytes of a slice in 64-bit words, the last one filled up with zeros.
-#[inline]
-pub(crate) fn words<T: Plain>(data: &[T]) -> impl ExactSizeIterator<Item = u64> {
-    bytemuck::cast_slice::<T, u8>(data).chunks(8).map(|chunk| {
-        let mut bytes = [0; 8];
-        bytes[..chunk.len()].copy_from_slice(chunk);
-        u64::from_ne_bytes(bytes)
-    })
-}
-
-/// Fills bit patterns from such words.
-#[inline]
-pub(crate) fn fill_from_words<T: Plain>(bits: &mut [T::Bits], words: impl Iterator<Item = u64>) {
-    let (start, len) = (bits.as_mut_ptr().cast::<u8>(), size_of_val(bits));
-    for (offset, word) in (0..len).step_by(8).zip(words) {
-        let bytes = word.to_ne_bytes();
-        // SAFETY: offset is below `len`.
-        let to = unsafe { start.add(offset) };
-        // SAFETY: no more than is left of `bits`, which accept any bit pattern.
-        unsafe { to.copy_from_nonoverlapping(bytes.as_ptr(), (len - offset).min(8)) };
-    }
 }
 
 /// The elements, if all are values of their type; else the index of the first that is not.

@@ -1,11 +1,11 @@
 //! One operation on a communicator's board: its steps, each followed by the wait that it needs.
 
-use super::{check_size, values};
+use super::values;
 use crate::{
-    buffer::{self, Plain},
+    buffer::{self, Plain, ReceiveBytes, SendBytes},
     communicator::Communicator,
     error::Result,
-    p2p::Until,
+    p2p::{Until, schedule::check_size},
     shm::board::{Board, Readers},
     types::Rank,
 };
@@ -96,24 +96,29 @@ impl<'a, 'c, 'u> Operation<'a, 'c, 'u> {
         while let Some(reader) = self.board.window_reader(self.seq) {
             self.wait_for_reuse(reader, self.seq - 1)?;
         }
-        self.board.write_window(self.seq, size_of_val(data), buffer::words(data));
+        self.board.write_window(self.seq, size_of_val(data), buffer::of_slice(data).words());
         Ok(())
     }
 
     pub(super) fn read_window<T: Plain>(&self, data: &mut [T], root: Rank) -> Result<()> {
         check_size(root, self.board.window_bytes(self.seq), size_of_val(data) as u64)?;
         let mut bits = buffer::aside::<T>(data.len())?;
-        buffer::fill_from_words::<T>(&mut bits, self.board.read_window(self.seq));
+        buffer::of_aside::<T>(&mut bits).fill_from_words(self.board.read_window(self.seq));
         data.copy_from_slice(values::<T>(&bits, root)?);
         Ok(())
     }
 
-    /// This rank's contribution, once nobody reads what was there.
+    /// As [`Self::give_slot`].
     pub(super) fn write_slot<T: Plain>(&mut self, data: &[T], readers: Readers) -> Result<()> {
+        self.give_slot(buffer::of_slice(data), readers)
+    }
+
+    /// This rank's contribution, once nobody reads what was there.
+    pub(super) fn give_slot(&mut self, data: SendBytes, readers: Readers) -> Result<()> {
         while let Some((reader, number)) = self.board.slot_reader(self.seq) {
             self.wait_for_reuse(reader, number)?;
         }
-        self.board.write_slot(self.seq, readers, size_of_val(data), buffer::words(data));
+        self.board.write_slot(self.seq, readers, data.len() as usize, data.words());
         Ok(())
     }
 
@@ -124,10 +129,11 @@ impl<'a, 'c, 'u> Operation<'a, 'c, 'u> {
         result
     }
 
-    /// A member's contribution, which it has entered.
-    pub(super) fn read_slot<T: Plain>(&self, rank: Rank, into: &mut [T::Bits]) -> Result<()> {
-        check_size(rank, self.board.slot_bytes(rank as usize, self.seq), size_of_val(into) as u64)?;
-        buffer::fill_from_words::<T>(into, self.board.read_slot(rank as usize, self.seq));
+    /// A member's contribution, once it has entered.
+    pub(super) fn fetch_slot(&mut self, rank: Rank, into: ReceiveBytes) -> Result<()> {
+        self.wait_for(rank)?;
+        check_size(rank, self.board.slot_bytes(rank as usize, self.seq), into.len())?;
+        into.fill_from_words(self.board.read_slot(rank as usize, self.seq));
         Ok(())
     }
 }

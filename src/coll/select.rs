@@ -1,8 +1,11 @@
 //! Which algorithm a collective takes: the only place that reads sizes and numbers of ranks for it.
+//!
+//! Where ranks agree on a length (all of them know it) the choice may depend on it; else it must not.
 
 use crate::{
     communicator::Communicator,
     shm::board::{SLOT_WORDS, WINDOW_WORDS},
+    types::Rank,
 };
 
 /// How a barrier is done.
@@ -24,10 +27,19 @@ pub(super) enum Way {
 }
 
 /// Above so many ranks a look at everyone costs more than a word that all change.
-const FLAGS_RANKS: i32 = 8;
+const FLAGS_RANKS: Rank = 8;
 
 /// Above so many ranks it is cheaper that one combines and tells the others.
-const ALL_COMBINE_RANKS: i32 = 8;
+const ALL_COMBINE_RANKS: Rank = 8;
+
+/// Up to so many bytes the number of messages matters, above it what they carry.
+const SHORT_BYTES: u64 = 4096;
+
+/// From so many bytes on it pays to divide the work over the ranks.
+const SPLIT_BYTES: u64 = 8192;
+
+/// Up to so many ranks one that tells all others is not slower than a tree.
+const FEW_RANKS: Rank = 4;
 
 pub(super) fn barrier(comm: &Communicator<'_>, has_board: bool) -> Barrier {
     match has_board {
@@ -38,15 +50,109 @@ pub(super) fn barrier(comm: &Communicator<'_>, has_board: bool) -> Barrier {
     }
 }
 
-pub(super) fn broadcast(bytes: usize, has_board: bool) -> Way {
+pub(super) fn small_broadcast(bytes: usize, has_board: bool) -> Way {
     if has_board && bytes <= 8 * WINDOW_WORDS { Way::Board } else { Way::Messages }
 }
 
-pub(super) fn reduce(bytes: usize, has_board: bool) -> Way {
+pub(super) fn small_reduce(bytes: usize, has_board: bool) -> Way {
     if has_board && bytes <= 8 * SLOT_WORDS { Way::Board } else { Way::Messages }
 }
 
-/// Whether all ranks combine all contributions by themselves.
+/// Whether all ranks combine all contributions by themselves, on the board.
 pub(super) fn all_combine(comm: &Communicator<'_>, bytes: usize, has_board: bool) -> bool {
-    comm.size() <= ALL_COMBINE_RANKS && reduce(bytes, has_board) == Way::Board
+    comm.size() <= ALL_COMBINE_RANKS && small_reduce(bytes, has_board) == Way::Board
+}
+
+/// How a broadcast goes by messages.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Broadcast {
+    Binomial,
+    Chain,
+    Split,
+}
+
+pub(super) fn broadcast(bytes: u64, size: Rank) -> Broadcast {
+    match bytes {
+        _ if size <= 2 => Broadcast::Binomial,
+        ..=SPLIT_BYTES => Broadcast::Binomial,
+        // A row of ranks takes long to fill.
+        _ if bytes / 65_536 > size as u64 => Broadcast::Chain,
+        _ => Broadcast::Split,
+    }
+}
+
+/// How blocks of equal length are gathered or scattered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Tree {
+    Linear,
+    Binomial,
+}
+
+pub(super) fn tree(block: u64, size: Rank) -> Tree {
+    if size > FEW_RANKS && block <= SHORT_BYTES / 4 { Tree::Binomial } else { Tree::Linear }
+}
+
+/// How all blocks get to all ranks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum AllGather {
+    Linear,
+    Dissemination,
+    Ring,
+}
+
+pub(super) fn all_gather(block: u64, size: Rank) -> AllGather {
+    match block {
+        ..=SHORT_BYTES if size <= FEW_RANKS => AllGather::Linear,
+        ..=SHORT_BYTES => AllGather::Dissemination,
+        _ => AllGather::Ring,
+    }
+}
+
+/// How everyone's blocks get to everyone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum AllToAll {
+    Linear,
+    Pairwise,
+}
+
+pub(super) fn all_to_all(block: u64) -> AllToAll {
+    if block <= SHORT_BYTES { AllToAll::Linear } else { AllToAll::Pairwise }
+}
+
+/// How slices are combined at one rank.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Reduce {
+    Linear,
+    Split,
+}
+
+pub(super) fn reduce(bytes: u64) -> Reduce {
+    if bytes < SPLIT_BYTES { Reduce::Linear } else { Reduce::Split }
+}
+
+/// How slices are combined for all ranks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum AllReduce {
+    Linear,
+    Rooted,
+    Split,
+}
+
+pub(super) fn all_reduce(bytes: u64, size: Rank) -> AllReduce {
+    match bytes {
+        SPLIT_BYTES.. => AllReduce::Split,
+        _ if size <= FEW_RANKS => AllReduce::Linear,
+        _ => AllReduce::Rooted,
+    }
+}
+
+/// How prefixes are combined.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Scan {
+    Linear,
+    Chain,
+}
+
+pub(super) fn scan(bytes: u64, size: Rank) -> Scan {
+    if size <= FEW_RANKS && bytes <= SHORT_BYTES { Scan::Linear } else { Scan::Chain }
 }

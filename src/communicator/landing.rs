@@ -4,7 +4,7 @@
 use crate::{
     buffer::{self, Held, Plain, ReceiveBytes},
     error::{Error, ErrorClass, Result},
-    status::Status,
+    status::{ANY_SOURCE, ANY_TAG, Status},
 };
 use std::mem::MaybeUninit;
 
@@ -22,6 +22,37 @@ pub(super) fn into_slice<T: Plain>(
     let values = checked::<T>(&bits, &status)?;
     into[..values.len()].copy_from_slice(values);
     Ok(status)
+}
+
+/// Lets `run` change all of a slice.
+#[inline]
+pub(crate) fn in_place<T: Plain>(data: &mut [T], run: impl FnOnce(ReceiveBytes) -> Result<()>) -> Result<()> {
+    if buffer::any_bits::<T>() {
+        return run(buffer::of_slice_mut(data));
+    }
+    let mut bits = buffer::aside_of::<T>(data)?;
+    run(buffer::of_aside::<T>(&mut bits))?;
+    data.copy_from_slice(all_checked::<T>(&bits)?);
+    Ok(())
+}
+
+/// A vector of `len` elements, all of which `run` fills.
+pub(crate) fn new_vec<T: Plain>(len: usize, run: impl FnOnce(ReceiveBytes) -> Result<()>) -> Result<Vec<T>> {
+    into_vec(len, |room| {
+        let status = Status::of_message(ANY_SOURCE, ANY_TAG, room.len());
+        run(room).map(|()| status)
+    })
+}
+
+/// The elements of a collective's result that came aside.
+pub(crate) fn all_checked<T: Plain>(bits: &[T::Bits]) -> Result<&[T]> {
+    buffer::check::<T>(bits).map_err(|index| {
+        let name = std::any::type_name::<T>();
+        Error::new(
+            ErrorClass::TYPE,
+            format!("element {index} of the result of a collective is no value of {name}"),
+        )
+    })
 }
 
 /// As [`into_slice`], of memory that need not hold values; returns those that it holds then.

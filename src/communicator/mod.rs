@@ -1,9 +1,10 @@
 //! Communicators and what they offer.
 
 mod alloc;
-mod landing;
+pub(crate) mod landing;
 mod message;
 mod persistent;
+mod persistent_collective;
 mod process;
 mod request;
 mod scope;
@@ -11,6 +12,7 @@ mod several;
 
 pub use message::Message;
 pub use persistent::Persistent;
+pub use persistent_collective::PersistentCollective;
 pub use process::{AnyProcess, Process, Source};
 pub use request::Request;
 pub use scope::{Scope, Scoped};
@@ -30,9 +32,9 @@ use crate::{
         slot::{Abort, AbortReason},
     },
     status::PROC_NULL,
-    types::{ContextId, PeerId, Rank},
+    types::{ContextId, PeerId, Rank, Tag},
 };
-use std::sync::{Arc, Mutex, MutexGuard, TryLockError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 
 /// A group of processes and a context in which they exchange messages: what is sent in one
 /// communicator is never received in another.
@@ -49,9 +51,9 @@ pub struct Communicator<'u> {
     remote: Side,
     /// In the local group.
     rank: Rank,
-    collective: Arc<Mutex<Collective>>,
+    collectives: Arc<Collectives>,
     /// Of the communicator of this process alone.
-    alone: &'u Arc<Mutex<Collective>>,
+    alone: &'u Arc<Collectives>,
 }
 
 /// A group of processes, and the contexts in which they receive.
@@ -83,7 +85,28 @@ impl Contexts {
     pub(crate) fn collective(self) -> ContextId {
         ContextId(self.0 + 1)
     }
+
+    /// Of immediate and persistent collectives, which overlap each other and blocking ones.
+    pub(crate) fn immediate(self) -> ContextId {
+        ContextId(self.0 + 2)
+    }
 }
+
+/// What the collectives of a communicator keep between calls.
+pub(crate) struct Collectives {
+    blocking: Mutex<Collective>,
+    numbers: Mutex<Numbers>,
+}
+
+/// How many collectives have been begun, which all members do in the same order.
+#[derive(Default)]
+struct Numbers {
+    immediate: u32,
+    persistent: u32,
+}
+
+/// Tags of persistent collectives have this bit, those of immediate ones do not.
+const PERSISTENT: u32 = 1 << 30;
 
 /// What blocking collectives of a communicator keep between calls. They are called in the same
 /// order on all members, one at a time.
@@ -129,10 +152,15 @@ impl Drop for SharedBoard {
     }
 }
 
-impl Collective {
-    /// Counting from `start` on, as the board does.
+impl Collectives {
+    /// Blocking ones are counted from `start` on, as the board does.
     pub(crate) fn new(board: Option<SharedBoard>, start: u64) -> Self {
-        Self { sequence: start, board }
+        let blocking = Mutex::new(Collective { sequence: start, board });
+        Self { blocking, numbers: Mutex::default() }
+    }
+
+    fn numbers(&self) -> MutexGuard<'_, Numbers> {
+        self.numbers.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -141,10 +169,10 @@ impl<'u> Communicator<'u> {
         engine: &'u Engine,
         side: Side,
         rank: Rank,
-        collective: Arc<Mutex<Collective>>,
-        alone: &'u Arc<Mutex<Collective>>,
+        collectives: Arc<Collectives>,
+        alone: &'u Arc<Collectives>,
     ) -> Self {
-        Self { engine, local: side.clone(), remote: side, rank, collective, alone }
+        Self { engine, local: side.clone(), remote: side, rank, collectives, alone }
     }
 
     /// Between two groups, of which this process is in the local one.
@@ -246,7 +274,7 @@ impl<'u> Communicator<'u> {
     }
 
     /// What blocking collectives of this process alone keep.
-    pub(crate) fn alone(&self) -> &'u Arc<Mutex<Collective>> {
+    pub(crate) fn alone(&self) -> &'u Arc<Collectives> {
         self.alone
     }
 
@@ -287,10 +315,25 @@ impl<'u> Communicator<'u> {
         self.engine.check_caller()
     }
 
+    /// The tag of the next immediate collective.
+    pub(crate) fn next_immediate(&self) -> Tag {
+        let mut numbers = self.collectives.numbers();
+        // Calls that far apart are never in flight together.
+        numbers.immediate = (numbers.immediate + 1) % PERSISTENT;
+        numbers.immediate as Tag
+    }
+
+    /// The tag of the next persistent collective, in the same context.
+    pub(crate) fn next_persistent(&self) -> Tag {
+        let mut numbers = self.collectives.numbers();
+        numbers.persistent = (numbers.persistent + 1) % PERSISTENT;
+        (PERSISTENT | numbers.persistent) as Tag
+    }
+
     /// Enters a blocking collective: one at a time.
     pub(crate) fn enter_collective(&self) -> Result<MutexGuard<'_, Collective>> {
         self.check_caller()?;
-        match self.collective.try_lock() {
+        match self.collectives.blocking.try_lock() {
             Ok(collective) => Ok(collective),
             // A panic in there has left nothing half done: the number of its collective is used up.
             Err(TryLockError::Poisoned(poisoned)) => Ok(poisoned.into_inner()),

@@ -1,8 +1,8 @@
 //! [`Request`]: an operation that goes on while the caller does something else.
 
-use super::landing::checked;
+use super::landing::{all_checked, checked};
 use crate::{
-    buffer::{self, Held, Owned, Plain, ReceiveBytes},
+    buffer::{self, Growing, Held, Owned, Plain, ReceiveBytes},
     error::{Error, ErrorClass, Result},
     p2p::{Engine, RequestId},
     status::Status,
@@ -11,10 +11,10 @@ use bytemuck::CheckedBitPattern;
 
 pub(super) type Bits<B> = <<B as Owned>::Item as CheckedBitPattern>::Bits;
 
-/// A send or receive in flight. It holds the buffer until [`wait`](Self::wait) gives it back.
+/// A send, a receive or a collective in flight. It holds the buffer until [`wait`](Self::wait) gives it back.
 ///
-/// Dropping it never waits: a send goes on by itself; a receive is cancelled, and if it has its message
-/// already, that is lost.
+/// Dropping it never waits: a send and a collective go on by themselves; a receive is cancelled, and if it has its
+/// message already, that is lost.
 ///
 /// # Standard
 /// MPI 5.0, 3.7.
@@ -33,6 +33,25 @@ enum Kind<B: Owned> {
     /// Into the spare room of a vector, which then holds so many elements.
     ReceiveRoom(fn(Held<B>, usize) -> B),
     ReceiveAside(Box<Aside<B>>),
+    Collective(Box<Filled<B>>),
+}
+
+/// How the result of a collective gets into the buffer.
+pub(super) struct Filled<B: Owned> {
+    len: usize,
+    /// Where it is, if it has to be checked.
+    bits: Option<Vec<Bits<B>>>,
+    finish: fn(Held<B>, usize) -> B,
+    place: fn(Held<B>, &[B::Item]) -> B,
+}
+
+impl<B: Owned> Filled<B> {
+    fn finish(&self, held: Held<B>) -> Result<B> {
+        match &self.bits {
+            None => Ok((self.finish)(held, self.len)),
+            Some(bits) => Ok((self.place)(held, all_checked::<B::Item>(bits)?)),
+        }
+    }
 }
 
 /// A message that is checked before it becomes values of the buffer.
@@ -78,6 +97,32 @@ impl<'c, B: Owned> Request<'c, B> {
         };
         let id = post(into)?;
         Ok(Self { engine, id, held: Some(held), kind })
+    }
+
+    /// A collective that changes its buffer; `begin` says what.
+    pub(crate) fn begin_in_place(
+        engine: &'c Engine,
+        buffer: B,
+        begin: impl FnOnce(ReceiveBytes) -> Result<RequestId>,
+    ) -> Result<Self> {
+        let mut held = Held::new(buffer);
+        let (into, len) = (held.to_fill(), held.len());
+        let bits =
+            if buffer::any_bits::<B::Item>() { None } else { Some(buffer::aside_of(held.as_mut_slice())?) };
+        let filled = Filled { len, bits, finish: |held, _| held.into_inner(), place: fill_front };
+        Self::begin_collective(engine, held, into, filled, begin)
+    }
+
+    fn begin_collective(
+        engine: &'c Engine,
+        held: Held<B>,
+        into: ReceiveBytes,
+        mut filled: Filled<B>,
+        begin: impl FnOnce(ReceiveBytes) -> Result<RequestId>,
+    ) -> Result<Self> {
+        let into = filled.bits.as_mut().map_or(into, |bits| buffer::of_aside::<B::Item>(bits));
+        let id = begin(into)?;
+        Ok(Self { engine, id, held: Some(held), kind: Kind::Collective(Box::new(filled)) })
     }
 
     /// Whether the operation has ended. Makes progress; does not wait.
@@ -152,6 +197,7 @@ impl<'c, B: Owned> Request<'c, B> {
             Kind::Send | Kind::Receive => Ok(held.into_inner()),
             Kind::ReceiveRoom(received) => Ok(received(held, status.count::<B::Item>().unwrap_or(0))),
             Kind::ReceiveAside(aside) => Ok((aside.place)(held, checked::<B::Item>(&aside.bits, status)?)),
+            Kind::Collective(filled) => filled.finish(held),
         }
     }
 }
@@ -174,6 +220,54 @@ impl<'c, T: Plain> Request<'c, Vec<T>> {
     }
 }
 
+impl<'c, T: Plain> Request<'c, Vec<T>> {
+    /// A collective whose result is a new vector of `len` elements; `begin` says what.
+    pub(crate) fn begin_new(
+        engine: &'c Engine,
+        len: usize,
+        begin: impl FnOnce(ReceiveBytes) -> Result<RequestId>,
+    ) -> Result<Self> {
+        let held = Held::<Vec<T>>::with_room(len)?;
+        Self::begin_growing(engine, held, len, begin, |held, values| {
+            let mut buffer = held.into_inner();
+            buffer.extend_from_slice(values);
+            buffer
+        })
+    }
+}
+
+impl<'c, T: Plain> Request<'c, Option<Vec<T>>> {
+    /// As [`Request::begin_new`]; without a length there is no result.
+    pub(crate) fn begin_new_if(
+        engine: &'c Engine,
+        len: Option<usize>,
+        begin: impl FnOnce(ReceiveBytes) -> Result<RequestId>,
+    ) -> Result<Self> {
+        let held = Held::new(len.map(buffer::with_capacity).transpose()?);
+        Self::begin_growing(engine, held, len.unwrap_or(0), begin, |held, values| {
+            let mut buffer = held.into_inner();
+            buffer.iter_mut().for_each(|buffer| buffer.extend_from_slice(values));
+            buffer
+        })
+    }
+}
+
+#[expect(private_bounds, reason = "for this crate only")]
+impl<'c, B: Growing> Request<'c, B> {
+    fn begin_growing(
+        engine: &'c Engine,
+        held: Held<B>,
+        len: usize,
+        begin: impl FnOnce(ReceiveBytes) -> Result<RequestId>,
+        place: fn(Held<B>, &[B::Item]) -> B,
+    ) -> Result<Self> {
+        let into = held.room(len);
+        let bits = if buffer::any_bits::<B::Item>() { None } else { Some(buffer::aside::<B::Item>(len)?) };
+        let filled = Filled { len, bits, finish: Held::into_received, place };
+        Self::begin_collective(engine, held, into, filled, begin)
+    }
+}
+
 fn fill_front<B: Owned>(mut held: Held<B>, values: &[B::Item]) -> B {
     held.as_mut_slice()[..values.len()].copy_from_slice(values);
     held.into_inner()
@@ -192,8 +286,13 @@ impl<B: Owned> Drop for Request<'_, B> {
     #[inline]
     fn drop(&mut self) {
         let Some(held) = self.held.take() else { return };
-        match self.kind {
+        match &mut self.kind {
             Kind::Send => self.engine.detach(self.id, Some(held.into_keep())),
+            // The other ranks rely on this one's part.
+            Kind::Collective(filled) => {
+                filled.bits.take().into_iter().for_each(|bits| self.engine.keep(self.id, bits.into()));
+                self.engine.detach(self.id, Some(held.into_keep()));
+            }
             // What is matched already comes in and is dropped.
             _ => self.engine.abandon(self.id),
         }

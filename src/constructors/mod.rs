@@ -4,7 +4,7 @@ mod duplicate;
 mod split;
 
 use crate::{
-    communicator::{CONTEXTS_EACH, Collective, Communicator, Contexts, SharedBoard, Side},
+    communicator::{CONTEXTS_EACH, Collectives, Communicator, Contexts, SharedBoard, Side},
     error::{Error, Result},
     group::Group,
     shm::{
@@ -14,7 +14,7 @@ use crate::{
     },
     types::Rank,
 };
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 /// What the leader of a new communicator tells its members: the first context id, and the board plus
 /// one (0: none is free, they use messages).
@@ -63,10 +63,9 @@ impl<'u> Communicator<'u> {
         rank: Rank,
         board: Option<SharedBoard>,
     ) -> Self {
-        let collective =
-            Arc::new(Mutex::new(Collective::new(board, self.engine().segment().starts().collective)));
+        let collectives = Arc::new(Collectives::new(board, self.engine().segment().starts().collective));
         // Drawn from a 32-bit counter.
         let side = Side { group, contexts: Contexts::from_first(foundation[0] as u32) };
-        Self::new(self.engine(), side, rank, collective, self.alone())
+        Self::new(self.engine(), side, rank, collectives, self.alone())
     }
 }

@@ -1,6 +1,6 @@
 //! Simulated jobs, by seed.
 
-use crate::p2p::sim;
+use crate::{coll, p2p::sim};
 
 /// What a simulated job that went well was like.
 pub struct Summary {
@@ -23,6 +23,27 @@ pub struct Summary {
 pub fn run(seed: u64) -> Result<Summary, String> {
     let sim::Summary { ranks, messages, bytes, attempts, reached } = sim::run(seed)?;
     Ok(Summary { ranks, messages, bytes, attempts, reached: reached.seen.into_iter().collect() })
+}
+
+/// What a simulated job of collectives that went well was like.
+pub struct Collectives {
+    /// Ranks of the job.
+    pub ranks: usize,
+    /// Collectives that they were in.
+    pub collectives: usize,
+    /// Messages between them meanwhile.
+    pub messages: usize,
+    /// How often a rank did something.
+    pub turns: u64,
+}
+
+/// Runs the collectives of a seed.
+///
+/// # Errors
+/// What went wrong, in words.
+pub fn run_collectives(seed: u64) -> Result<Collectives, String> {
+    let coll::sim::Summary { ranks, collectives, messages, turns } = coll::sim::run(seed)?;
+    Ok(Collectives { ranks, collectives, messages, turns })
 }
 
 /// All states that some thousand seeds together are expected to see.

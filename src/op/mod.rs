@@ -19,6 +19,31 @@ pub trait Op<T> {
     fn is_built_in(&self) -> bool {
         false
     }
+
+    /// Tells this crate's operations from each other; 0 for others.
+    #[doc(hidden)]
+    fn code(&self) -> u8 {
+        0
+    }
+}
+
+/// What an operation is called whose code another rank has sent.
+pub(crate) fn name_of_code(_: u8) -> Option<&'static str> {
+    None
+}
+
+/// `lower[i]` becomes `lower[i]` combined with `upper[i]`.
+pub(crate) fn combine_into_lower<T: Copy>(op: &impl Op<T>, lower: &mut [T], upper: &[T]) {
+    for (a, b) in lower.iter_mut().zip(upper) {
+        *a = op.apply(a, b);
+    }
+}
+
+/// `upper[i]` becomes `lower[i]` combined with `upper[i]`.
+pub(crate) fn combine_into_upper<T: Copy>(op: &impl Op<T>, lower: &[T], upper: &mut [T]) {
+    for (a, b) in lower.iter().zip(upper) {
+        *b = op.apply(a, b);
+    }
 }
 
 macro_rules! operations {

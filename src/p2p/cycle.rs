@@ -35,6 +35,10 @@ impl Core {
         if let Some(send) = self.requests.send(id) {
             return vec![send.to.0];
         }
+        if let Some(running) = self.requests.schedule(id) {
+            let open: Vec<RequestId> = running.open().collect();
+            return open.into_iter().flat_map(|message| self.targets_of_request(message)).collect();
+        }
         match self.requests.receive(id).map(|receive| receive.phase) {
             Some(ReceivePhase::Posted { from: Some(from), .. }) => vec![from.0],
             Some(ReceivePhase::Arriving { from, .. }) => vec![from.0],

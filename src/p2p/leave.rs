@@ -88,6 +88,10 @@ impl Core {
             let (to, is_waiting) = (send.to, send.phase.waits_for_match());
             return (to != self.me && self.is_send_vain(to, is_waiting)).then_some(Vain::Left(to));
         }
+        if let Some(running) = self.requests.schedule(id) {
+            let open: Vec<RequestId> = running.open().collect();
+            return open.into_iter().find_map(|message| self.is_request_vain(message));
+        }
         match self.requests.receive(id)?.phase {
             ReceivePhase::Posted { from, .. } => self.is_receive_vain(from),
             _ => None,
@@ -125,11 +129,13 @@ impl Core {
         self.peers[peer.index()].published.slot.state()
     }
 
-    /// What has been posted and forgotten takes no message any more.
+    /// What has been posted and forgotten takes no message any more. Collectives go on: others need them.
     fn withdraw_receives(&mut self) {
+        let scheduled = self.scheduled_messages();
         let is_posted = |receive: &ReceiveOperation| matches!(receive.phase, ReceivePhase::Posted { .. });
         let receives = self.requests.receives().filter(|(_, receive)| is_posted(receive));
-        let posted: Vec<RequestId> = receives.map(|(id, _)| id).collect();
+        let forgotten = receives.map(|(id, _)| id).filter(|id| !scheduled.contains(id));
+        let posted: Vec<RequestId> = forgotten.collect();
         for id in posted {
             self.cancel_receive(id);
         }
@@ -139,9 +145,10 @@ impl Core {
     /// True if something has moved.
     fn drop_vain_sends(&mut self) -> Result<bool> {
         let vain = self.vain_sends();
+        let schedules: Vec<(RequestId, Vain)> = self.vain_schedules();
         let gone: Vec<PeerId> =
             self.backlog.iter().copied().filter(|to| self.state_of(*to) == RankState::Finalized).collect();
-        if vain.is_empty() && gone.is_empty() {
+        if vain.is_empty() && gone.is_empty() && schedules.is_empty() {
             return Ok(false);
         }
         // They may have taken a message just before they left.
@@ -154,7 +161,19 @@ impl Core {
         for &id in &vain {
             self.end(id, Ok(Status::EMPTY));
         }
+        for (id, vain) in schedules {
+            self.end_schedule(id, vain.into_error());
+        }
         Ok(true)
+    }
+
+    fn vain_schedules(&mut self) -> Vec<(RequestId, Vain)> {
+        let schedules = self.schedules.clone();
+        // The memory of a schedule is in use while a thread combines.
+        let is_combining =
+            |core: &mut Self, id| core.requests.schedule(id).is_none_or(|it| it.is_combining());
+        let vain = |id| if is_combining(self, id) { None } else { Some((id, self.is_request_vain(id)?)) };
+        schedules.into_iter().filter_map(vain).collect()
     }
 
     fn vain_sends(&mut self) -> Vec<RequestId> {

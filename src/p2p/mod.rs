@@ -3,7 +3,7 @@
 //! Reading order: [`packet`] (what a cell means), [`peers`] (the table of peers), [`matching`],
 //! [`request`], [`send`], [`arrive`] (what packets do), [`rendezvous`], [`pull`], [`bulk_choice`] and
 //! [`copy_clock`] (large messages), [`receive`], [`probe`], [`progress`] and [`role`] (the only event
-//! loop), [`several`], [`credit`] and [`cycle`] (flow control), [`leave`] (finalize), [`failure`] (corrupted
+//! loop), [`several`], [`schedule`] (collectives), [`credit`] and [`cycle`] (flow control), [`leave`] (finalize), [`failure`] (corrupted
 //! shared memory), [`gate`] (who may call). `sim` runs many engines against an oracle, which `arrivals`
 //! tells in what order messages came.
 //!
@@ -31,6 +31,7 @@ mod receive;
 mod rendezvous;
 mod request;
 mod role;
+pub(crate) mod schedule;
 mod send;
 mod several;
 #[cfg(any(all(test, not(loom)), feature = "internals"))]
@@ -68,7 +69,7 @@ use probe::Messages;
 use progress::{Blocked, SpinBan};
 use request::{Requests, inactive};
 use role::Role;
-use std::{sync::Arc, time::Duration};
+use std::{collections::VecDeque, sync::Arc, time::Duration};
 
 /// What an engine is told when it is made.
 #[derive(Clone, Copy, Debug)]
@@ -146,6 +147,12 @@ pub(crate) struct Core {
     backlog: Vec<PeerId>,
     /// Receives that read the data where it lies.
     pulls: Vec<RequestId>,
+    /// Collectives under way.
+    schedules: Vec<RequestId>,
+    /// Those that have come to a combination, which is done without the lock.
+    combinations: VecDeque<RequestId>,
+    /// Schedules are being advanced: a poll out of one of their steps leaves them alone.
+    is_advancing: bool,
     choices: Choices,
     /// The segment's nonce, at an address that peers may read to see that they can.
     nonce: Box<u64>,
@@ -190,6 +197,9 @@ impl Engine {
             disarmed: Vec::new(),
             backlog: Vec::new(),
             pulls: Vec::new(),
+            schedules: Vec::new(),
+            combinations: VecDeque::new(),
+            is_advancing: false,
             choices: Choices::new(config.bulk, Tuning::new(segment)),
             nonce,
             arena: None,
@@ -323,6 +333,7 @@ impl Engine {
             return Ok(true);
         }
         core.poll()?;
+        let mut core = self.combining(core);
         let is_done = core.requests.is_done(id);
         if !is_done {
             self.note_failed_test(&mut core, Until::Request(id))?;
@@ -398,7 +409,9 @@ impl Engine {
     /// Makes progress once. For simulations, which never wait.
     #[cfg(any(test, feature = "internals"))]
     pub(crate) fn step(&self) -> Result<bool> {
-        self.lock().poll()
+        let moved = self.lock().poll();
+        self.combine_all();
+        moved
     }
 
     /// What a rank does before it rests: peers learn what has been consumed.

@@ -27,7 +27,7 @@ pub(crate) enum Until<'a> {
     Message(Awaited<'a>),
     /// All of the words have reached the value. Other ranks write them; if `by` never does, they never will.
     Words { words: &'a [Far<AtomicU64>], at_least: u64, by: Option<PeerId> },
-    /// Nothing is queued, and no receive goes on that nobody asks for.
+    /// Nothing is queued, no collective is under way, and no receive goes on that nobody asks for.
     Settled,
     /// This rank owes nothing: no send that nobody asks for, no packet in a backlog.
     Quiet,
@@ -271,6 +271,16 @@ impl Wait for EngineWait<'_> {
     }
 
     #[inline]
+    fn has_work(core: &mut Core) -> bool {
+        core.has_combination()
+    }
+
+    fn work(&mut self) {
+        self.engine.combine_all();
+        self.patience.note_news();
+    }
+
+    #[inline]
     fn pause(&mut self, core: &mut Core) -> Result<Pause> {
         let engine = self.engine;
         let may_spin = engine.may_spin && !engine.core.is_shared();
@@ -398,7 +408,9 @@ impl Core {
             Until::Any(ids) => ids.iter().any(|id| self.requests.is_done(*id)),
             Until::Message(awaited) => self.unexpected.find(awaited.pattern).is_some(),
             Until::Words { words, at_least, .. } => have_reached(words, *at_least),
-            Until::Settled => self.backlog.is_empty() && !self.requests.has_detached_receives(),
+            Until::Settled => {
+                self.backlog.is_empty() && self.schedules.is_empty() && !self.requests.has_detached_receives()
+            }
             Until::Quiet => self.requests.detached() == 0 && self.backlog.is_empty(),
         }
     }
@@ -427,6 +439,9 @@ impl Core {
         }
         if !self.pulls.is_empty() {
             moved |= self.advance_pulls()?;
+        }
+        if !self.schedules.is_empty() {
+            moved |= self.advance_schedules()?;
         }
         Ok(moved)
     }

@@ -130,7 +130,7 @@ impl Core {
     /// Begins a receive: the earliest unexpected message that matches, or a place in the posted
     /// queue.
     #[inline]
-    fn post_receive(
+    pub(super) fn post_receive(
         &mut self,
         pattern: Pattern,
         from: Option<PeerId>,

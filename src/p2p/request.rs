@@ -4,6 +4,7 @@ use super::{
     matching::PostedId,
     pull::Pull,
     rendezvous::{Bulk, Clearance},
+    schedule::Running,
 };
 use crate::{
     buffer::{Keep, ReceiveBuffer, SendBuffer},
@@ -169,6 +170,8 @@ pub(super) enum State {
     Done(Result<Status>),
     Send(SendOperation),
     Receive(ReceiveOperation),
+    /// A collective.
+    Schedule(Box<Running>),
 }
 
 impl State {
@@ -304,6 +307,31 @@ impl Requests {
         }
     }
 
+    pub(super) fn schedule(&mut self, id: RequestId) -> Option<&mut Running> {
+        match &mut self.slot(id)?.state {
+            State::Schedule(running) => Some(running),
+            _ => None,
+        }
+    }
+
+    /// Takes a collective out while it is worked on; `put_schedule` brings it back.
+    pub(super) fn take_schedule(&mut self, id: RequestId) -> Option<Box<Running>> {
+        let state = &mut self.slot(id)?.state;
+        match std::mem::replace(state, State::Free) {
+            State::Schedule(running) => Some(running),
+            other => {
+                *state = other;
+                None
+            }
+        }
+    }
+
+    pub(super) fn put_schedule(&mut self, id: RequestId, running: Box<Running>) {
+        if let Some(slot) = self.slot(id) {
+            slot.state = State::Schedule(running);
+        }
+    }
+
     #[inline]
     pub(super) fn receive(&mut self, id: RequestId) -> Option<&mut ReceiveOperation> {
         match &mut self.slot(id)?.state {
@@ -394,6 +422,7 @@ impl Requests {
             State::Done(_) | State::Free => return self.release(id),
             State::Send(send) => keep.into_iter().for_each(|keep| send.buffer.keep(keep)),
             State::Receive(receive) => keep.into_iter().for_each(|keep| receive.buffer.keep(keep)),
+            State::Schedule(running) => running.hold(keep.into_iter()),
         }
         slot.scope = None;
         // Whoever has given an operation up may let go of it again.
@@ -407,7 +436,8 @@ impl Requests {
         match &mut slot.state {
             State::Send(send) => send.buffer.own(),
             State::Receive(receive) => receive.buffer.discard(),
-            State::Done(_) | State::Free => {}
+            // It holds its memory.
+            State::Schedule(_) | State::Done(_) | State::Free => {}
         }
         self.detach(id, None);
     }

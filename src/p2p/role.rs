@@ -201,6 +201,12 @@ pub(super) trait Wait {
     /// One round of progress; true if anything moved. Never waits.
     fn poll(&mut self, core: &mut Self::Core) -> Result<bool>;
 
+    /// Whether polling has brought up what is done without the lock.
+    fn has_work(core: &mut Self::Core) -> bool;
+
+    /// Does it.
+    fn work(&mut self);
+
     /// As `poll`, with a look at everything that others may have changed before the last barrier.
     fn poll_all(&mut self, core: &mut Self::Core) -> Result<bool>;
 
@@ -239,6 +245,16 @@ pub(super) fn wait_until<W: Wait>(lock: &BiasedLock<W::Core>, bell: &Doorbell, m
                 Ok(()) => continue,
                 Err(error) => break Err(error),
             }
+        }
+        if W::has_work(&mut core) {
+            // It may take long: another thread that waits polls meanwhile.
+            if std::mem::take(&mut has_role) {
+                W::role(&mut core).hand_over();
+            }
+            drop(core);
+            wait.work();
+            core = lock.lock();
+            continue;
         }
         (W::role(&mut core).is_taken, has_role) = (true, true);
         let news = wait.poll(&mut core);

@@ -291,6 +291,12 @@ impl Wait for ModelWait<'_> {
         Ok(core.poll(false))
     }
 
+    fn has_work(_: &mut Core) -> bool {
+        false
+    }
+
+    fn work(&mut self) {}
+
     fn poll_all(&mut self, core: &mut Core) -> Result<bool> {
         Ok(self.rank.fault != Fault::SleepsUnlooked && core.poll(false))
     }

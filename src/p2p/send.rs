@@ -153,6 +153,9 @@ impl Core {
         self.ticks = 0;
         // The engine keeps the error, which every later call reports.
         let _ = self.poll();
+        if self.has_combination() {
+            self.role.wake_holder(&self.bell);
+        }
     }
 
     /// Begins a send of any kind.
@@ -168,7 +171,7 @@ impl Core {
         Ok(id)
     }
 
-    fn try_post_send(
+    pub(super) fn try_post_send(
         &mut self,
         to: PeerId,
         envelope: Envelope,

@@ -21,7 +21,7 @@ mod job;
 mod memory;
 mod oracle;
 mod plan;
-mod random;
+pub(crate) mod random;
 mod reached;
 mod task;
 #[cfg(all(test, not(loom)))]

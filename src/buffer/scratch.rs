@@ -1,0 +1,35 @@
+//! [`Scratch`]: memory of the engine's own, beside that of a collective's user.
+
+use super::{ReceiveBytes, no_memory_for};
+use crate::error::Result;
+use std::mem::MaybeUninit;
+
+/// Aligned for every type that can be reduced.
+#[derive(Clone, Copy)]
+#[repr(C, align(64))]
+struct Line([MaybeUninit<u8>; 64]);
+
+/// Memory that nobody has written yet. It stays where it is when the handle moves.
+pub(crate) struct Scratch {
+    lines: Vec<Line>,
+    bytes: u64,
+}
+
+impl Scratch {
+    /// The largest alignment that elements in it may need.
+    pub(super) const ALIGN: usize = align_of::<Line>();
+
+    pub(crate) fn new(bytes: u64) -> Result<Self> {
+        let mut lines = Vec::new();
+        let count = usize::try_from(bytes.div_ceil(size_of::<Line>() as u64));
+        let is_there = count.is_ok_and(|count| lines.try_reserve_exact(count).is_ok());
+        if is_there { Ok(Self { lines, bytes }) } else { Err(no_memory_for(bytes)) }
+    }
+
+    /// All of it. Whatever is read from it has to be written before.
+    pub(crate) fn memory(&mut self) -> ReceiveBytes {
+        // The spare room, through which the pointer reaches all of it.
+        let start = self.lines.spare_capacity_mut().as_mut_ptr();
+        ReceiveBytes::new(start.cast(), self.bytes, 1)
+    }
+}

@@ -1,0 +1,117 @@
+//! All-gather.
+
+pub(super) mod dissemination;
+pub(super) mod linear;
+pub(super) mod ring;
+mod varcount;
+
+use super::{
+    blocks::Blocks,
+    call::{Call, Function},
+    check_len, check_parts,
+    plan::Plan,
+    select, whole,
+};
+use crate::{
+    buffer::{self, Held, Owned, Plain, ReceiveBytes, SendBytes},
+    communicator::{Communicator, PersistentCollective, Request},
+    error::Result,
+};
+
+impl Communicator<'_> {
+    /// Brings the slices of all ranks, of equal length, to all ranks, in the order of ranks.
+    ///
+    /// ```
+    /// ringmpi::threads(3, |world| {
+    ///     assert_eq!(world.all_gather(&[world.rank(), 7])?, [0, 7, 1, 7, 2, 7]);
+    ///     ringmpi::Result::Ok(())
+    /// })?.into_iter().collect::<ringmpi::Result<()>>()?;
+    /// # Ok::<(), ringmpi::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// Other lengths; no memory for all slices; bytes that are no values of the type; the end of the job.
+    ///
+    /// # Standard
+    /// MPI 5.0, 6.7: `MPI_Allgather`.
+    pub fn all_gather<T: Plain>(&self, mine: &[T]) -> Result<Vec<T>> {
+        let len = whole("all_gather", mine.len(), self.size())?;
+        let (mut collective, call) = (self.enter_collective()?, Call::new(Function::AllGather));
+        let mine = buffer::of_slice(mine);
+        self.run_new(&mut collective, call, len, None, |plan, all| build(plan, Some(mine), all))
+    }
+
+    /// As [`all_gather`](Self::all_gather), into a slice.
+    ///
+    /// # Errors
+    /// A slice that is not as long as all parts; and as [`all_gather`](Self::all_gather).
+    ///
+    /// # Standard
+    /// MPI 5.0, 6.7: `MPI_Allgather`.
+    pub fn all_gather_into<T: Plain>(&self, mine: &[T], all: &mut [T]) -> Result<()> {
+        let needed = whole("all_gather_into", mine.len(), self.size())?;
+        check_len("all_gather_into", "all", all.len(), needed)?;
+        let (mut collective, call) = (self.enter_collective()?, Call::new(Function::AllGather));
+        let mine = buffer::of_slice(mine);
+        self.run_in_place(&mut collective, call, all, None, |plan, all| build(plan, Some(mine), all))
+    }
+
+    /// As [`all_gather`](Self::all_gather), in place: the slice has a part for each rank, and this rank's is there
+    /// already.
+    ///
+    /// # Errors
+    /// A slice that does not divide into equal parts; and as [`all_gather`](Self::all_gather).
+    ///
+    /// # Standard
+    /// MPI 5.0, 6.7: `MPI_Allgather` with `MPI_IN_PLACE`.
+    pub fn all_gather_in_place<T: Plain>(&self, all: &mut [T]) -> Result<()> {
+        check_parts("all_gather_in_place", "all", all.len(), self.size())?;
+        let (mut collective, call) = (self.enter_collective()?, Call::new(Function::AllGather));
+        self.run_in_place(&mut collective, call, all, None, |plan, all| build(plan, None, all))
+    }
+
+    /// As [`all_gather`](Self::all_gather), but only begins: the request gives the result.
+    ///
+    /// # Errors
+    /// No memory for all slices. The rest is reported by the request.
+    ///
+    /// # Standard
+    /// MPI 5.0, 6.12.5: `MPI_Iallgather`.
+    pub fn immediate_all_gather<B: Owned>(&self, mine: B) -> Result<Request<'_, Vec<B::Item>>> {
+        let mine = Held::new(mine);
+        let len = whole("immediate_all_gather", mine.len(), self.size())?;
+        self.begin_new(mine, len, None, |plan, mine, all| build(plan, Some(mine), all))
+    }
+
+    /// An all-gather that can be started again and again, from `mine` into `all`.
+    ///
+    /// # Errors
+    /// A buffer that is not as long as all parts.
+    ///
+    /// # Standard
+    /// MPI 5.0, 6.13.5: `MPI_Allgather_init`.
+    pub fn all_gather_init<I: Owned, O: Owned<Item = I::Item>>(
+        &self,
+        mine: I,
+        all: O,
+    ) -> Result<PersistentCollective<'_, I, O>> {
+        let (mine, all) = (Held::new(mine), Held::new(all));
+        let needed = whole("all_gather_init", mine.len(), self.size())?;
+        check_len("all_gather_init", "all", all.len(), needed)?;
+        self.prepare(mine, all, None, |plan, mine, all| build(plan, Some(mine), all))
+    }
+}
+
+/// `mine` is none if it is in its place. Every rank knows how long a part is.
+fn build(plan: &mut Plan<'_>, mine: Option<SendBytes>, all: ReceiveBytes) -> Result<()> {
+    let size = plan.size();
+    let bytes = all.len() / size as u64;
+    let blocks = Blocks::equal(size, bytes);
+    mine.into_iter().for_each(|mine| plan.copy(mine, blocks.of_mut(all, plan.rank())));
+    match select::all_gather(bytes, size) {
+        select::AllGather::Linear => linear::plan(plan, all, &blocks),
+        select::AllGather::Dissemination => dissemination::plan(plan, all, &blocks)?,
+        select::AllGather::Ring => ring::plan(plan, all, &blocks),
+    }
+    Ok(())
+}

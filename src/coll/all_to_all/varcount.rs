@@ -1,0 +1,148 @@
+//! All-to-all of parts of different lengths.
+
+use super::{keep_own, pairwise};
+use crate::{
+    buffer::{self, Held, Owned, Plain, ReceiveBytes, SendBytes},
+    coll::{
+        blocks::Blocks,
+        call::{Call, Function},
+        check_len,
+        gather::split,
+        partition::{Partition, PartitionMut, blocks_of, check_counts},
+        plan::Plan,
+    },
+    communicator::{Communicator, PersistentCollective, Request},
+    error::Result,
+};
+
+impl Communicator<'_> {
+    /// Sends each rank its part of this rank's slice, and gives the parts that come from all, a vector each. Nobody need
+    /// know how much others send.
+    ///
+    /// ```
+    /// use ringmpi::Partition;
+    /// ringmpi::threads(2, |world| {
+    ///     let (data, counts) = if world.rank() == 0 { ([1, 2, 3], [1, 2]) } else { ([4, 5, 6], [3, 0]) };
+    ///     let parts = world.all_to_all_varcount(Partition::new(&data, &counts[..]))?;
+    ///     assert_eq!(parts, if world.rank() == 0 { [vec![1], vec![4, 5, 6]] } else { [vec![2, 3], vec![]] });
+    ///     ringmpi::Result::Ok(())
+    /// })?.into_iter().collect::<ringmpi::Result<()>>()?;
+    /// # Ok::<(), ringmpi::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// Parts that lie outside of the slice, or are not one for each rank; no memory; bytes that are no values of the
+    /// type; the end of the job.
+    ///
+    /// # Standard
+    /// MPI 5.0, 6.8: `MPI_Alltoallv`.
+    pub fn all_to_all_varcount<T: Plain>(&self, mine: Partition<'_, T>) -> Result<Vec<Vec<T>>> {
+        const NAME: &str = "all_to_all_varcount";
+        let from = mine.check(NAME, self.size())?;
+        let lens: Vec<u64> = (0..self.size()).map(|rank| mine.count(rank) as u64).collect();
+        let counts: Vec<usize> = self.all_to_all(&lens)?.into_iter().map(|count| count as usize).collect();
+        let len = check_counts(NAME, "the lengths of what others send", &counts, self.size())?;
+        let into = blocks_of::<T>(&counts);
+        let (mut collective, call) = (self.enter_collective()?, Call::new(Function::AllToAllVarcount));
+        let mine = buffer::of_slice(mine.data());
+        let all: Vec<T> = self.run_new(&mut collective, call, len, None, |plan, all| {
+            build(plan, (mine, &from), (all, &into));
+            Ok(())
+        })?;
+        Ok(split(&all, &counts))
+    }
+
+    /// As [`all_to_all_varcount`](Self::all_to_all_varcount), into the parts of a slice.
+    ///
+    /// # Errors
+    /// Parts that lie outside of their slice, are not one for each rank, or, of `all`, overlap; a rank's own part of
+    /// different lengths in both; parts of other lengths than what comes; bytes that are no values of the type; the end
+    /// of the job.
+    ///
+    /// # Standard
+    /// MPI 5.0, 6.8: `MPI_Alltoallv`.
+    pub fn all_to_all_varcount_into<T: Plain>(
+        &self,
+        mine: Partition<'_, T>,
+        mut all: PartitionMut<'_, T>,
+    ) -> Result<()> {
+        const NAME: &str = "all_to_all_varcount_into";
+        let (from, into) = (mine.check(NAME, self.size())?, all.check(NAME, self.size())?);
+        check_len(NAME, "this rank's own part of all", all.count(self.rank()), mine.count(self.rank()))?;
+        let (mut collective, call) = (self.enter_collective()?, Call::new(Function::AllToAllVarcount));
+        let mine = buffer::of_slice(mine.data());
+        self.run_in_place(&mut collective, call, all.data(), None, |plan, all| {
+            build(plan, (mine, &from), (all, &into));
+            Ok(())
+        })
+    }
+
+    /// As [`all_to_all_varcount`](Self::all_to_all_varcount), but only begins: the parts of `mine` lie one behind the
+    /// other, of lengths `counts`, and so will those of the result, of lengths `all_counts`.
+    ///
+    /// # Errors
+    /// Counts that are not one for each rank, do not add up to the length of `mine`, or differ for this rank's own part;
+    /// no memory. The rest is reported by the request.
+    ///
+    /// # Standard
+    /// MPI 5.0, 6.12.6: `MPI_Ialltoallv`.
+    pub fn immediate_all_to_all_varcount<B: Owned>(
+        &self,
+        mine: B,
+        counts: &[usize],
+        all_counts: &[usize],
+    ) -> Result<Request<'_, Vec<B::Item>>> {
+        let mine = Held::new(mine);
+        let (len, from, into) =
+            self.check_exchanged("immediate_all_to_all_varcount", &mine, counts, all_counts)?;
+        self.begin_new(mine, len, None, move |plan, mine, all| {
+            build(plan, (mine, &from), (all, &into));
+            Ok(())
+        })
+    }
+
+    /// An all-to-all of parts of different lengths that can be started again and again, from `mine` into `all`, both one
+    /// behind the other.
+    ///
+    /// # Errors
+    /// As [`immediate_all_to_all_varcount`](Self::immediate_all_to_all_varcount); a buffer of another length.
+    ///
+    /// # Standard
+    /// MPI 5.0, 6.13.6: `MPI_Alltoallv_init`.
+    pub fn all_to_all_varcount_init<I: Owned, O: Owned<Item = I::Item>>(
+        &self,
+        mine: I,
+        counts: &[usize],
+        all: O,
+        all_counts: &[usize],
+    ) -> Result<PersistentCollective<'_, I, O>> {
+        const NAME: &str = "all_to_all_varcount_init";
+        let (mine, all) = (Held::new(mine), Held::new(all));
+        let (len, from, into) = self.check_exchanged(NAME, &mine, counts, all_counts)?;
+        check_len(NAME, "all", all.len(), len)?;
+        self.prepare(mine, all, None, move |plan, mine, all| {
+            build(plan, (mine, &from), (all, &into));
+            Ok(())
+        })
+    }
+
+    fn check_exchanged<B: Owned>(
+        &self,
+        function: &str,
+        mine: &Held<B>,
+        counts: &[usize],
+        all_counts: &[usize],
+    ) -> Result<(usize, Blocks, Blocks)> {
+        let (me, size) = (self.rank() as usize, self.size());
+        let given = check_counts(function, "counts", counts, size)?;
+        check_len(function, "mine", mine.len(), given)?;
+        let len = check_counts(function, "all_counts", all_counts, size)?;
+        check_len(function, "this rank's own part of all", all_counts[me], counts[me])?;
+        Ok((len, blocks_of::<B::Item>(counts), blocks_of::<B::Item>(all_counts)))
+    }
+}
+
+fn build(plan: &mut Plan<'_>, from: (SendBytes, &Blocks), into: (ReceiveBytes, &Blocks)) {
+    keep_own(plan, (from, into), plan.rank());
+    pairwise::plan(plan, from, into);
+}

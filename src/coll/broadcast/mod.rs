@@ -1,0 +1,124 @@
+//! Broadcast.
+
+pub(super) mod binomial;
+pub(super) mod chain;
+pub(super) mod split;
+
+use super::{
+    call::{Call, Function},
+    check_root,
+    on_board::{Operation, Waiting},
+    plan::Plan,
+    select::{self, Way},
+};
+use crate::{
+    buffer::{Held, Owned, Plain, ReceiveBytes},
+    communicator::{Communicator, PersistentCollective, Request},
+    error::Result,
+    types::Rank,
+};
+
+const NAME: &str = "broadcast";
+
+impl Communicator<'_> {
+    /// Copies the root's slice to all ranks; all slices have the same length.
+    ///
+    /// ```
+    /// ringmpi::threads(3, |world| {
+    ///     let mut numbers = if world.rank() == 1 { [4, 2] } else { [0, 0] };
+    ///     world.broadcast_into(&mut numbers, 1)?;
+    ///     assert_eq!(numbers, [4, 2]);
+    ///     ringmpi::Result::Ok(())
+    /// })?.into_iter().collect::<ringmpi::Result<()>>()?;
+    /// # Ok::<(), ringmpi::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// A root that does not exist; other lengths; bytes that are no values of the type; the end of
+    /// the job.
+    ///
+    /// # Standard
+    /// MPI 5.0, 6.4: `MPI_Bcast`.
+    pub fn broadcast_into<T: Plain>(&self, data: &mut [T], root: Rank) -> Result<()> {
+        check_root(self, NAME, root)?;
+        let mut collective = self.enter_collective()?;
+        let way = select::small_broadcast(size_of_val(data), collective.board.is_some());
+        if let (Way::Board, Some(board)) = (way, &mut collective.board) {
+            return window(Operation::new(self, board.get()), data, root, self.rank() == root);
+        }
+        let call = Call::rooted(Function::Broadcast, root);
+        self.run_in_place(&mut collective, call, data, None, |plan, data| {
+            build(plan, data, root);
+            Ok(())
+        })
+    }
+
+    /// As [`broadcast_into`](Self::broadcast_into), of one element: the root's, on all ranks.
+    ///
+    /// # Errors
+    /// As [`broadcast_into`](Self::broadcast_into).
+    ///
+    /// # Standard
+    /// MPI 5.0, 6.4: `MPI_Bcast`.
+    pub fn broadcast_value<T: Plain>(&self, value: T, root: Rank) -> Result<T> {
+        let mut data = [value];
+        self.broadcast_into(&mut data, root)?;
+        Ok(data[0])
+    }
+
+    /// As [`broadcast_into`](Self::broadcast_into), but only begins: the request gives the buffer back.
+    ///
+    /// # Errors
+    /// A root that does not exist; the rest is reported by the request.
+    ///
+    /// # Standard
+    /// MPI 5.0, 6.12.2: `MPI_Ibcast`.
+    pub fn immediate_broadcast<B: Owned>(&self, data: B, root: Rank) -> Result<Request<'_, B>> {
+        check_root(self, "immediate_broadcast", root)?;
+        self.begin_in_place(data, None, |plan, data| {
+            build(plan, data, root);
+            Ok(())
+        })
+    }
+
+    /// A broadcast that can be started again and again.
+    ///
+    /// # Errors
+    /// A root that does not exist.
+    ///
+    /// # Standard
+    /// MPI 5.0, 6.13.2: `MPI_Bcast_init`.
+    pub fn broadcast_init<B: Owned>(&self, data: B, root: Rank) -> Result<PersistentCollective<'_, (), B>> {
+        check_root(self, "broadcast_init", root)?;
+        self.prepare(Held::new(()), Held::new(data), None, |plan, _, data| {
+            build(plan, data, root);
+            Ok(())
+        })
+    }
+}
+
+/// Every rank knows the length.
+pub(super) fn build(plan: &mut Plan<'_>, data: ReceiveBytes, root: Rank) {
+    match select::broadcast(data.len(), plan.size()) {
+        select::Broadcast::Binomial => binomial::plan(plan, data, root),
+        select::Broadcast::Chain => chain::plan(plan, data, root),
+        select::Broadcast::Split => split::plan(plan, data, root),
+    }
+}
+
+/// Cost: two copies of the slice; the readers copy at the same time.
+fn window<T: Plain>(
+    mut operation: Operation<'_, '_, '_>,
+    data: &mut [T],
+    root: Rank,
+    is_root: bool,
+) -> Result<()> {
+    if is_root {
+        operation.write_window(data)?;
+        operation.enter(Waiting::All);
+        return Ok(());
+    }
+    operation.enter(Waiting::Nobody);
+    operation.wait_for(root)?;
+    operation.read_window(data, root)
+}

@@ -1,0 +1,366 @@
+//! A call of a collective: what all ranks have to agree on, and the ways from a plan to its end.
+
+use super::plan::Plan;
+use crate::{
+    buffer::{self, Held, Keep, Order, Owned, Plain, ReceiveBytes, SendBytes},
+    communicator::{Collective, Communicator, PersistentCollective, Request, landing},
+    error::{Error, ErrorClass, Result},
+    op::Op,
+    p2p::{
+        RequestId,
+        schedule::{Borrowed, Channel, ChannelOrder, Combination, Operation, Schedule, Shared},
+    },
+    types::{Rank, Tag},
+};
+use std::{
+    fmt,
+    sync::{Arc, Mutex},
+};
+
+/// Which collective it is. The numbers travel in tags.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Function {
+    Barrier,
+    Broadcast,
+    Gather,
+    GatherVarcount,
+    Scatter,
+    ScatterVarcount,
+    AllGather,
+    AllGatherVarcount,
+    AllToAll,
+    AllToAllVarcount,
+    Reduce,
+    AllReduce,
+    Scan,
+    ExclusiveScan,
+    ReduceScatter,
+    ReduceScatterBlock,
+    Construction,
+}
+
+impl Function {
+    const ALL: [(Self, &'static str); 17] = [
+        (Self::Barrier, "barrier"),
+        (Self::Broadcast, "broadcast"),
+        (Self::Gather, "gather"),
+        (Self::GatherVarcount, "gather_varcount"),
+        (Self::Scatter, "scatter"),
+        (Self::ScatterVarcount, "scatter_varcount"),
+        (Self::AllGather, "all_gather"),
+        (Self::AllGatherVarcount, "all_gather_varcount"),
+        (Self::AllToAll, "all_to_all"),
+        (Self::AllToAllVarcount, "all_to_all_varcount"),
+        (Self::Reduce, "reduce"),
+        (Self::AllReduce, "all_reduce"),
+        (Self::Scan, "scan"),
+        (Self::ExclusiveScan, "exclusive_scan"),
+        (Self::ReduceScatter, "reduce_scatter"),
+        (Self::ReduceScatterBlock, "reduce_scatter_block"),
+        (Self::Construction, "the construction of a communicator"),
+    ];
+}
+
+impl fmt::Display for Function {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(Self::ALL[*self as usize].1)
+    }
+}
+
+/// What all ranks have to say alike, beside lengths.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Call {
+    pub(super) function: Function,
+    pub(super) root: Option<Rank>,
+    /// [`Op::code`] of a built-in operation.
+    pub(super) op: u8,
+}
+
+/// Bits of a tag: from the lowest, the number of the call, its function, its operation, and its root plus one.
+const NUMBER_BITS: u32 = 10;
+const FUNCTION_BITS: u32 = 5;
+const OP_BITS: u32 = 4;
+const ROOT_BITS: u32 = 12;
+
+impl Call {
+    pub(super) const fn new(function: Function) -> Self {
+        Self { function, root: None, op: 0 }
+    }
+
+    pub(super) const fn rooted(function: Function, root: Rank) -> Self {
+        Self { function, root: Some(root), op: 0 }
+    }
+
+    pub(super) fn with_op<T: Plain>(self, op: &impl Op<T>) -> Self {
+        Self { op: op.code() & ((1 << OP_BITS) - 1), ..self }
+    }
+
+    /// A word that differs if calls differ: roots only by their low bits.
+    pub(super) fn tag(self, number: u64) -> Tag {
+        let root = self.root.map_or(0, |root| root as u32 + 1) & ((1 << ROOT_BITS) - 1);
+        let word = (root << OP_BITS | u32::from(self.op)) << FUNCTION_BITS | self.function as u32;
+        let number = number as u32 & ((1 << NUMBER_BITS) - 1);
+        // 31 bits.
+        (word << NUMBER_BITS | number) as Tag
+    }
+
+    fn describe(tag: Tag) -> String {
+        let word = tag as u32 >> NUMBER_BITS;
+        let function = Function::ALL.get((word & ((1 << FUNCTION_BITS) - 1)) as usize);
+        let Some((_, name)) = function else { return "something else".into() };
+        let (op, root) = (word >> FUNCTION_BITS & ((1 << OP_BITS) - 1), word >> (FUNCTION_BITS + OP_BITS));
+        let root = root.checked_sub(1).map(|root| format!("root {root}"));
+        let op = crate::op::name_of_code(op as u8).map(str::to_string);
+        let facts: Vec<String> = [op, root].into_iter().flatten().collect();
+        if facts.is_empty() { name.to_string() } else { format!("{name} ({})", facts.join(", ")) }
+    }
+}
+
+/// Two ranks are in different collectives.
+#[cold]
+fn mismatch(from: Rank, theirs: Tag, ours: Tag) -> Error {
+    let number = |tag: Tag| tag as u32 & ((1 << NUMBER_BITS) - 1);
+    let (theirs_is, ours_is) = (Call::describe(theirs), Call::describe(ours));
+    let what = if theirs_is == ours_is {
+        let (theirs, ours) = (number(theirs), number(ours));
+        format!(
+            "rank {from} is in call {theirs} of a collective of the communicator, this rank in call {ours}"
+        )
+    } else {
+        format!("rank {from} called {theirs_is} where this rank called {ours_is}")
+    };
+    Error::new(ErrorClass::COMM, what)
+        .with_help("all ranks of a communicator have to call the same collectives in the same order")
+}
+
+impl Collective {
+    /// The channel of the next blocking collective on messages.
+    pub(super) fn next_channel(&mut self, comm: &Communicator<'_>, call: Call) -> Channel {
+        self.sequence += 1;
+        Channel {
+            sends_in: comm.remote().contexts.collective(),
+            receives_in: comm.local().contexts.collective(),
+            rank: comm.rank(),
+            tag: call.tag(self.sequence),
+            order: ChannelOrder::Consecutive(mismatch),
+        }
+    }
+}
+
+/// Single messages of one call, in which members of a communicator agree on something.
+pub(crate) struct Round<'c, 'u> {
+    comm: &'c Communicator<'u>,
+    channel: Channel,
+}
+
+impl Collective {
+    /// The next collective, of single messages.
+    pub(crate) fn next_round<'c, 'u>(&mut self, comm: &'c Communicator<'u>) -> Round<'c, 'u> {
+        Round { comm, channel: self.next_channel(comm, Call::new(Function::Construction)) }
+    }
+}
+
+impl Round<'_, '_> {
+    fn run(&self, build: impl FnOnce(&mut Plan<'_>)) -> Result<()> {
+        let mut plan = Plan::new(&self.comm.remote().group, self.channel);
+        build(&mut plan);
+        self.comm.engine().run(&plan.finish(), None)
+    }
+
+    pub(crate) fn send<T: Plain>(&self, to: Rank, data: &[T]) -> Result<()> {
+        self.run(|plan| _ = plan.send(to, buffer::of_slice(data)))
+    }
+
+    /// Receives exactly `len` elements.
+    pub(crate) fn receive<T: Plain>(&self, from: Rank, len: usize) -> Result<Vec<T>> {
+        landing::new_vec(len, |into| self.run(|plan| plan.take(from, into)))
+    }
+}
+
+/// The operation of a blocking reduction.
+pub(super) fn borrowed<'a, T: Plain>(
+    op: &'a impl Op<T>,
+) -> Operation<impl Fn(Combination) -> Result<()> + 'a> {
+    let combine = move |Combination { from, into, order }| buffer::combine(op, from, into, order);
+    Operation { is_built_in: op.is_built_in(), combine }
+}
+
+/// The operation of a request.
+pub(super) fn shared<T: Plain>(op: impl Op<T> + Send + 'static) -> Shared {
+    let is_built_in = op.is_built_in();
+    let combine = move |Combination { from, into, order }| buffer::combine::<T>(&op, from, into, order);
+    Operation { is_built_in, combine: Mutex::new(Box::new(combine)) }
+}
+
+/// As a step of a schedule would, by this thread and at once.
+pub(super) fn combine_now<T: Plain>(
+    comm: &Communicator<'_>,
+    op: &impl Op<T>,
+    from: SendBytes,
+    into: ReceiveBytes,
+    order: Order,
+) -> Result<()> {
+    comm.engine().run_operation(op.is_built_in(), || buffer::combine(op, from, into, order))
+}
+
+/// What a collective does for one rank, between what it gives and what it gets.
+pub(super) trait Algorithm: FnOnce(&mut Plan<'_>, SendBytes, ReceiveBytes) -> Result<()> {}
+impl<F: FnOnce(&mut Plan<'_>, SendBytes, ReceiveBytes) -> Result<()>> Algorithm for F {}
+
+impl<'u> Communicator<'u> {
+    fn schedule(
+        &self,
+        channel: Channel,
+        build: impl FnOnce(&mut Plan<'_>) -> Result<()>,
+    ) -> Result<Schedule> {
+        let mut plan = Plan::new(&self.local().group, channel);
+        build(&mut plan)?;
+        Ok(plan.finish())
+    }
+
+    /// Blocking, on messages: builds the plan and runs it to its end.
+    pub(super) fn run(
+        &self,
+        collective: &mut Collective,
+        call: Call,
+        operation: Option<Borrowed<'_>>,
+        build: impl FnOnce(&mut Plan<'_>) -> Result<()>,
+    ) -> Result<()> {
+        let schedule = self.schedule(collective.next_channel(self, call), build)?;
+        self.engine().run(&schedule, operation)
+    }
+
+    /// Immediate: builds the plan and begins it. What it takes of the caller's memory is in `keeps`.
+    fn begin(
+        &self,
+        operation: Option<Shared>,
+        keeps: Vec<Keep>,
+        build: impl FnOnce(&mut Plan<'_>) -> Result<()>,
+    ) -> Result<RequestId> {
+        self.check_caller()?;
+        let channel = Channel {
+            sends_in: self.remote().contexts.immediate(),
+            receives_in: self.local().contexts.immediate(),
+            rank: self.rank(),
+            tag: self.next_immediate(),
+            order: ChannelOrder::Overlapping,
+        };
+        let schedule = Schedule { operation, ..self.schedule(channel, build)? };
+        self.engine().begin(Arc::new(schedule), keeps)
+    }
+
+    /// An immediate collective that changes its buffer.
+    pub(super) fn begin_in_place<B: Owned>(
+        &self,
+        data: B,
+        operation: Option<Shared>,
+        build: impl FnOnce(&mut Plan<'_>, ReceiveBytes) -> Result<()>,
+    ) -> Result<Request<'_, B>> {
+        let begin = |data| self.begin(operation, vec![], |plan| build(plan, data));
+        Request::begin_in_place(self.engine(), data, begin)
+    }
+
+    /// An immediate collective whose result is new.
+    pub(super) fn begin_new<B: Owned, T: Plain>(
+        &self,
+        input: Held<B>,
+        len: usize,
+        operation: Option<Shared>,
+        build: impl Algorithm,
+    ) -> Result<Request<'_, Vec<T>>> {
+        let from = input.to_send();
+        Request::begin_new(self.engine(), len, |into| {
+            self.begin(operation, vec![input.into_keep()], |plan| build(plan, from, into))
+        })
+    }
+
+    /// As [`Self::begin_new`]; without a length this rank gets no result.
+    pub(super) fn begin_new_if<B: Owned, T: Plain>(
+        &self,
+        input: Held<B>,
+        len: Option<usize>,
+        operation: Option<Shared>,
+        build: impl Algorithm,
+    ) -> Result<Request<'_, Option<Vec<T>>>> {
+        let from = input.to_send();
+        Request::begin_new_if(self.engine(), len, |into| {
+            self.begin(operation, vec![input.into_keep()], |plan| build(plan, from, into))
+        })
+    }
+
+    /// A collective to be started again and again.
+    pub(super) fn prepare<I: Owned, O: Owned>(
+        &self,
+        input: Held<I>,
+        output: Held<O>,
+        operation: Option<Shared>,
+        build: impl Algorithm,
+    ) -> Result<PersistentCollective<'_, I, O>> {
+        self.check_caller()?;
+        let channel = Channel {
+            sends_in: self.remote().contexts.immediate(),
+            receives_in: self.local().contexts.immediate(),
+            rank: self.rank(),
+            tag: self.next_persistent(),
+            order: ChannelOrder::Overlapping,
+        };
+        PersistentCollective::new(self.engine(), input, output, |from, into| {
+            let schedule = self.schedule(channel, |plan| build(plan, from, into))?;
+            Ok(Arc::new(Schedule { operation, ..schedule }))
+        })
+    }
+
+    /// A blocking collective on messages whose result is new.
+    pub(super) fn run_new<T: Plain>(
+        &self,
+        collective: &mut Collective,
+        call: Call,
+        len: usize,
+        operation: Option<Borrowed<'_>>,
+        build: impl FnOnce(&mut Plan<'_>, ReceiveBytes) -> Result<()>,
+    ) -> Result<Vec<T>> {
+        landing::new_vec(len, |into| self.run(collective, call, operation, |plan| build(plan, into)))
+    }
+
+    /// A blocking collective on messages that changes a slice.
+    pub(super) fn run_in_place<T: Plain>(
+        &self,
+        collective: &mut Collective,
+        call: Call,
+        data: &mut [T],
+        operation: Option<Borrowed<'_>>,
+        build: impl FnOnce(&mut Plan<'_>, ReceiveBytes) -> Result<()>,
+    ) -> Result<()> {
+        landing::in_place(data, |into| self.run(collective, call, operation, |plan| build(plan, into)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn calls_that_differ_have_different_tags_and_say_what_they_are() {
+        let sum = Call { op: 1, ..Call::rooted(Function::Reduce, 3) };
+        let others = [
+            Call { op: 2, ..sum },
+            Call { root: Some(4), ..sum },
+            Call { root: None, ..sum },
+            Call { function: Function::Gather, ..sum },
+        ];
+        assert!(sum.tag(5) >= 0 && sum.tag(u64::MAX) >= 0);
+        for other in others {
+            assert_ne!(sum.tag(5), other.tag(5));
+            let error = mismatch(7, other.tag(5), sum.tag(5)).to_string();
+            assert!(
+                error.contains("rank 7 called") && error.contains("reduce (") && error.contains("root 3"),
+                "{error}"
+            );
+        }
+        assert_ne!(sum.tag(5), sum.tag(6));
+        for (index, (function, name)) in Function::ALL.into_iter().enumerate() {
+            assert_eq!((function as usize, function.to_string()), (index, name.to_string()));
+            assert!(index < 1 << FUNCTION_BITS);
+        }
+    }
+}

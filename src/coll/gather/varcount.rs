@@ -1,0 +1,184 @@
+//! Gather of slices of different lengths.
+
+use super::linear;
+use crate::{
+    buffer::{self, Held, Owned, Plain},
+    coll::{
+        blocks::Blocks,
+        call::{Call, Function},
+        check_len, check_root,
+        partition::{PartitionMut, blocks_of, check_counts},
+    },
+    communicator::{Communicator, PersistentCollective, Request},
+    error::Result,
+    types::Rank,
+};
+
+impl Communicator<'_> {
+    /// Brings the slices of all ranks, of any length, to the root; `None` elsewhere. The root need not know the
+    /// lengths.
+    ///
+    /// ```
+    /// ringmpi::threads(3, |world| {
+    ///     let mine = vec![world.rank(); world.rank() as usize];
+    ///     let all = world.gather_varcount(&mine, 0)?;
+    ///     assert_eq!(all, (world.rank() == 0).then(|| vec![vec![], vec![1], vec![2, 2]]));
+    ///     ringmpi::Result::Ok(())
+    /// })?.into_iter().collect::<ringmpi::Result<()>>()?;
+    /// # Ok::<(), ringmpi::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// A root that does not exist; no memory for all slices; the end of the job.
+    ///
+    /// # Standard
+    /// MPI 5.0, 6.5: `MPI_Gatherv`.
+    pub fn gather_varcount<T: Plain>(&self, mine: &[T], root: Rank) -> Result<Option<Vec<Vec<T>>>> {
+        let Some(counts) = self.gather(&[mine.len() as u64], root)? else {
+            return self.gather_parts(mine, root, &[]).map(|_| None);
+        };
+        let counts: Vec<usize> = counts.into_iter().map(|count| count as usize).collect();
+        let all = self.gather_parts(mine, root, &counts)?;
+        Ok(Some(split(&all, &counts)))
+    }
+
+    /// Parts one behind the other, at the root.
+    fn gather_parts<T: Plain>(&self, mine: &[T], root: Rank, counts: &[usize]) -> Result<Vec<T>> {
+        let (mut collective, call) = (self.enter_collective()?, Call::rooted(Function::GatherVarcount, root));
+        let mine = buffer::of_slice(mine);
+        if self.rank() != root {
+            self.run(&mut collective, call, None, |plan| {
+                linear::plan(plan, Some(mine), None, root);
+                Ok(())
+            })?;
+            return Ok(vec![]);
+        }
+        let (len, blocks) = (counts.iter().sum(), blocks_of::<T>(counts));
+        self.run_new(&mut collective, call, len, None, |plan, all| {
+            linear::plan(plan, Some(mine), Some((all, &blocks)), root);
+            Ok(())
+        })
+    }
+
+    /// As [`gather_varcount`](Self::gather_varcount), into the parts of the root's slice; the other ranks have none.
+    ///
+    /// # Errors
+    /// A root that does not exist; a root without a slice; parts that lie outside of it, overlap, or are not one for
+    /// each rank, or whose own is of another length than `mine`; slices of other lengths than their parts; the end of
+    /// the job.
+    ///
+    /// # Standard
+    /// MPI 5.0, 6.5: `MPI_Gatherv`.
+    pub fn gather_varcount_into<T: Plain>(
+        &self,
+        mine: &[T],
+        all: Option<PartitionMut<'_, T>>,
+        root: Rank,
+    ) -> Result<()> {
+        const NAME: &str = "gather_varcount_into";
+        check_root(self, NAME, root)?;
+        let is_root = self.rank() == root;
+        let mut all = match all {
+            _ if !is_root => None,
+            Some(all) => Some(all),
+            None => Some(PartitionMut::new(&mut [], vec![])),
+        };
+        let blocks = all.as_ref().map(|all| all.check(NAME, self.size())).transpose()?;
+        if let Some(all) = &all {
+            check_len(NAME, "mine", mine.len(), all.count(root))?;
+        }
+        let (mut collective, call) = (self.enter_collective()?, Call::rooted(Function::GatherVarcount, root));
+        let mine = Some(buffer::of_slice(mine));
+        match (&mut all, blocks) {
+            (Some(all), Some(blocks)) => {
+                self.run_in_place(&mut collective, call, all.data(), None, |plan, all| {
+                    linear::plan(plan, mine, Some((all, &blocks)), root);
+                    Ok(())
+                })
+            }
+            _ => self.run(&mut collective, call, None, |plan| {
+                linear::plan(plan, mine, None, root);
+                Ok(())
+            }),
+        }
+    }
+
+    /// As [`gather_varcount`](Self::gather_varcount), but only begins; the root says how long the slices are (`counts`,
+    /// which the other ranks need not give), and the request gives it all of them, one behind the other.
+    ///
+    /// # Errors
+    /// A root that does not exist, or whose counts are not one for each rank, or whose own is not the length of `mine`;
+    /// no memory for all slices. The rest is reported by the request.
+    ///
+    /// # Standard
+    /// MPI 5.0, 6.12.3: `MPI_Igatherv`.
+    pub fn immediate_gather_varcount<B: Owned>(
+        &self,
+        mine: B,
+        counts: &[usize],
+        root: Rank,
+    ) -> Result<Request<'_, Option<Vec<B::Item>>>> {
+        let mine = Held::new(mine);
+        let parts = self.check_gathered("immediate_gather_varcount", &mine, counts, root)?;
+        let len = parts.as_ref().map(|(len, _)| *len);
+        self.begin_new_if(mine, len, None, move |plan, mine, all| {
+            let all = parts.as_ref().map(|(_, blocks)| (all, blocks));
+            linear::plan(plan, Some(mine), all, root);
+            Ok(())
+        })
+    }
+
+    /// A gather of slices of different lengths that can be started again and again, from `mine` into the root's `all`,
+    /// one behind the other.
+    ///
+    /// # Errors
+    /// As [`immediate_gather_varcount`](Self::immediate_gather_varcount); a root whose `all` has another length.
+    ///
+    /// # Standard
+    /// MPI 5.0, 6.13.3: `MPI_Gatherv_init`.
+    pub fn gather_varcount_init<I: Owned, O: Owned<Item = I::Item>>(
+        &self,
+        mine: I,
+        all: O,
+        counts: &[usize],
+        root: Rank,
+    ) -> Result<PersistentCollective<'_, I, O>> {
+        const NAME: &str = "gather_varcount_init";
+        let (mine, all) = (Held::new(mine), Held::new(all));
+        let parts = self.check_gathered(NAME, &mine, counts, root)?;
+        parts.iter().try_for_each(|(len, _)| check_len(NAME, "the root's buffer", all.len(), *len))?;
+        self.prepare(mine, all, None, move |plan, mine, all| {
+            let all = parts.as_ref().map(|(_, blocks)| (all, blocks));
+            linear::plan(plan, Some(mine), all, root);
+            Ok(())
+        })
+    }
+
+    /// At the root: how long all parts are, and where each lies.
+    fn check_gathered<B: Owned>(
+        &self,
+        function: &str,
+        mine: &Held<B>,
+        counts: &[usize],
+        root: Rank,
+    ) -> Result<Option<(usize, Blocks)>> {
+        check_root(self, function, root)?;
+        if self.rank() != root {
+            return Ok(None);
+        }
+        let len = check_counts(function, "counts", counts, self.size())?;
+        check_len(function, "mine", mine.len(), counts[root as usize])?;
+        Ok(Some((len, blocks_of::<B::Item>(counts))))
+    }
+}
+
+/// A vector for each part.
+pub(in crate::coll) fn split<T: Plain>(all: &[T], counts: &[usize]) -> Vec<Vec<T>> {
+    let mut rest = all;
+    let next = |count: &usize| {
+        let (part, behind) = rest.split_at(*count);
+        rest = behind;
+        part.to_vec()
+    };
+    counts.iter().map(next).collect()
+}

@@ -1,0 +1,209 @@
+//! [`Partition`]: where the part of each rank lies in a slice.
+
+use super::blocks::Blocks;
+use crate::{
+    buffer::Plain,
+    error::{Error, ErrorClass, Result},
+    types::Rank,
+};
+use std::borrow::Cow;
+
+/// A slice, and which part of it is each rank's: so many elements (`counts`) from there on (`displacements`), all
+/// in elements.
+///
+/// # Standard
+/// MPI 5.0, 6.5: the arguments `sendcounts` and `displs`.
+#[derive(Clone, Debug)]
+pub struct Partition<'a, T> {
+    data: &'a [T],
+    parts: Parts<'a>,
+}
+
+/// As [`Partition`], of a slice that is written: parts must not overlap.
+///
+/// # Standard
+/// MPI 5.0, 6.5: the arguments `recvcounts` and `displs`.
+#[derive(Debug)]
+pub struct PartitionMut<'a, T> {
+    data: &'a mut [T],
+    parts: Parts<'a>,
+}
+
+#[derive(Clone, Debug)]
+struct Parts<'a> {
+    counts: Cow<'a, [usize]>,
+    /// None: one behind the other.
+    displacements: Option<Cow<'a, [usize]>>,
+}
+
+impl<'a, T: Plain> Partition<'a, T> {
+    /// Parts one behind the other, from the start of the slice on. The call that it is given to checks it.
+    #[must_use]
+    pub fn new(data: &'a [T], counts: impl Into<Cow<'a, [usize]>>) -> Self {
+        Self { data, parts: Parts { counts: counts.into(), displacements: None } }
+    }
+
+    /// Parts that begin where `displacements` say.
+    #[must_use]
+    pub fn with_displacements(
+        data: &'a [T],
+        counts: impl Into<Cow<'a, [usize]>>,
+        displacements: impl Into<Cow<'a, [usize]>>,
+    ) -> Self {
+        let displacements = Some(displacements.into());
+        Self { data, parts: Parts { counts: counts.into(), displacements } }
+    }
+
+    pub(super) fn data(&self) -> &'a [T] {
+        self.data
+    }
+
+    pub(super) fn count(&self, rank: Rank) -> usize {
+        self.parts.count(rank)
+    }
+
+    pub(super) fn check(&self, function: &str, ranks: Rank) -> Result<Blocks> {
+        self.parts.check::<T>(function, ranks, self.data.len())
+    }
+}
+
+impl<'a, T: Plain> PartitionMut<'a, T> {
+    /// Parts one behind the other, from the start of the slice on. The call that it is given to checks it.
+    #[must_use]
+    pub fn new(data: &'a mut [T], counts: impl Into<Cow<'a, [usize]>>) -> Self {
+        Self { data, parts: Parts { counts: counts.into(), displacements: None } }
+    }
+
+    /// Parts that begin where `displacements` say.
+    #[must_use]
+    pub fn with_displacements(
+        data: &'a mut [T],
+        counts: impl Into<Cow<'a, [usize]>>,
+        displacements: impl Into<Cow<'a, [usize]>>,
+    ) -> Self {
+        let displacements = Some(displacements.into());
+        Self { data, parts: Parts { counts: counts.into(), displacements } }
+    }
+
+    pub(super) fn data(&mut self) -> &mut [T] {
+        self.data
+    }
+
+    pub(super) fn count(&self, rank: Rank) -> usize {
+        self.parts.count(rank)
+    }
+
+    pub(super) fn check(&self, function: &str, ranks: Rank) -> Result<Blocks> {
+        let blocks = self.parts.check::<T>(function, ranks, self.data.len())?;
+        self.parts.check_apart(function)?;
+        Ok(blocks)
+    }
+}
+
+impl Parts<'_> {
+    /// Where each begins, and how long it is.
+    fn iter(&self) -> impl Iterator<Item = (usize, usize)> {
+        let mut end = 0usize;
+        self.counts.iter().enumerate().map(move |(rank, count)| {
+            let start = self.displacements.as_ref().map_or(end, |all| all.get(rank).copied().unwrap_or(0));
+            end = end.saturating_add(*count);
+            (start, *count)
+        })
+    }
+
+    /// None there: 0.
+    fn count(&self, rank: Rank) -> usize {
+        self.counts.get(rank as usize).copied().unwrap_or(0)
+    }
+
+    fn check<T>(&self, function: &str, ranks: Rank, len: usize) -> Result<Blocks> {
+        check_entries(function, "counts", self.counts.len(), ranks)?;
+        if let Some(displacements) = &self.displacements {
+            check_entries(function, "displacements", displacements.len(), ranks)?;
+        }
+        for (rank, (start, count)) in self.iter().enumerate() {
+            if start.checked_add(count).is_none_or(|end| end > len) {
+                let what = format!(
+                    "{function}: the part of rank {rank} is {count} elements from {start} on, of a slice of {len}"
+                );
+                return Err(Error::new(ErrorClass::COUNT, what));
+            }
+        }
+        Ok(Blocks::of_elements(self.iter(), size_of::<T>()))
+    }
+
+    fn check_apart(&self, function: &str) -> Result<()> {
+        let mut parts: Vec<(usize, usize, usize)> = self
+            .iter()
+            .enumerate()
+            .filter(|(_, (_, count))| *count > 0)
+            .map(|(rank, (start, count))| (start, start + count, rank))
+            .collect();
+        parts.sort_unstable();
+        for pair in parts.windows(2) {
+            let [(first, end, one), (second, _, other)] = pair else { continue };
+            if second < end {
+                let what = format!(
+                    "{function}: the parts of rank {one}, elements {first} to {}, and of rank {other}, from {second} \
+                     on, overlap",
+                    end - 1
+                );
+                return Err(Error::new(ErrorClass::BUFFER, what)
+                    .with_help("what is received must go to parts that lie apart"));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// One entry a rank.
+fn check_entries(function: &str, argument: &str, entries: usize, ranks: Rank) -> Result<()> {
+    if entries == ranks as usize {
+        return Ok(());
+    }
+    let what = format!("{function}: {argument} has {entries} entries, for {ranks} ranks");
+    Err(Error::new(ErrorClass::COUNT, what))
+}
+
+/// Counts given without a slice: one a rank. Their sum.
+pub(super) fn check_counts(function: &str, argument: &str, counts: &[usize], ranks: Rank) -> Result<usize> {
+    check_entries(function, argument, counts.len(), ranks)?;
+    let sum = counts.iter().try_fold(0usize, |sum, count| sum.checked_add(*count));
+    sum.ok_or_else(|| {
+        Error::new(ErrorClass::COUNT, format!("{function}: {argument} add up to too many elements"))
+    })
+}
+
+/// Parts of such counts, one behind the other.
+pub(super) fn blocks_of<T>(counts: &[usize]) -> Blocks {
+    let parts = Parts { counts: Cow::Borrowed(counts), displacements: None };
+    Blocks::of_elements(parts.iter(), size_of::<T>())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parts_out_of_the_slice_too_few_or_overlapping_are_refused_with_their_numbers() {
+        let mut data = [0u16; 10];
+        let refused = |result: Result<Blocks>, expected: &str| {
+            let error = result.unwrap_err().to_string();
+            assert!(error.contains(expected), "{error}");
+        };
+        refused(Partition::new(&data, vec![1, 2]).check("f", 3), "f: counts has 2 entries, for 3 ranks");
+        refused(
+            Partition::new(&data, vec![5, 6]).check("f", 2),
+            "rank 1 is 6 elements from 5 on, of a slice of 10",
+        );
+        let far = Partition::with_displacements(&data, vec![1, usize::MAX], vec![0, 2]);
+        refused(far.check("f", 2), "rank 1 is");
+        let few = Partition::with_displacements(&data, vec![1, 1], vec![0]);
+        refused(few.check("f", 2), "displacements has 1 entries");
+        Partition::with_displacements(&data, vec![5, 5], vec![0, 2]).check("f", 2).unwrap();
+        let overlap = PartitionMut::with_displacements(&mut data, vec![5, 0, 5], vec![2, 3, 0]);
+        refused(overlap.check("f", 3), "rank 2, elements 0 to 4, and of rank 0, from 2 on, overlap");
+        let apart = PartitionMut::with_displacements(&mut data, vec![5, 0, 5], vec![5, 7, 0]);
+        assert_eq!(apart.check("f", 3).unwrap().bytes(0), 10);
+    }
+}

@@ -1,0 +1,207 @@
+//! Reduce.
+
+pub(super) mod linear;
+pub(super) mod slots;
+pub(super) mod split;
+
+use super::{
+    blocks::Blocks,
+    call::{Call, Function, borrowed, shared},
+    check_len, check_root,
+    on_board::Operation,
+    plan::Plan,
+    select::{self, Way},
+};
+use crate::{
+    buffer::{self, Held, Owned, Plain, ReceiveBytes, SendBytes},
+    communicator::{Communicator, PersistentCollective, Request, landing},
+    error::{Error, ErrorClass, Result},
+    op::Op,
+    types::Rank,
+};
+
+impl Communicator<'_> {
+    /// Combines the slices of all ranks, of equal length, element by element, at the root; `None`
+    /// elsewhere. In the order of ranks, whatever the operation: the same bits in every run.
+    ///
+    /// ```
+    /// use ringmpi::op;
+    /// ringmpi::threads(3, |world| {
+    ///     let sums = world.reduce(&[1.0, f64::from(world.rank())], op::Sum, 2)?;
+    ///     assert_eq!(sums, (world.rank() == 2).then(|| vec![3.0, 3.0]));
+    ///     ringmpi::Result::Ok(())
+    /// })?.into_iter().collect::<ringmpi::Result<()>>()?;
+    /// # Ok::<(), ringmpi::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// A root that does not exist; other lengths; the end of the job.
+    ///
+    /// # Standard
+    /// MPI 5.0, 6.9.1: `MPI_Reduce`.
+    pub fn reduce<T: Plain>(&self, mine: &[T], op: impl Op<T>, root: Rank) -> Result<Option<Vec<T>>> {
+        check_root(self, "reduce", root)?;
+        if self.rank() != root {
+            return self.contribute(mine, &op, root).map(|()| None);
+        }
+        landing::new_vec(mine.len(), |result| self.reduce_at_root(buffer::of_slice(mine), result, &op))
+            .map(Some)
+    }
+
+    /// As [`reduce`](Self::reduce), into the root's slice; the other ranks have none.
+    ///
+    /// # Errors
+    /// A root that does not exist, without a slice, or with one of another length; other lengths; the end of the job.
+    ///
+    /// # Standard
+    /// MPI 5.0, 6.9.1: `MPI_Reduce`.
+    pub fn reduce_into<T: Plain>(
+        &self,
+        mine: &[T],
+        result: Option<&mut [T]>,
+        op: impl Op<T>,
+        root: Rank,
+    ) -> Result<()> {
+        check_root(self, "reduce_into", root)?;
+        if self.rank() != root {
+            return self.contribute(mine, &op, root);
+        }
+        let Some(result) = result else {
+            return Err(Error::new(
+                ErrorClass::BUFFER,
+                "reduce_into: the root gives no slice for the result",
+            ));
+        };
+        check_len("reduce_into", "the root's slice", result.len(), mine.len())?;
+        landing::in_place(result, |result| self.reduce_at_root(buffer::of_slice(mine), result, &op))
+    }
+
+    /// As [`reduce`](Self::reduce), in place: the root's slice takes the result, and those of the others stay as they
+    /// are.
+    ///
+    /// # Errors
+    /// As [`reduce`](Self::reduce).
+    ///
+    /// # Standard
+    /// MPI 5.0, 6.9.1: `MPI_Reduce` with `MPI_IN_PLACE`.
+    pub fn reduce_in_place<T: Plain>(&self, data: &mut [T], op: impl Op<T>, root: Rank) -> Result<()> {
+        check_root(self, "reduce_in_place", root)?;
+        if self.rank() != root {
+            return self.contribute(data, &op, root);
+        }
+        landing::in_place(data, |data| self.reduce_at_root(data.to_send(), data, &op))
+    }
+
+    /// As [`reduce`](Self::reduce), of one element.
+    ///
+    /// # Errors
+    /// As [`reduce`](Self::reduce).
+    ///
+    /// # Standard
+    /// MPI 5.0, 6.9.1: `MPI_Reduce`.
+    pub fn reduce_value<T: Plain>(&self, mine: T, op: impl Op<T>, root: Rank) -> Result<Option<T>> {
+        Ok(self.reduce(&[mine], op, root)?.and_then(|all| all.first().copied()))
+    }
+
+    /// A rank that is not the root.
+    fn contribute<T: Plain>(&self, mine: &[T], op: &impl Op<T>, root: Rank) -> Result<()> {
+        let mut collective = self.enter_collective()?;
+        let way = select::small_reduce(size_of_val(mine), collective.board.is_some());
+        if let (Way::Board, Some(board)) = (way, &mut collective.board) {
+            return slots::contribute(Operation::new(self, board.get()), mine, root);
+        }
+        let (call, operation) = (Call::rooted(Function::Reduce, root).with_op(op), borrowed(op));
+        let mine = buffer::of_slice(mine);
+        self.run(&mut collective, call, Some(&operation), |plan| {
+            build(plan, mine, None, size_of::<T>(), root)
+        })
+    }
+
+    /// `result` may be where `mine` is.
+    fn reduce_at_root<T: Plain>(&self, mine: SendBytes, result: ReceiveBytes, op: &impl Op<T>) -> Result<()> {
+        let (mut collective, root) = (self.enter_collective()?, self.rank());
+        result.copy_from(mine);
+        let way = select::small_reduce(mine.len() as usize, collective.board.is_some());
+        if let (Way::Board, Some(board)) = (way, &mut collective.board) {
+            return slots::combine(Operation::new(self, board.get()), result, op);
+        }
+        let (call, operation) = (Call::rooted(Function::Reduce, root).with_op(op), borrowed(op));
+        self.run(&mut collective, call, Some(&operation), |plan| {
+            build(plan, mine, Some(result), size_of::<T>(), root)
+        })
+    }
+
+    /// As [`reduce`](Self::reduce), but only begins: the request gives the result. Progress on any thread may call the
+    /// operation.
+    ///
+    /// # Errors
+    /// A root that does not exist; no memory. The rest is reported by the request.
+    ///
+    /// # Standard
+    /// MPI 5.0, 6.12.7: `MPI_Ireduce`.
+    pub fn immediate_reduce<B: Owned>(
+        &self,
+        mine: B,
+        op: impl Op<B::Item> + Send + 'static,
+        root: Rank,
+    ) -> Result<Request<'_, Option<Vec<B::Item>>>> {
+        check_root(self, "immediate_reduce", root)?;
+        let (is_root, mine) = (self.rank() == root, Held::new(mine));
+        let len = is_root.then_some(mine.len());
+        self.begin_new_if(mine, len, Some(shared::<B::Item>(op)), move |plan, mine, result| {
+            build_from::<B::Item>(plan, mine, is_root.then_some(result), root)
+        })
+    }
+
+    /// A reduction that can be started again and again, from `mine` into the root's `result`; the others' may be empty.
+    ///
+    /// # Errors
+    /// A root that does not exist, or whose buffers have different lengths.
+    ///
+    /// # Standard
+    /// MPI 5.0, 6.13.7: `MPI_Reduce_init`.
+    pub fn reduce_init<I: Owned, O: Owned<Item = I::Item>>(
+        &self,
+        mine: I,
+        result: O,
+        op: impl Op<I::Item> + Send + 'static,
+        root: Rank,
+    ) -> Result<PersistentCollective<'_, I, O>> {
+        check_root(self, "reduce_init", root)?;
+        let (is_root, mine, result) = (self.rank() == root, Held::new(mine), Held::new(result));
+        if is_root {
+            check_len("reduce_init", "the root's result", result.len(), mine.len())?;
+        }
+        self.prepare(mine, result, Some(shared::<I::Item>(op)), move |plan, mine, result| {
+            build_from::<I::Item>(plan, mine, is_root.then_some(result), root)
+        })
+    }
+}
+
+fn build_from<T>(
+    plan: &mut Plan<'_>,
+    mine: SendBytes,
+    result: Option<ReceiveBytes>,
+    root: Rank,
+) -> Result<()> {
+    result.into_iter().for_each(|result| plan.copy(mine, result));
+    build(plan, mine, result, size_of::<T>(), root)
+}
+
+/// `result` holds the root's own part. Every rank knows the length.
+fn build(
+    plan: &mut Plan<'_>,
+    mine: SendBytes,
+    result: Option<ReceiveBytes>,
+    unit: usize,
+    root: Rank,
+) -> Result<()> {
+    match select::reduce(mine.len()) {
+        select::Reduce::Linear => linear::plan(plan, mine, result, root),
+        select::Reduce::Split => {
+            let unit = unit.max(1) as u64;
+            let shares = Blocks::even(plan.size(), mine.len() / unit, unit);
+            split::plan(plan, mine, result, &shares, root)
+        }
+    }
+}

@@ -1,0 +1,177 @@
+//! Scatter.
+
+pub(super) mod binomial;
+pub(super) mod linear;
+mod varcount;
+
+use super::{
+    blocks::Blocks,
+    call::{Call, Function},
+    check_len, check_parts, check_root,
+    plan::Plan,
+    select::{self, Tree},
+    whole,
+};
+use crate::{
+    buffer::{self, Held, Owned, Plain, ReceiveBytes, SendBytes},
+    communicator::{Communicator, PersistentCollective, Request},
+    error::{Error, ErrorClass, Result},
+    types::Rank,
+};
+
+impl Communicator<'_> {
+    /// Gives every rank its part of the root's slice: parts of equal length, in the order of ranks. Only the root's
+    /// `all` matters.
+    ///
+    /// ```
+    /// ringmpi::threads(3, |world| {
+    ///     let all = [0, 1, 10, 11, 20, 21];
+    ///     let mine = world.scatter((world.rank() == 1).then_some(&all[..]), 1)?;
+    ///     assert_eq!(mine, [10 * world.rank(), 10 * world.rank() + 1]);
+    ///     ringmpi::Result::Ok(())
+    /// })?.into_iter().collect::<ringmpi::Result<()>>()?;
+    /// # Ok::<(), ringmpi::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// A root that does not exist, that gives no slice, or one that does not divide into equal parts: then the other
+    /// ranks get an error too; bytes that are no values of the type; the end of the job.
+    ///
+    /// # Standard
+    /// MPI 5.0, 6.6: `MPI_Scatter`.
+    pub fn scatter<T: Plain>(&self, all: Option<&[T]>, root: Rank) -> Result<Vec<T>> {
+        check_root(self, "scatter", root)?;
+        let is_root = self.rank() == root;
+        let len = match all {
+            _ if !is_root => Ok(0),
+            Some(all) => check_parts("scatter", "the root's slice", all.len(), self.size()),
+            None => Err(Error::new(ErrorClass::BUFFER, "scatter: the root gives no slice")),
+        };
+        // The others do not know how long their parts are, and wait.
+        let told = self.broadcast_value(len.as_ref().map_or(u64::MAX, |len| *len as u64), root)?;
+        let len = match told {
+            u64::MAX if !is_root => {
+                let what =
+                    format!("scatter: the root, rank {root}, has no slice of {} equal parts", self.size());
+                return Err(Error::new(ErrorClass::COUNT, what));
+            }
+            told => len.map(|_| told as usize)?,
+        };
+        let (mut collective, call) = (self.enter_collective()?, Call::rooted(Function::Scatter, root));
+        let all = all.filter(|_| is_root).map(buffer::of_slice);
+        self.run_new(&mut collective, call, len, None, |plan, mine| {
+            build(plan, all, Some(mine), mine.len(), root)
+        })
+    }
+
+    /// As [`scatter`](Self::scatter), into slices of equal length on all ranks.
+    ///
+    /// # Errors
+    /// A root that does not exist, that gives no slice, or one that is not as long as all parts; other lengths; bytes
+    /// that are no values of the type; the end of the job.
+    ///
+    /// # Standard
+    /// MPI 5.0, 6.6: `MPI_Scatter`.
+    pub fn scatter_into<T: Plain>(&self, all: Option<&[T]>, mine: &mut [T], root: Rank) -> Result<()> {
+        check_root(self, "scatter_into", root)?;
+        let needed = whole("scatter_into", mine.len(), self.size())?;
+        let all = if self.rank() == root { Some(all.unwrap_or(&[])) } else { None };
+        all.iter().try_for_each(|all| check_len("scatter_into", "the root's slice", all.len(), needed))?;
+        let (mut collective, call) = (self.enter_collective()?, Call::rooted(Function::Scatter, root));
+        let all = all.map(buffer::of_slice);
+        self.run_in_place(&mut collective, call, mine, None, |plan, mine| {
+            build(plan, all, Some(mine), mine.len(), root)
+        })
+    }
+
+    /// As [`scatter`](Self::scatter), in place: the root's slice has a part for each rank, and keeps its own; the slices
+    /// of the others take their parts.
+    ///
+    /// # Errors
+    /// A root that does not exist, or whose slice does not divide into equal parts; other lengths; bytes that are no
+    /// values of the type; the end of the job.
+    ///
+    /// # Standard
+    /// MPI 5.0, 6.6: `MPI_Scatter` with `MPI_IN_PLACE`.
+    pub fn scatter_in_place<T: Plain>(&self, data: &mut [T], root: Rank) -> Result<()> {
+        check_root(self, "scatter_in_place", root)?;
+        let (is_root, size) = (self.rank() == root, self.size());
+        if is_root {
+            check_parts("scatter_in_place", "the root's slice", data.len(), size)?;
+        }
+        let (mut collective, call) = (self.enter_collective()?, Call::rooted(Function::Scatter, root));
+        self.run_in_place(&mut collective, call, data, None, |plan, data| match is_root {
+            true => build(plan, Some(data.to_send()), None, data.len() / size as u64, root),
+            false => build(plan, None, Some(data), data.len(), root),
+        })
+    }
+
+    /// As [`scatter`](Self::scatter), of `len` elements a rank, but only begins: the request gives the part. Only the
+    /// root's `all` matters; the others may give an empty buffer.
+    ///
+    /// # Errors
+    /// A root that does not exist, or whose buffer is not as long as all parts. The rest is reported by the request.
+    ///
+    /// # Standard
+    /// MPI 5.0, 6.12.4: `MPI_Iscatter`.
+    pub fn immediate_scatter<B: Owned>(
+        &self,
+        all: B,
+        len: usize,
+        root: Rank,
+    ) -> Result<Request<'_, Vec<B::Item>>> {
+        let (is_root, all) = (self.rank() == root, Held::new(all));
+        self.check_scattered("immediate_scatter", &all, len, root)?;
+        self.begin_new(all, len, None, move |plan, all, mine| {
+            build(plan, is_root.then_some(all), Some(mine), mine.len(), root)
+        })
+    }
+
+    /// A scatter that can be started again and again, from the root's `all` into `mine`; the others' `all` may be
+    /// empty.
+    ///
+    /// # Errors
+    /// As [`immediate_scatter`](Self::immediate_scatter).
+    ///
+    /// # Standard
+    /// MPI 5.0, 6.13.4: `MPI_Scatter_init`.
+    pub fn scatter_init<I: Owned, O: Owned<Item = I::Item>>(
+        &self,
+        all: I,
+        mine: O,
+        root: Rank,
+    ) -> Result<PersistentCollective<'_, I, O>> {
+        let (is_root, all, mine) = (self.rank() == root, Held::new(all), Held::new(mine));
+        self.check_scattered("scatter_init", &all, mine.len(), root)?;
+        self.prepare(all, mine, None, move |plan, all, mine| {
+            build(plan, is_root.then_some(all), Some(mine), mine.len(), root)
+        })
+    }
+
+    fn check_scattered<B: Owned>(&self, function: &str, all: &Held<B>, len: usize, root: Rank) -> Result<()> {
+        check_root(self, function, root)?;
+        let needed = whole(function, len, self.size())?;
+        match self.rank() == root {
+            true => check_len(function, "the root's buffer", all.len(), needed),
+            false => Ok(()),
+        }
+    }
+}
+
+/// `mine` is none if it stays in its place in the root's `all`. Every rank knows how long a part is.
+fn build(
+    plan: &mut Plan<'_>,
+    all: Option<SendBytes>,
+    mine: Option<ReceiveBytes>,
+    bytes: u64,
+    root: Rank,
+) -> Result<()> {
+    let size = plan.size();
+    let blocks = Blocks::equal(size, bytes);
+    let all = all.map(|memory| (memory, &blocks));
+    match select::tree(bytes, size) {
+        Tree::Linear => linear::plan(plan, all, mine, root),
+        Tree::Binomial => binomial::plan(plan, all, mine, bytes, root)?,
+    }
+    Ok(())
+}

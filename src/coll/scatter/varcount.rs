@@ -1,0 +1,170 @@
+//! Scatter of parts of different lengths.
+
+use super::linear;
+use crate::{
+    buffer::{self, Held, Owned, Plain},
+    coll::{
+        blocks::Blocks,
+        call::{Call, Function},
+        check_len, check_root,
+        partition::{Partition, blocks_of, check_counts},
+    },
+    communicator::{Communicator, PersistentCollective, Request},
+    error::{Error, ErrorClass, Result},
+    types::Rank,
+};
+
+impl Communicator<'_> {
+    /// Gives every rank its part of the root's slice; only the root's `all` matters. The other ranks need not know how
+    /// long their parts are.
+    ///
+    /// ```
+    /// use ringmpi::Partition;
+    /// ringmpi::threads(3, |world| {
+    ///     let all = [1, 2, 2];
+    ///     let all = (world.rank() == 0).then(|| Partition::new(&all, vec![0, 1, 2]));
+    ///     assert_eq!(world.scatter_varcount(all, 0)?, vec![world.rank(); world.rank() as usize]);
+    ///     ringmpi::Result::Ok(())
+    /// })?.into_iter().collect::<ringmpi::Result<()>>()?;
+    /// # Ok::<(), ringmpi::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// A root that does not exist, that gives no slice, or parts that lie outside of it or are not one for each rank:
+    /// then the other ranks get an error too; bytes that are no values of the type; the end of the job.
+    ///
+    /// # Standard
+    /// MPI 5.0, 6.6: `MPI_Scatterv`.
+    pub fn scatter_varcount<T: Plain>(&self, all: Option<Partition<'_, T>>, root: Rank) -> Result<Vec<T>> {
+        const NAME: &str = "scatter_varcount";
+        check_root(self, NAME, root)?;
+        let (is_root, size) = (self.rank() == root, self.size());
+        let blocks = match &all {
+            _ if !is_root => None,
+            Some(all) => Some(all.check(NAME, size)),
+            None => Some(Err(Error::new(ErrorClass::BUFFER, "scatter_varcount: the root gives no slice"))),
+        };
+        // The others do not know how long their parts are, and wait.
+        let bytes = |rank| match &blocks {
+            Some(Ok(blocks)) => blocks.bytes(rank),
+            _ => u64::MAX,
+        };
+        let told: Option<Vec<u64>> = is_root.then(|| (0..size).map(bytes).collect());
+        let mut mine = [0];
+        self.scatter_into(told.as_deref(), &mut mine, root)?;
+        let blocks = blocks.transpose()?;
+        if mine[0] == u64::MAX {
+            let what =
+                format!("scatter_varcount: the root, rank {root}, has no slice with a part for each rank");
+            return Err(Error::new(ErrorClass::COUNT, what));
+        }
+        let len = usize::try_from(mine[0]).map_or(usize::MAX, |bytes| bytes / size_of::<T>().max(1));
+        let all = all.as_ref().map(|all| buffer::of_slice(all.data()));
+        let (mut collective, call) =
+            (self.enter_collective()?, Call::rooted(Function::ScatterVarcount, root));
+        self.run_new(&mut collective, call, len, None, |plan, mine| {
+            linear::plan(plan, all.zip(blocks.as_ref()), Some(mine), root);
+            Ok(())
+        })
+    }
+
+    /// As [`scatter_varcount`](Self::scatter_varcount), into slices of the lengths of the parts.
+    ///
+    /// # Errors
+    /// A root that does not exist, that gives no slice, or parts that lie outside of it or are not one for each rank, or
+    /// whose own is of another length than its `mine`; slices of other lengths than their parts; bytes that are no
+    /// values of the type; the end of the job.
+    ///
+    /// # Standard
+    /// MPI 5.0, 6.6: `MPI_Scatterv`.
+    pub fn scatter_varcount_into<T: Plain>(
+        &self,
+        all: Option<Partition<'_, T>>,
+        mine: &mut [T],
+        root: Rank,
+    ) -> Result<()> {
+        const NAME: &str = "scatter_varcount_into";
+        check_root(self, NAME, root)?;
+        let all = match all {
+            _ if self.rank() != root => None,
+            Some(all) => Some(all),
+            None => Some(Partition::new(&[], vec![])),
+        };
+        let blocks = all.as_ref().map(|all| all.check(NAME, self.size())).transpose()?;
+        if let Some(all) = &all {
+            check_len(NAME, "mine", mine.len(), all.count(root))?;
+        }
+        let (mut collective, call) =
+            (self.enter_collective()?, Call::rooted(Function::ScatterVarcount, root));
+        let all = all.as_ref().map(|all| buffer::of_slice(all.data()));
+        self.run_in_place(&mut collective, call, mine, None, |plan, mine| {
+            linear::plan(plan, all.zip(blocks.as_ref()), Some(mine), root);
+            Ok(())
+        })
+    }
+
+    /// As [`scatter_varcount`](Self::scatter_varcount), but only begins: the parts of the root's `all` lie one behind
+    /// the other, of lengths `counts` (which, as `all`, the other ranks need not give); `len` is that of this rank's.
+    ///
+    /// # Errors
+    /// A root that does not exist, or whose counts are not one for each rank, do not add up to the length of `all`, or
+    /// whose own is not `len`. The rest is reported by the request.
+    ///
+    /// # Standard
+    /// MPI 5.0, 6.12.4: `MPI_Iscatterv`.
+    pub fn immediate_scatter_varcount<B: Owned>(
+        &self,
+        all: B,
+        counts: &[usize],
+        len: usize,
+        root: Rank,
+    ) -> Result<Request<'_, Vec<B::Item>>> {
+        let all = Held::new(all);
+        let blocks = self.check_scattered_parts("immediate_scatter_varcount", &all, counts, len, root)?;
+        self.begin_new(all, len, None, move |plan, all, mine| {
+            linear::plan(plan, blocks.as_ref().map(|blocks| (all, blocks)), Some(mine), root);
+            Ok(())
+        })
+    }
+
+    /// A scatter of parts of different lengths that can be started again and again, from the root's `all` into `mine`.
+    ///
+    /// # Errors
+    /// As [`immediate_scatter_varcount`](Self::immediate_scatter_varcount).
+    ///
+    /// # Standard
+    /// MPI 5.0, 6.13.4: `MPI_Scatterv_init`.
+    pub fn scatter_varcount_init<I: Owned, O: Owned<Item = I::Item>>(
+        &self,
+        all: I,
+        counts: &[usize],
+        mine: O,
+        root: Rank,
+    ) -> Result<PersistentCollective<'_, I, O>> {
+        let (all, mine) = (Held::new(all), Held::new(mine));
+        let blocks = self.check_scattered_parts("scatter_varcount_init", &all, counts, mine.len(), root)?;
+        self.prepare(all, mine, None, move |plan, all, mine| {
+            linear::plan(plan, blocks.as_ref().map(|blocks| (all, blocks)), Some(mine), root);
+            Ok(())
+        })
+    }
+
+    /// At the root: where each part lies.
+    fn check_scattered_parts<B: Owned>(
+        &self,
+        function: &str,
+        all: &Held<B>,
+        counts: &[usize],
+        len: usize,
+        root: Rank,
+    ) -> Result<Option<Blocks>> {
+        check_root(self, function, root)?;
+        if self.rank() != root {
+            return Ok(None);
+        }
+        let sum = check_counts(function, "counts", counts, self.size())?;
+        check_len(function, "the root's buffer", all.len(), sum)?;
+        check_len(function, "the root's part", len, counts[root as usize])?;
+        Ok(Some(blocks_of::<B::Item>(counts)))
+    }
+}

@@ -1,0 +1,140 @@
+//! [`PersistentCollective`]: a collective that is started again and again.
+
+use super::{
+    landing::all_checked,
+    request::{Bits, used_up},
+};
+use crate::{
+    buffer::{self, Held, Keep, Owned, ReceiveBytes, SendBytes},
+    error::{Error, ErrorClass, Result},
+    p2p::{Engine, RequestId, schedule::Schedule},
+};
+use std::sync::Arc;
+
+/// A collective that can be started again and again with the same buffers: `I` holds what this rank gives, `O` what
+/// it gets, and `()` stands for none. If the collective works in place there is an output only, which holds both.
+///
+/// Made by the `…_init` methods of a [`Communicator`](crate::Communicator), which all ranks call in the same order;
+/// and in the same order they start what they have made.
+///
+/// Dropping it never waits: a collective that has been started goes on by itself.
+///
+/// # Standard
+/// MPI 5.0, 6.13.
+pub struct PersistentCollective<'c, I: Owned, O: Owned> {
+    pub(super) engine: &'c Engine,
+    schedule: Arc<Schedule>,
+    /// None once they have been given back.
+    held: Option<(Held<I>, Held<O>)>,
+    /// Where the result comes that has to be checked.
+    aside: Option<Vec<Bits<O>>>,
+    pub(super) active: Option<RequestId>,
+}
+
+impl<'c, I: Owned, O: Owned> PersistentCollective<'c, I, O> {
+    /// `prepare` makes the schedule for the memory of both.
+    pub(crate) fn new(
+        engine: &'c Engine,
+        input: Held<I>,
+        mut output: Held<O>,
+        prepare: impl FnOnce(SendBytes, ReceiveBytes) -> Result<Arc<Schedule>>,
+    ) -> Result<Self> {
+        let mut aside =
+            if buffer::any_bits::<O::Item>() { None } else { Some(buffer::aside_of(output.as_mut_slice())?) };
+        let into = aside.as_mut().map_or(output.to_fill(), |bits| buffer::of_aside::<O::Item>(bits));
+        let schedule = prepare(input.to_send(), into)?;
+        Ok(Self { engine, schedule, held: Some((input, output)), aside, active: None })
+    }
+
+    fn held(&mut self) -> Result<&mut (Held<I>, Held<O>)> {
+        self.held.as_mut().ok_or_else(used_up)
+    }
+
+    fn check_inactive(&self) -> Result<()> {
+        self.engine.check_caller()?;
+        match self.active {
+            Some(_) => Err(Error::new(ErrorClass::REQUEST, "the buffers are in use: the request is active")
+                .with_help("wait for it first")),
+            None => Ok(()),
+        }
+    }
+
+    /// What this rank gives, to fill.
+    ///
+    /// # Errors
+    /// While the collective is active.
+    pub fn input_mut(&mut self) -> Result<&mut [I::Item]> {
+        self.check_inactive()?;
+        Ok(self.held()?.0.as_mut_slice())
+    }
+
+    /// What this rank got, or, in place, what it gives.
+    ///
+    /// # Errors
+    /// While the collective is active.
+    pub fn output_mut(&mut self) -> Result<&mut [O::Item]> {
+        self.check_inactive()?;
+        Ok(self.held()?.1.as_mut_slice())
+    }
+
+    /// Starts the collective.
+    ///
+    /// # Errors
+    /// If it is active already; the end of the job.
+    ///
+    /// # Standard
+    /// MPI 5.0, 3.9: `MPI_Start`.
+    pub fn start(&mut self) -> Result<()> {
+        self.check_inactive()?;
+        if let (Some(bits), Some((_, output))) = (&mut self.aside, &mut self.held) {
+            buffer::of_aside::<O::Item>(bits).copy_from(output.to_send());
+        }
+        self.active = Some(self.engine.begin(Arc::clone(&self.schedule), vec![])?);
+        Ok(())
+    }
+
+    /// Whether the collective has ended for this rank; true if it is not active. Makes progress; does not wait.
+    ///
+    /// # Errors
+    /// The end of the job.
+    pub fn test(&mut self) -> Result<bool> {
+        self.active.map_or(Ok(true), |id| self.engine.test(id))
+    }
+
+    /// Waits for the end of this rank's part, which is inactive then, as it may be already.
+    ///
+    /// # Errors
+    /// Counts that do not fit those of other ranks; bytes that are no values of the type; the end of the job.
+    ///
+    /// # Standard
+    /// MPI 5.0, 3.7.3: `MPI_Wait`.
+    pub fn wait(&mut self) -> Result<()> {
+        self.engine.check_caller()?;
+        let Some(id) = self.active else { return Ok(()) };
+        let outcome = self.engine.wait(id);
+        if outcome.is_err() {
+            // It may still use the buffers.
+            self.let_go();
+        }
+        self.active = None;
+        outcome?;
+        if let (Some(bits), Some((_, output))) = (&self.aside, &mut self.held) {
+            output.as_mut_slice().copy_from_slice(all_checked::<O::Item>(bits)?);
+        }
+        Ok(())
+    }
+
+    /// Leaves the buffers to the engine, until a collective that is under way has ended.
+    fn let_go(&mut self) {
+        let (Some(id), Some((input, output))) = (self.active.take(), self.held.take()) else { return };
+        self.engine.keep(id, input.into_keep());
+        self.aside.take().into_iter().for_each(|bits| self.engine.keep(id, Keep::from(bits)));
+        self.engine.detach(id, Some(output.into_keep()));
+    }
+}
+
+impl<I: Owned, O: Owned> Drop for PersistentCollective<'_, I, O> {
+    fn drop(&mut self) {
+        self.let_go();
+    }
+}
