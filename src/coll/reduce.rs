@@ -10,7 +10,7 @@ use crate::{
     buffer::{self, Plain},
     communicator::Communicator,
     error::{Error, ErrorClass, Result},
-    op::Op,
+    op::{Op, combine_into_lower},
     shm::board::Readers,
     types::Rank,
 };
@@ -166,9 +166,5 @@ fn combine<T: Copy>(comm: &Communicator<'_>, result: &mut Vec<T>, next: &[T], op
         result.extend_from_slice(next);
         return;
     }
-    comm.engine().run_operation(op.is_built_in(), || {
-        for (a, b) in result.iter_mut().zip(next) {
-            *a = op.apply(a, b);
-        }
-    });
+    comm.engine().run_operation(op.is_built_in(), || combine_into_lower(op, result, next));
 }

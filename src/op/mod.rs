@@ -1,5 +1,12 @@
 //! Reduction operations.
 
+mod built_in;
+mod slices;
+
+pub use built_in::{Max, Min, Product, Sum};
+#[cfg_attr(not(any(test, feature = "internals")), allow(unused_imports))]
+pub(crate) use slices::{combine_into_lower, combine_into_upper};
+
 /// Combines two values into one, for reductions.
 ///
 /// Implemented by [`Sum`], [`Product`], [`Min`] and [`Max`], and for closures by [`commutative`] and
@@ -7,6 +14,10 @@
 ///
 /// # Standard
 /// MPI 5.0, 6.9.2 and 6.9.5.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is no reduction operation on `{T}`",
+    note = "`op::commutative(|a: &{T}, b: &{T}| …)` and `op::ordered` make an operation of a closure"
+)]
 pub trait Op<T> {
     /// Whether the order of the two does not matter.
     fn commutes(&self) -> bool;
@@ -14,55 +25,17 @@ pub trait Op<T> {
     /// ends the job, also if it is caught outside.
     fn apply(&self, a: &T, b: &T) -> T;
 
-    /// Whether `apply` is one of this crate's own.
+    /// Whether `apply` runs only this crate's code, not even an operator of a user's type.
     #[doc(hidden)]
     fn is_built_in(&self) -> bool {
         false
     }
-}
 
-macro_rules! operations {
-    ($($(#[$doc:meta])* $name:ident, $bound:path, |$a:ident, $b:ident| $value:expr;)*) => {$(
-        $(#[$doc])*
-        #[derive(Clone, Copy, Debug, Default)]
-        pub struct $name;
-
-        impl<T: Copy + $bound> Op<T> for $name {
-            fn commutes(&self) -> bool {
-                true
-            }
-            #[inline]
-            fn apply(&self, $a: &T, $b: &T) -> T {
-                $value
-            }
-            fn is_built_in(&self) -> bool {
-                true
-            }
-        }
-    )*};
-}
-
-operations! {
-    /// The sum.
-    ///
-    /// # Standard
-    /// MPI 5.0, 6.9.2: `MPI_SUM`.
-    Sum, std::ops::Add<Output = T>, |a, b| *a + *b;
-    /// The product.
-    ///
-    /// # Standard
-    /// MPI 5.0, 6.9.2: `MPI_PROD`.
-    Product, std::ops::Mul<Output = T>, |a, b| *a * *b;
-    /// The smaller; of two that do not compare (NaN) the one of the lower rank.
-    ///
-    /// # Standard
-    /// MPI 5.0, 6.9.2: `MPI_MIN`.
-    Min, PartialOrd, |a, b| if *b < *a { *b } else { *a };
-    /// The larger; of two that do not compare (NaN) the one of the lower rank.
-    ///
-    /// # Standard
-    /// MPI 5.0, 6.9.2: `MPI_MAX`.
-    Max, PartialOrd, |a, b| if *b > *a { *b } else { *a };
+    /// A number of each of this crate's operations, which ranks compare; 0 for a user's.
+    #[doc(hidden)]
+    fn code(&self) -> u8 {
+        0
+    }
 }
 
 /// An operation by a closure; see [`commutative`].
@@ -87,6 +60,7 @@ impl<T, F: Fn(&T, &T) -> T> Op<T> for Commutative<F> {
     fn commutes(&self) -> bool {
         true
     }
+    #[inline]
     fn apply(&self, a: &T, b: &T) -> T {
         (self.0)(a, b)
     }
@@ -96,6 +70,7 @@ impl<T, F: Fn(&T, &T) -> T> Op<T> for Ordered<F> {
     fn commutes(&self) -> bool {
         false
     }
+    #[inline]
     fn apply(&self, a: &T, b: &T) -> T {
         (self.0)(a, b)
     }
