@@ -8,6 +8,7 @@
 //! the buffer has ended*. Blocking calls end their request before they return; owned requests keep the memory
 //! in a [`Keep`]; scopes end their requests before the borrow does.
 
+mod pairs;
 mod shared;
 mod typed;
 
