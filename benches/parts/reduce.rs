@@ -6,7 +6,7 @@
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use ringmpi::{
     internals::op::{combine_into_lower, combine_into_upper},
-    op::{Max, Min, MinLoc, Op, Product, Sum, ValueIndex},
+    op::{Max, Op, Product, Sum},
 };
 
 const SIZES: [usize; 3] = [8 << 10, 128 << 10, 16 << 20];
@@ -17,9 +17,7 @@ fn reduce(criterion: &mut Criterion) {
     operation(criterion, "sum/f32", Sum, |index| index as f32);
     operation(criterion, "sum/i32", Sum, |index| index as i32);
     operation(criterion, "max/f64", Max, |index| index as f64);
-    operation(criterion, "min/u8", Min, |index| index as u8);
     operation(criterion, "product/i64", Product, |index| index as i64);
-    operation(criterion, "minloc/f64", MinLoc, |index| ValueIndex::new(index as f64, index as i32));
 }
 
 fn copy(criterion: &mut Criterion) {
