@@ -37,8 +37,10 @@ mod tests;
 pub use arithmetic::{BitwiseAnd, BitwiseOr, BitwiseXor, Max, Min, Product, Sum};
 pub use located::{MaxLoc, MinLoc, Number, ValueIndex};
 pub use logical::{Logical, LogicalAnd, LogicalOr, LogicalXor};
+pub(crate) use slices::combine_into_lower;
+#[cfg_attr(not(any(test, feature = "internals")), allow(unused_imports))]
+pub(crate) use slices::combine_into_upper;
 pub use slices::reduce_local_into;
-pub(crate) use slices::{combine_into_lower, combine_into_upper};
 
 /// Combines two values into one, for reductions.
 ///
