@@ -5,6 +5,7 @@ use crate::{
     error::{Error, ErrorClass, Result},
     op::{self, Op},
 };
+use std::sync::Mutex;
 
 /// Which of two parts is that of the lower ranks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -14,6 +15,27 @@ pub(crate) enum Order {
     /// The other one.
     IntoUpper,
 }
+
+/// Elements that the operation of a reduction combines with others, which take the result.
+#[derive(Clone, Copy)]
+pub(crate) struct Combination {
+    pub(crate) from: SendBytes,
+    pub(crate) into: ReceiveBytes,
+    pub(crate) order: Order,
+}
+
+/// The operation of a reduction, whatever its type.
+pub(crate) struct Operation<F: ?Sized> {
+    /// No code of the user's runs in it.
+    pub(crate) is_built_in: bool,
+    pub(crate) combine: F,
+}
+
+/// What a blocking reduction combines by.
+pub(crate) type BorrowedOperation<'a> = &'a Operation<dyn Fn(Combination) -> Result<()> + 'a>;
+
+/// What a request combines by, on any thread; one at a time.
+pub(crate) type SharedOperation = Operation<Mutex<Box<dyn Fn(Combination) -> Result<()> + Send>>>;
 
 /// Combines the elements of `from` with those of `into`, which takes the result.
 ///
@@ -90,7 +112,7 @@ mod tests {
     #[test]
     fn what_is_no_value_is_refused_and_nothing_is_combined() {
         let or = op::commutative(|a: &bool, b: &bool| *a || *b);
-        let mut bits = [1u8, 2].map(|byte| bytemuck::cast(byte));
+        let mut bits = [1u8, 2].map(bytemuck::cast::<u8, u8>);
         let good = [true, true];
         let error = combine::<bool>(&or, of_slice(&good), of_aside::<bool>(&mut bits), Order::IntoLower);
         assert!(error.unwrap_err().to_string().contains("element 1"));

@@ -9,11 +9,12 @@
 //! in a [`Keep`]; scopes end their requests before the borrow does.
 
 mod combine;
+mod pairs;
 mod scratch;
 mod shared;
 mod typed;
 
-pub(crate) use combine::{Order, combine};
+pub(crate) use combine::{BorrowedOperation, Combination, Operation, Order, SharedOperation, combine};
 pub(crate) use scratch::Scratch;
 pub use shared::SharedBuffer;
 use typed::no_memory_for;

@@ -2,13 +2,16 @@
 
 use super::plan::Plan;
 use crate::{
-    buffer::{self, Held, Keep, Order, Owned, Plain, ReceiveBytes, SendBytes},
+    buffer::{
+        self, BorrowedOperation, Combination, Held, Keep, Operation, Order, Owned, Plain, ReceiveBytes,
+        SendBytes, SharedOperation,
+    },
     communicator::{Collective, Communicator, PersistentCollective, Request, landing},
     error::{Error, ErrorClass, Result},
     op::Op,
     p2p::{
         RequestId,
-        schedule::{Borrowed, Channel, ChannelOrder, Combination, Operation, Schedule, Shared},
+        schedule::{Channel, ChannelOrder, Schedule},
     },
     types::{Rank, Tag},
 };
@@ -186,7 +189,7 @@ pub(super) fn borrowed<'a, T: Plain>(
 }
 
 /// The operation of a request.
-pub(super) fn shared<T: Plain>(op: impl Op<T> + Send + 'static) -> Shared {
+pub(super) fn shared<T: Plain>(op: impl Op<T> + Send + 'static) -> SharedOperation {
     let is_built_in = op.is_built_in();
     let combine = move |Combination { from, into, order }| buffer::combine::<T>(&op, from, into, order);
     Operation { is_built_in, combine: Mutex::new(Box::new(combine)) }
@@ -223,7 +226,7 @@ impl<'u> Communicator<'u> {
         &self,
         collective: &mut Collective,
         call: Call,
-        operation: Option<Borrowed<'_>>,
+        operation: Option<BorrowedOperation<'_>>,
         build: impl FnOnce(&mut Plan<'_>) -> Result<()>,
     ) -> Result<()> {
         let schedule = self.schedule(collective.next_channel(self, call), build)?;
@@ -233,7 +236,7 @@ impl<'u> Communicator<'u> {
     /// Immediate: builds the plan and begins it. What it takes of the caller's memory is in `keeps`.
     fn begin(
         &self,
-        operation: Option<Shared>,
+        operation: Option<SharedOperation>,
         keeps: Vec<Keep>,
         build: impl FnOnce(&mut Plan<'_>) -> Result<()>,
     ) -> Result<RequestId> {
@@ -253,7 +256,7 @@ impl<'u> Communicator<'u> {
     pub(super) fn begin_in_place<B: Owned>(
         &self,
         data: B,
-        operation: Option<Shared>,
+        operation: Option<SharedOperation>,
         build: impl FnOnce(&mut Plan<'_>, ReceiveBytes) -> Result<()>,
     ) -> Result<Request<'_, B>> {
         let begin = |data| self.begin(operation, vec![], |plan| build(plan, data));
@@ -265,7 +268,7 @@ impl<'u> Communicator<'u> {
         &self,
         input: Held<B>,
         len: usize,
-        operation: Option<Shared>,
+        operation: Option<SharedOperation>,
         build: impl Algorithm,
     ) -> Result<Request<'_, Vec<T>>> {
         let from = input.to_send();
@@ -279,7 +282,7 @@ impl<'u> Communicator<'u> {
         &self,
         input: Held<B>,
         len: Option<usize>,
-        operation: Option<Shared>,
+        operation: Option<SharedOperation>,
         build: impl Algorithm,
     ) -> Result<Request<'_, Option<Vec<T>>>> {
         let from = input.to_send();
@@ -293,7 +296,7 @@ impl<'u> Communicator<'u> {
         &self,
         input: Held<I>,
         output: Held<O>,
-        operation: Option<Shared>,
+        operation: Option<SharedOperation>,
         build: impl Algorithm,
     ) -> Result<PersistentCollective<'_, I, O>> {
         self.check_caller()?;
@@ -316,7 +319,7 @@ impl<'u> Communicator<'u> {
         collective: &mut Collective,
         call: Call,
         len: usize,
-        operation: Option<Borrowed<'_>>,
+        operation: Option<BorrowedOperation<'_>>,
         build: impl FnOnce(&mut Plan<'_>, ReceiveBytes) -> Result<()>,
     ) -> Result<Vec<T>> {
         landing::new_vec(len, |into| self.run(collective, call, operation, |plan| build(plan, into)))
@@ -328,7 +331,7 @@ impl<'u> Communicator<'u> {
         collective: &mut Collective,
         call: Call,
         data: &mut [T],
-        operation: Option<Borrowed<'_>>,
+        operation: Option<BorrowedOperation<'_>>,
         build: impl FnOnce(&mut Plan<'_>, ReceiveBytes) -> Result<()>,
     ) -> Result<()> {
         landing::in_place(data, |into| self.run(collective, call, operation, |plan| build(plan, into)))

@@ -1,10 +1,10 @@
 //! [`Plan`]: builds the schedule of one rank of a collective.
 
 use crate::{
-    buffer::{Order, ReceiveBytes, Scratch, SendBytes},
+    buffer::{Combination, Order, ReceiveBytes, Scratch, SendBytes},
     error::Result,
     group::Group,
-    p2p::schedule::{Channel, Combination, Schedule, Step},
+    p2p::schedule::{Channel, Schedule, Step},
     types::{PeerId, Rank},
 };
 

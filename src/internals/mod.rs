@@ -4,6 +4,7 @@ pub mod datatype;
 pub mod late;
 pub mod litmus;
 pub mod matching;
+pub mod op;
 pub mod packet;
 pub mod plan;
 pub mod ring;

@@ -1,93 +1,118 @@
 //! Reduction operations.
+//!
+//! | standard | here | on |
+//! | --- | --- | --- |
+//! | `MPI_SUM`, `MPI_PROD` | [`Sum`], [`Product`] | numbers, and every type with `+` or `*` |
+//! | `MPI_MIN`, `MPI_MAX` | [`Min`], [`Max`] | numbers, and every type with `<` |
+//! | `MPI_BAND`, `MPI_BOR`, `MPI_BXOR` | [`BitwiseAnd`], [`BitwiseOr`], [`BitwiseXor`] | integers, `bool`, and every type with `&`, `\|` or `^` |
+//! | `MPI_LAND`, `MPI_LOR`, `MPI_LXOR` | [`LogicalAnd`], [`LogicalOr`], [`LogicalXor`] | `bool`, and integers, as in C |
+//! | `MPI_MINLOC`, `MPI_MAXLOC` | [`MinLoc`], [`MaxLoc`] | [`ValueIndex`] |
+//! | `MPI_Op_create` | [`commutative`], [`ordered`] | what a closure takes |
+//!
+//! # The order
+//!
+//! A reduction of ranks 0 to *n* − 1 is ((*x*₀ ∘ *x*₁) ∘ *x*₂) … ∘ *x*ₙ₋₁ for every operation, whatever the algorithm,
+//! the number of elements or the way the bytes take. So a sum of floats has the same bits on every rank and in every
+//! run.
+//!
+//! ```
+//! // In another order it would be 1.
+//! let sums = ringmpi::threads(3, |world| {
+//!     let mine = [1.0, 1e100, -1e100][world.rank() as usize];
+//!     world.all_reduce_value(mine, ringmpi::op::Sum).unwrap()
+//! })?;
+//! assert_eq!(sums, [0.0; 3]);
+//! # Ok::<(), ringmpi::Error>(())
+//! ```
+//!
+//! The one exception: a sum or product of several NaNs is a NaN, but Rust does not say of which bits.
+
+mod arithmetic;
+mod located;
+mod logical;
+mod slices;
+#[cfg(test)]
+mod tests;
+
+pub use arithmetic::{BitwiseAnd, BitwiseOr, BitwiseXor, Max, Min, Product, Sum};
+pub use located::{MaxLoc, MinLoc, Number, ValueIndex};
+pub use logical::{Logical, LogicalAnd, LogicalOr, LogicalXor};
+pub use slices::reduce_local_into;
+pub(crate) use slices::{combine_into_lower, combine_into_upper};
 
 /// Combines two values into one, for reductions.
 ///
-/// Implemented by [`Sum`], [`Product`], [`Min`] and [`Max`], and for closures by [`commutative`] and
-/// [`ordered`].
+/// This module's operations are ones, and so is what [`commutative`] and [`ordered`] make of a closure. A type
+/// of your own may be one too:
+///
+/// ```
+/// use ringmpi::op::Op;
+///
+/// /// The sum of angles, from 0 to 2π.
+/// struct SumOfAngles;
+///
+/// impl Op<f64> for SumOfAngles {
+///     fn commutes(&self) -> bool {
+///         true
+///     }
+///     fn apply(&self, a: &f64, b: &f64) -> f64 {
+///         (a + b).rem_euclid(std::f64::consts::TAU)
+///     }
+/// }
+/// # let sums = ringmpi::threads(3, |world| world.all_reduce_value(3.0, SumOfAngles).unwrap())?;
+/// # assert!(sums.iter().all(|sum| (sum - 2.7168).abs() < 1e-4));
+/// # Ok::<(), ringmpi::Error>(())
+/// ```
 ///
 /// # Standard
 /// MPI 5.0, 6.9.2 and 6.9.5.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is no reduction operation on `{T}`",
+    note = "`op::commutative(|a: &{T}, b: &{T}| …)` makes an operation of a closure, and so does `op::ordered`"
+)]
 pub trait Op<T> {
-    /// Whether the order of the two does not matter.
+    /// Whether the order of the two does not matter. The operation has to be associative in any case.
+    ///
+    /// # Standard
+    /// MPI 5.0, 6.9.5: `MPI_Op_commutative`.
     fn commutes(&self) -> bool;
+
     /// The combination of `a`, from lower ranks, with `b`. Calls to ringmpi from here are errors, and a panic
     /// ends the job, also if it is caught outside.
     fn apply(&self, a: &T, b: &T) -> T;
 
-    /// Whether `apply` is one of this crate's own.
+    /// Whether `apply` runs only this crate's code, not even an operator of a user's type.
     #[doc(hidden)]
     fn is_built_in(&self) -> bool {
         false
     }
 
-    /// Tells this crate's operations from each other; 0 for others.
+    /// A number of each of this crate's operations, which ranks compare; 0 for a user's.
     #[doc(hidden)]
     fn code(&self) -> u8 {
         0
     }
 }
 
-/// What an operation is called whose code another rank has sent.
-pub(crate) fn name_of_code(_: u8) -> Option<&'static str> {
-    None
-}
+/// This crate's operations, by [`Op::code`].
+const NAMES: [&str; 12] = [
+    "Sum",
+    "Product",
+    "Min",
+    "Max",
+    "BitwiseAnd",
+    "BitwiseOr",
+    "BitwiseXor",
+    "LogicalAnd",
+    "LogicalOr",
+    "LogicalXor",
+    "MinLoc",
+    "MaxLoc",
+];
 
-/// `lower[i]` becomes `lower[i]` combined with `upper[i]`.
-pub(crate) fn combine_into_lower<T: Copy>(op: &impl Op<T>, lower: &mut [T], upper: &[T]) {
-    for (a, b) in lower.iter_mut().zip(upper) {
-        *a = op.apply(a, b);
-    }
-}
-
-/// `upper[i]` becomes `lower[i]` combined with `upper[i]`.
-pub(crate) fn combine_into_upper<T: Copy>(op: &impl Op<T>, lower: &[T], upper: &mut [T]) {
-    for (a, b) in lower.iter().zip(upper) {
-        *b = op.apply(a, b);
-    }
-}
-
-macro_rules! operations {
-    ($($(#[$doc:meta])* $name:ident, $bound:path, |$a:ident, $b:ident| $value:expr;)*) => {$(
-        $(#[$doc])*
-        #[derive(Clone, Copy, Debug, Default)]
-        pub struct $name;
-
-        impl<T: Copy + $bound> Op<T> for $name {
-            fn commutes(&self) -> bool {
-                true
-            }
-            #[inline]
-            fn apply(&self, $a: &T, $b: &T) -> T {
-                $value
-            }
-            fn is_built_in(&self) -> bool {
-                true
-            }
-        }
-    )*};
-}
-
-operations! {
-    /// The sum.
-    ///
-    /// # Standard
-    /// MPI 5.0, 6.9.2: `MPI_SUM`.
-    Sum, std::ops::Add<Output = T>, |a, b| *a + *b;
-    /// The product.
-    ///
-    /// # Standard
-    /// MPI 5.0, 6.9.2: `MPI_PROD`.
-    Product, std::ops::Mul<Output = T>, |a, b| *a * *b;
-    /// The smaller; of two that do not compare (NaN) the one of the lower rank.
-    ///
-    /// # Standard
-    /// MPI 5.0, 6.9.2: `MPI_MIN`.
-    Min, PartialOrd, |a, b| if *b < *a { *b } else { *a };
-    /// The larger; of two that do not compare (NaN) the one of the lower rank.
-    ///
-    /// # Standard
-    /// MPI 5.0, 6.9.2: `MPI_MAX`.
-    Max, PartialOrd, |a, b| if *b > *a { *b } else { *a };
+/// What the operation is called whose code a rank has sent; none for a user's.
+pub(crate) fn name_of_code(code: u8) -> Option<&'static str> {
+    NAMES.get(usize::from(code).checked_sub(1)?).copied()
 }
 
 /// An operation by a closure; see [`commutative`].
@@ -99,11 +124,52 @@ pub struct Commutative<F>(F);
 pub struct Ordered<F>(F);
 
 /// An associative and commutative operation by a closure.
+///
+/// It is applied in the order of ranks all the same, so that one which only almost commutes, such as a sum of
+/// floats, gives the same bits on every rank and in every run.
+///
+/// ```
+/// use ringmpi::op;
+///
+/// let divisors = ringmpi::threads(3, |world| {
+///     let gcd = op::commutative(|a: &u32, b: &u32| {
+///         let (mut a, mut b) = (*a, *b);
+///         while b > 0 {
+///             (a, b) = (b, a % b);
+///         }
+///         a
+///     });
+///     world.all_reduce_value([12, 18, 30][world.rank() as usize], gcd).unwrap()
+/// })?;
+/// assert_eq!(divisors, [6; 3]);
+/// # Ok::<(), ringmpi::Error>(())
+/// ```
+///
+/// # Standard
+/// MPI 5.0, 6.9.5: `MPI_Op_create` with `commute` true.
 pub fn commutative<T, F: Fn(&T, &T) -> T>(f: F) -> Commutative<F> {
     Commutative(f)
 }
 
-/// An associative operation by a closure, applied in the order of ranks.
+/// An associative operation by a closure, of which the order matters: its first argument is the combination of
+/// lower ranks, its second that of upper ones.
+///
+/// It is applied in the order of ranks, from rank 0 on, so that it gives the same bits on every rank and in every run.
+///
+/// ```
+/// use ringmpi::op;
+///
+/// // Two linear functions, one after the other; [a, b] stands for x ↦ a·x + b.
+/// let functions = ringmpi::threads(3, |world| {
+///     let then = op::ordered(|[a, b]: &[i64; 2], [c, d]: &[i64; 2]| [a * c, b * c + d]);
+///     world.all_reduce_value([2, world.rank().into()], then).unwrap()
+/// })?;
+/// assert_eq!(functions, [[8, 4]; 3]);
+/// # Ok::<(), ringmpi::Error>(())
+/// ```
+///
+/// # Standard
+/// MPI 5.0, 6.9.5: `MPI_Op_create` with `commute` false.
 pub fn ordered<T, F: Fn(&T, &T) -> T>(f: F) -> Ordered<F> {
     Ordered(f)
 }
@@ -112,6 +178,7 @@ impl<T, F: Fn(&T, &T) -> T> Op<T> for Commutative<F> {
     fn commutes(&self) -> bool {
         true
     }
+    #[inline]
     fn apply(&self, a: &T, b: &T) -> T {
         (self.0)(a, b)
     }
@@ -121,6 +188,7 @@ impl<T, F: Fn(&T, &T) -> T> Op<T> for Ordered<F> {
     fn commutes(&self) -> bool {
         false
     }
+    #[inline]
     fn apply(&self, a: &T, b: &T) -> T {
         (self.0)(a, b)
     }

@@ -10,14 +10,14 @@ use super::{
     request::{Mode, State},
 };
 use crate::{
-    buffer::{Keep, Order, ReceiveBytes, Scratch, SendBytes},
+    buffer::{BorrowedOperation, Combination, Keep, ReceiveBytes, Scratch, SendBytes, SharedOperation},
     envelope::{Envelope, Pattern},
     error::{Error, ErrorClass, Result, Truncated},
     status::Status,
     sys::biased_lock::Guard,
     types::{ContextId, PeerId, Rank, Tag},
 };
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, PoisonError};
 
 /// What the messages of a schedule say of themselves.
 #[derive(Clone, Copy)]
@@ -67,27 +67,6 @@ pub(crate) enum Step {
     Combine(Combination),
 }
 
-/// Elements that the operation of a reduction combines with others, which take the result.
-#[derive(Clone, Copy)]
-pub(crate) struct Combination {
-    pub(crate) from: SendBytes,
-    pub(crate) into: ReceiveBytes,
-    pub(crate) order: Order,
-}
-
-/// The operation of a reduction, whatever its type.
-pub(crate) struct Operation<F: ?Sized> {
-    /// No code of the user's runs in it.
-    pub(crate) is_built_in: bool,
-    pub(crate) combine: F,
-}
-
-/// What a blocking reduction combines by.
-pub(crate) type Borrowed<'a> = &'a Operation<dyn Fn(Combination) -> Result<()> + 'a>;
-
-/// What a request combines by, on any thread; one at a time.
-pub(crate) type Shared = Operation<Mutex<Box<dyn Fn(Combination) -> Result<()> + Send>>>;
-
 /// The steps of one rank, and the memory that they need beside the user's.
 pub(crate) struct Schedule {
     pub(crate) channel: Channel,
@@ -96,7 +75,7 @@ pub(crate) struct Schedule {
     pub(crate) messages: usize,
     pub(crate) scratch: Vec<Scratch>,
     /// Of a request that reduces.
-    pub(crate) operation: Option<Shared>,
+    pub(crate) operation: Option<SharedOperation>,
 }
 
 impl Schedule {
@@ -228,7 +207,7 @@ impl Drop for Messages<'_> {
 
 impl Engine {
     /// Takes all steps, and waits for what they begin. The memory that they name is borrowed by the caller.
-    pub(crate) fn run(&self, schedule: &Schedule, operation: Option<Borrowed<'_>>) -> Result<()> {
+    pub(crate) fn run(&self, schedule: &Schedule, operation: Option<BorrowedOperation<'_>>) -> Result<()> {
         let begun = Vec::with_capacity(schedule.messages);
         let mut messages = Messages { engine: self, schedule, begun };
         let mut rest = &schedule.steps[..];

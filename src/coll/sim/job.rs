@@ -5,6 +5,7 @@ use crate::{
     buffer,
     coll::{call::shared, plan::Plan},
     envelope::{Envelope, Pattern},
+    error::Error,
     group::Group,
     op,
     p2p::{
@@ -166,7 +167,7 @@ impl Job {
     /// True if something was begun or has ended.
     fn act(&mut self, rank: usize, deed: Deed) -> Result<bool, String> {
         let engine = &self.engines[rank];
-        let say = |error: crate::Error| error.to_string();
+        let say = |error: Error| error.to_string();
         match deed {
             Deed::Poll => engine.step().map_err(say),
             Deed::Part(index) => {

@@ -5,11 +5,10 @@ use super::{
     job::{run, schedule},
 };
 use crate::{
+    buffer::{self, Combination, Operation},
     group::Group,
-    p2p::{
-        Config, Engine, RequestId,
-        schedule::{Combination, Operation},
-    },
+    op,
+    p2p::{Config, Engine, RequestId},
     shm::{doorbell::BarrierMode, segment::Segment},
     types::{PeerId, Rank},
 };
@@ -85,8 +84,8 @@ fn every_algorithm_gives_what_the_oracle_says_as_a_blocking_call() {
                         let schedule =
                             schedule(&case, group, rank as Rank, 5, (&input, &mut output)).unwrap();
                         let combine = |Combination { from, into, order }| {
-                            let op = crate::op::ordered(|a: &u32, b: &u32| super::case::combine(*a, *b));
-                            crate::buffer::combine::<u32>(&op, from, into, order)
+                            let op = op::ordered(|a: &u32, b: &u32| super::case::combine(*a, *b));
+                            buffer::combine::<u32>(&op, from, into, order)
                         };
                         let operation = Operation { is_built_in: false, combine };
                         engine.run(&schedule, Some(&operation)).unwrap();
