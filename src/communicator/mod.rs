@@ -1,6 +1,7 @@
 //! Communicators and what they offer.
 
 mod alloc;
+mod block_on;
 mod landing;
 mod message;
 mod persistent;

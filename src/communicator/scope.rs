@@ -1,6 +1,9 @@
 //! [`Communicator::scope`]: nonblocking operations on borrowed buffers.
 
-use super::{Communicator, Message, Process, Source, request::post};
+use super::{
+    Communicator, Message, Process, Source,
+    request::{post, used_up},
+};
 use crate::{
     buffer::{self, Plain},
     error::{Error, ErrorClass, Result},
@@ -8,7 +11,11 @@ use crate::{
     status::Status,
 };
 use bytemuck::AnyBitPattern;
-use std::marker::PhantomData;
+use std::{
+    marker::PhantomData,
+    pin::Pin,
+    task::{Context, Poll},
+};
 
 /// Where nonblocking operations may borrow buffers; see [`Communicator::scope`].
 pub struct Scope<'s, 'env: 's> {
@@ -20,11 +27,32 @@ pub struct Scope<'s, 'env: 's> {
 
 /// A send or receive in flight on a borrowed buffer. If it is dropped or forgotten, the scope completes
 /// it.
+///
+/// It is a future, as [`Request`](crate::Request) is, for [`Communicator::block_on`] inside the scope:
+///
+/// ```
+/// use ringmpi::Source;
+/// ringmpi::threads(2, |world| {
+///     let peer = world.process_at_rank(1 - world.rank());
+///     let (mine, mut theirs) = ([world.rank()], [-1]);
+///     world.scope(|s| {
+///         let (sending, receiving) = (s.immediate_send(peer, &mine)?, s.immediate_receive_into(peer, &mut theirs)?);
+///         world.block_on(async {
+///             sending.await?;
+///             let (received, _) = receiving.await?;
+///             assert_eq!(*received, [peer.rank()]);
+///             Ok(())
+///         })
+///     })
+/// })?.into_iter().collect::<ringmpi::Result<()>>()?;
+/// # Ok::<(), ringmpi::Error>(())
+/// ```
 #[must_use = "`wait` gives the buffer back inside the scope"]
 pub struct Scoped<'s, B> {
     pub(super) engine: &'s Engine,
     pub(super) id: RequestId,
-    buffer: B,
+    /// None once it has been given back.
+    buffer: Option<B>,
 }
 
 impl<'u> Communicator<'u> {
@@ -157,7 +185,7 @@ impl<'s, 'env> Scope<'s, 'env> {
         data: &'env [T],
     ) -> Result<Scoped<'s, &'env [T]>> {
         let id = to.begin_buffered_send(buffer::of_slice(data))?;
-        Ok(Scoped { engine: self.engine, id, buffer: data })
+        Ok(Scoped { engine: self.engine, id, buffer: Some(data) })
     }
 
     /// As [`immediate_send`](Self::immediate_send), to a receive that has been posted already, as the caller
@@ -236,7 +264,7 @@ impl<'s, 'env> Scope<'s, 'env> {
     #[inline]
     fn opened<B>(&'s self, id: RequestId, buffer: B) -> Scoped<'s, B> {
         self.engine.put_into_scope(id, self.id);
-        Scoped { engine: self.engine, id, buffer }
+        Scoped { engine: self.engine, id, buffer: Some(buffer) }
     }
 }
 
@@ -267,7 +295,7 @@ impl<B> Scoped<'_, B> {
     /// MPI 5.0, 3.7.3: `MPI_Wait`.
     pub fn wait(self) -> Result<(B, Status)> {
         let status = self.engine.wait(self.id)?;
-        Ok((self.buffer, status))
+        Ok((self.buffer.ok_or_else(used_up)?, status))
     }
 
     /// Cancels a receive that has no message yet, and gives the buffer back. Does not wait.
@@ -277,8 +305,26 @@ impl<B> Scoped<'_, B> {
     ///
     /// # Standard
     /// MPI 5.0, 3.8.4: `MPI_Cancel`.
-    pub fn cancel(self) -> std::result::Result<B, Self> {
+    pub fn cancel(mut self) -> std::result::Result<B, Self> {
         let is_cancelled = self.engine.cancel(self.id) && self.engine.take_outcome(self.id).is_ok();
-        if is_cancelled { Ok(self.buffer) } else { Err(self) }
+        self.buffer.take_if(|_| is_cancelled).ok_or(self)
+    }
+}
+
+/// The buffer lies elsewhere.
+impl<B> Unpin for Scoped<'_, B> {}
+
+impl<B> Future for Scoped<'_, B> {
+    type Output = Result<(B, Status)>;
+
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        let scoped = self.get_mut();
+        if scoped.buffer.is_none() {
+            return Poll::Ready(Err(used_up()));
+        }
+        let outcome = std::task::ready!(scoped.engine.poll_outcome(scoped.id, context.waker()));
+        // After an error nobody has the buffer until the scope has ended.
+        let buffer = scoped.buffer.take().ok_or_else(used_up)?;
+        Poll::Ready(outcome.map(|status| (buffer, status)))
     }
 }
