@@ -28,7 +28,7 @@ pub struct Scope<'s, 'env: 's> {
 /// A send or receive in flight on a borrowed buffer. If it is dropped or forgotten, the scope completes
 /// it.
 ///
-/// It is a future, as [`Request`](crate::Request) is, for [`Communicator::block_on`] inside the scope:
+/// It can be awaited, as a [`Request`](crate::Request), in [`Communicator::block_on`] inside the scope:
 ///
 /// ```
 /// use ringmpi::Source;
@@ -51,8 +51,7 @@ pub struct Scope<'s, 'env: 's> {
 pub struct Scoped<'s, B> {
     pub(super) engine: &'s Engine,
     pub(super) id: RequestId,
-    /// None once it has been given back.
-    buffer: Option<B>,
+    buffer: B,
 }
 
 impl<'u> Communicator<'u> {
@@ -185,7 +184,7 @@ impl<'s, 'env> Scope<'s, 'env> {
         data: &'env [T],
     ) -> Result<Scoped<'s, &'env [T]>> {
         let id = to.begin_buffered_send(buffer::of_slice(data))?;
-        Ok(Scoped { engine: self.engine, id, buffer: Some(data) })
+        Ok(Scoped { engine: self.engine, id, buffer: data })
     }
 
     /// As [`immediate_send`](Self::immediate_send), to a receive that has been posted already, as the caller
@@ -264,7 +263,7 @@ impl<'s, 'env> Scope<'s, 'env> {
     #[inline]
     fn opened<B>(&'s self, id: RequestId, buffer: B) -> Scoped<'s, B> {
         self.engine.put_into_scope(id, self.id);
-        Scoped { engine: self.engine, id, buffer: Some(buffer) }
+        Scoped { engine: self.engine, id, buffer }
     }
 }
 
@@ -295,7 +294,7 @@ impl<B> Scoped<'_, B> {
     /// MPI 5.0, 3.7.3: `MPI_Wait`.
     pub fn wait(self) -> Result<(B, Status)> {
         let status = self.engine.wait(self.id)?;
-        Ok((self.buffer.ok_or_else(used_up)?, status))
+        Ok((self.buffer, status))
     }
 
     /// Cancels a receive that has no message yet, and gives the buffer back. Does not wait.
@@ -305,16 +304,34 @@ impl<B> Scoped<'_, B> {
     ///
     /// # Standard
     /// MPI 5.0, 3.8.4: `MPI_Cancel`.
-    pub fn cancel(mut self) -> std::result::Result<B, Self> {
+    pub fn cancel(self) -> std::result::Result<B, Self> {
         let is_cancelled = self.engine.cancel(self.id) && self.engine.take_outcome(self.id).is_ok();
-        self.buffer.take_if(|_| is_cancelled).ok_or(self)
+        if is_cancelled { Ok(self.buffer) } else { Err(self) }
     }
 }
 
-/// The buffer lies elsewhere.
-impl<B> Unpin for Scoped<'_, B> {}
+impl<'s, B> IntoFuture for Scoped<'s, B> {
+    type Output = Result<(B, Status)>;
+    type IntoFuture = ScopedFuture<'s, B>;
 
-impl<B> Future for Scoped<'_, B> {
+    fn into_future(self) -> ScopedFuture<'s, B> {
+        ScopedFuture { engine: self.engine, id: self.id, buffer: Some(self.buffer) }
+    }
+}
+
+/// A [`Scoped`] that is awaited. Its value is what [`Scoped::wait`] returns. If it is dropped or forgotten, the
+/// scope completes the operation.
+pub struct ScopedFuture<'s, B> {
+    engine: &'s Engine,
+    id: RequestId,
+    /// None once it has been given back.
+    buffer: Option<B>,
+}
+
+/// The buffer lies elsewhere.
+impl<B> Unpin for ScopedFuture<'_, B> {}
+
+impl<B> Future for ScopedFuture<'_, B> {
     type Output = Result<(B, Status)>;
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {

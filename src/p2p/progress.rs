@@ -59,7 +59,7 @@ const POLLS_PER_LOOK: u32 = 16;
 const SLEEP: Duration = Duration::from_millis(50);
 const SLEEP_MAX: Duration = Duration::from_secs(1);
 /// A thread that waits looks so often for ranks that have left, whatever else keeps it busy.
-const LEAVER_LOOK: Duration = Duration::from_millis(500);
+pub(super) const LEAVER_LOOK: Duration = Duration::from_millis(500);
 /// How often a rank that waits for credit looks for a cycle.
 const CYCLE_LOOK: Duration = Duration::from_millis(5);
 /// Failed tests or probes for this long count as waiting.

@@ -8,12 +8,12 @@
 //! Wakers are the user's code: to clone, call or drop one may lead back into the engine. So nothing of that
 //! happens under the lock.
 
-use super::{Core, Engine, RequestId, Until, job_ended};
+use super::{Core, Engine, RequestId, Until, job_ended, progress::LEAVER_LOOK};
 use crate::{
     error::{Error, ErrorClass, Result},
     status::Status,
     sync::{AtomicU32, Ordering},
-    sys::thread,
+    sys::{biased_lock::Guard, thread},
 };
 use std::{
     collections::HashMap,
@@ -22,6 +22,7 @@ use std::{
     sync::{Arc, Mutex, OnceLock, PoisonError, Weak},
     task::{Context, Poll, Wake, Waker},
     thread::{JoinHandle, Thread},
+    time::Instant,
 };
 
 /// The waiter of a request for whose end no thread waits, but a waker.
@@ -138,6 +139,13 @@ impl Notice {
 
     fn set(&self) {
         self.is_set.swap(1, Ordering::SeqCst);
+    }
+
+    /// Until another thread has set it.
+    fn sleep(&self) {
+        while !self.is_set() {
+            std::thread::park();
+        }
     }
 }
 
@@ -289,6 +297,7 @@ impl Engine {
     }
 
     fn run_progress_thread(&self) {
+        let mut driver = Driver::new(self, None);
         loop {
             let mut core = self.lock();
             core.wakers.idle = None;
@@ -302,21 +311,8 @@ impl Engine {
                 continue;
             }
             drop(core);
-            self.drive(None);
+            driver.drive();
         }
-    }
-
-    /// Waits until a waker is to be called, and calls it; or until there is something else to be done. False if
-    /// the wait has failed: then all tasks that wait have been told.
-    fn drive(&self, notice: Option<&Notice>) -> bool {
-        let waited = self.wait_until(Until::Woken(notice));
-        if let Err(error) = &waited
-            && let Ok(mut core) = self.enter_to_drop()
-        {
-            core.fail_all(error);
-        }
-        self.call_woken();
-        waited.is_ok()
     }
 
     fn call_woken(&self) {
@@ -364,24 +360,77 @@ impl Engine {
         let _driving = Driving::new(self, &waker);
         let mut future = pin!(future);
         let mut context = Context::from_waker(&waker);
+        let mut driver = Driver::new(self, Some(&notice));
         loop {
             notice.clear();
             if let Poll::Ready(output) = future.as_mut().poll(&mut context) {
                 return output;
             }
-            self.drive_until(&notice);
-        }
-    }
-
-    fn drive_until(&self, notice: &Notice) {
-        while !notice.is_set() {
-            if !self.drive(Some(notice)) {
-                // Nothing moves any more, and only another thread may set it.
-                while !notice.is_set() {
-                    std::thread::park();
+            if notice.is_set() {
+                // It has woken itself, perhaps again and again.
+                driver.drive_without_waiting();
+            }
+            while !notice.is_set() {
+                if !driver.drive() {
+                    // Nothing moves any more, and only another thread may set it.
+                    notice.sleep();
                 }
             }
         }
+    }
+}
+
+/// A thread that drives.
+struct Driver<'a> {
+    engine: &'a Engine,
+    notice: Option<&'a Notice>,
+    /// When it has last looked for ranks that have left. Each of its waits may be short.
+    looked: Instant,
+}
+
+impl<'a> Driver<'a> {
+    fn new(engine: &'a Engine, notice: Option<&'a Notice>) -> Self {
+        Self { engine, notice, looked: Instant::now() }
+    }
+
+    /// Waits until a waker is to be called, and calls it; or until there is something else to be done. False if
+    /// the wait has failed: then all tasks that wait have been told.
+    fn drive(&mut self) -> bool {
+        let waited = self.engine.wait_until(Until::Woken(self.notice)).and_then(|()| self.look_for_leavers());
+        self.call_woken(&waited);
+        waited.is_ok()
+    }
+
+    /// As a test that fails.
+    fn drive_without_waiting(&mut self) {
+        let engine = self.engine;
+        let look = |mut core: Guard<'_, Core>| {
+            core.poll()?;
+            engine.note_failed_test(&mut core, Until::Woken(self.notice))
+        };
+        let looked = engine.enter().and_then(look).and_then(|()| self.look_for_leavers());
+        self.call_woken(&looked);
+    }
+
+    fn look_for_leavers(&mut self) -> Result<()> {
+        let now = Instant::now();
+        if now - self.looked < LEAVER_LOOK {
+            return Ok(());
+        }
+        self.looked = now;
+        let mut core = self.engine.enter()?;
+        let has_news = core.look_for_leavers(&Until::Woken(self.notice))?;
+        core.role.wake_watched(has_news);
+        Ok(())
+    }
+
+    fn call_woken(&self, waited: &Result<()>) {
+        if let Err(error) = waited
+            && let Ok(mut core) = self.engine.enter_to_drop()
+        {
+            core.fail_all(error);
+        }
+        self.engine.call_woken();
     }
 }
 

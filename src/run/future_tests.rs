@@ -2,7 +2,7 @@
 
 use super::threads;
 use crate::{
-    communicator::{Communicator, Request, Scoped, Source, wait_any_of},
+    communicator::{Communicator, Request, ScopedFuture, Source, wait_any_of},
     error::ErrorClass,
 };
 use std::{
@@ -53,7 +53,7 @@ fn alone(f: impl Fn(&Communicator<'_>) + Sync) {
 fn requests_are_futures_that_may_move_between_threads() {
     fn check<F: Future + Unpin + Send>() {}
     check::<Request<'_, Vec<u8>>>();
-    check::<Scoped<'_, &mut [u8]>>();
+    check::<ScopedFuture<'_, &mut [u8]>>();
 }
 
 #[test]
@@ -216,6 +216,65 @@ fn block_on_wakes_up_when_another_thread_calls_the_waker() {
     });
 }
 
+/// As a task that yields and is asked again at once, beside one whose waker is its own.
+#[test]
+fn a_future_that_wakes_itself_all_the_time_keeps_nobody_from_being_woken() {
+    threads(2, |world| {
+        let peer = world.process_at_rank(1 - world.rank());
+        if world.rank() == 1 {
+            peer.receive::<u8>().unwrap();
+            return peer.send(&[1u8]).unwrap();
+        }
+        let mut receiving = peer.immediate_receive::<u8>(1).unwrap();
+        let (waker, called) = waker(false);
+        world.block_on(async {
+            assert!(poll(&mut receiving, &waker).is_pending());
+            peer.immediate_send(vec![0u8]).unwrap().await.unwrap();
+            std::future::poll_fn(|context| match called.try_recv() {
+                Ok(()) => Poll::Ready(()),
+                Err(_) => {
+                    context.waker().wake_by_ref();
+                    Poll::Pending
+                }
+            })
+            .await;
+        });
+        assert!(poll(&mut receiving, &waker).is_ready());
+    })
+    .unwrap();
+}
+
+/// More often than it is looked for ranks that have left.
+#[test]
+fn a_wait_in_vain_ends_also_while_others_end_all_the_time() {
+    threads(2, |world| {
+        if world.rank() == 1 {
+            return;
+        }
+        let myself = world.process_at_rank(0);
+        let mut in_vain = world.process_at_rank(1).immediate_receive::<u8>(1).unwrap();
+        let is_over = Mutex::new(false);
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                while !*is_over.lock().unwrap() {
+                    myself.send(&[0u8]).unwrap();
+                    std::thread::sleep(Duration::from_millis(20));
+                }
+            });
+            let mut tick = myself.immediate_receive::<u8>(1).unwrap();
+            let outcome = world.block_on(std::future::poll_fn(|context| {
+                while Pin::new(&mut tick).poll(context).is_ready() {
+                    tick = myself.immediate_receive::<u8>(1).unwrap();
+                }
+                Pin::new(&mut in_vain).poll(context)
+            }));
+            *is_over.lock().unwrap() = true;
+            assert!(outcome.unwrap_err().to_string().contains("in vain"));
+        });
+    })
+    .unwrap();
+}
+
 /// Tasks that were polled in a `block_on` which is over are woken by the progress thread.
 #[test]
 fn what_block_on_leaves_behind_is_woken_all_the_same() {
@@ -255,6 +314,15 @@ fn the_end_of_the_job_reaches_a_future_in_block_on() {
     });
 }
 
+fn poll_when_called<F: Future + Unpin>(
+    future: &mut F,
+    waker: &Waker,
+    called: &Receiver<()>,
+) -> Poll<F::Output> {
+    expect_call(called);
+    poll(future, waker)
+}
+
 #[test]
 fn the_end_of_the_job_wakes_all_tasks() {
     pending_when_the_job_ends(|world| {
@@ -262,15 +330,12 @@ fn the_end_of_the_job_wakes_all_tasks() {
         let mut receives = [5, 6, 7].map(receive);
         let wakers = [(); 3].map(|()| waker(false));
         let mut classes = Vec::new();
-        for (receive, (waker, _)) in receives.iter_mut().zip(&wakers) {
-            // It may have ended already.
-            if let Poll::Ready(outcome) = poll(receive, waker) {
-                classes.push(outcome.unwrap_err().class());
-            }
-        }
-        for (receive, (waker, called)) in receives.iter_mut().zip(&wakers).skip(classes.len()) {
-            expect_call(called);
-            let Poll::Ready(Err(error)) = poll(receive, waker) else { panic!("the job has ended") };
+        let polled = receives.iter_mut().zip(&wakers).map(|(receive, (waker, _))| poll(receive, waker));
+        let polled: Vec<_> = polled.collect();
+        for ((receive, polled), (waker, called)) in receives.iter_mut().zip(polled).zip(&wakers) {
+            // The job may have ended already.
+            let ended = if polled.is_ready() { polled } else { poll_when_called(receive, waker, called) };
+            let Poll::Ready(Err(error)) = ended else { panic!("the job has ended") };
             classes.push(error.class());
         }
         classes.dedup();
