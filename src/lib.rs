@@ -149,6 +149,31 @@
 //! wait. Requests of different types go together into [`wait_any_of`] and the other functions with `_of`,
 //! which tell whose turn it is.
 //!
+//! A request is also a future. [`block_on`](Communicator::block_on) awaits one, and makes progress meanwhile. Any
+//! other executor works as well: then the library starts a thread that makes progress for it. What awaits
+//! several at a time (a join, a select, tasks) comes from there; the example `futures` has a small executor.
+//!
+//! ```
+//! use ringmpi::{Communicator, Result, Source};
+//!
+//! /// Every rank's number goes round until it has come back.
+//! async fn go_round(world: &Communicator<'_>) -> Result<()> {
+//!     let (rank, size) = (world.rank(), world.size());
+//!     let next = world.process_at_rank((rank + 1) % size);
+//!     let previous = world.process_at_rank((rank + size - 1) % size);
+//!     let mut number = vec![rank];
+//!     for _ in 0..size {
+//!         let receiving = previous.immediate_receive(1)?;
+//!         next.immediate_send(number)?.await?;
+//!         (number, _) = receiving.await?;
+//!     }
+//!     assert_eq!(number, [rank]);
+//!     Ok(())
+//! }
+//! # ringmpi::threads(3, |world| world.block_on(go_round(&world)).unwrap())?;
+//! # Ok::<(), ringmpi::Error>(())
+//! ```
+//!
 //! Inside a [`scope`](Communicator::scope) operations may borrow their buffers. The scope ends when they
 //! have, and the compiler sees to it that nobody touches the buffers before.
 //!
@@ -337,8 +362,9 @@ pub use bytemuck;
 pub use coll::{Partition, PartitionMut};
 pub use communicator::{
     AnyProcess, Communicator, Completion, Ended, Message, Pending, Persistent, PersistentCollective, Process,
-    Request, Scope, Scoped, Source, Startable, start_all, test_all, test_all_of, test_any, test_any_of,
-    test_some, test_some_of, wait_all, wait_all_of, wait_any, wait_any_of, wait_some, wait_some_of,
+    Request, Scope, Scoped, ScopedFuture, Source, Startable, start_all, test_all, test_all_of, test_any,
+    test_any_of, test_some, test_some_of, wait_all, wait_all_of, wait_any, wait_any_of, wait_some,
+    wait_some_of,
 };
 pub use error::{Error, ErrorClass, Result, Truncated};
 #[cfg(feature = "join")]

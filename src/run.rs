@@ -222,6 +222,9 @@ fn first_failure<R>(segment: &Arc<Segment>, mut ends: Vec<End<R>>) -> Result<Vec
 }
 
 #[cfg(all(test, not(loom)))]
+mod future_tests;
+
+#[cfg(all(test, not(loom)))]
 mod tests {
     use super::*;
     use crate::{

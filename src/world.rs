@@ -46,7 +46,7 @@ use std::{fs::File, sync::Arc, time::Duration};
 /// # Standard
 /// MPI 5.0, 11.2: `MPI_Init` and `MPI_Finalize`.
 pub struct Universe {
-    engine: Engine,
+    engine: Arc<Engine>,
     world: Arc<Collectives>,
     alone: Arc<Collectives>,
     is_finalized: bool,
@@ -202,7 +202,7 @@ impl Universe {
         let mode = if segment.needs_fences() { BarrierMode::Fence } else { BarrierMode::Membarrier };
         let me = PeerId(u32::try_from(slot).expect("at most RANKS_MAX"));
         let config = Config { may_spin: segment.has_cpus_for_all(), bulk, ..Config::new(mode) };
-        let engine = Engine::new(segment, me, config)?;
+        let engine = Engine::new(segment, me, config)?.into_shared();
         engine.slot().set_state(RankState::Running);
         let place = board::Place { board: WORLD_BOARD, members: segment.ranks(), me: slot };
         let start = segment.starts().collective;
@@ -265,10 +265,9 @@ impl Universe {
         }
         self.engine.leave()
     }
-}
 
-impl Drop for Universe {
-    fn drop(&mut self) {
+    /// Dropped without `finalize`.
+    fn end(&mut self) {
         if self.is_finalized || self.engine.is_inert() {
             return;
         }
@@ -278,6 +277,13 @@ impl Drop for Universe {
         }
         // An error here is the job's end, which the launcher reports.
         let _ = self.leave();
+    }
+}
+
+impl Drop for Universe {
+    fn drop(&mut self) {
+        self.end();
+        self.engine.stop_progress_thread();
     }
 }
 

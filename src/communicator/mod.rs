@@ -1,6 +1,7 @@
 //! Communicators and what they offer.
 
 mod alloc;
+mod block_on;
 pub(crate) mod landing;
 mod message;
 mod persistent;
@@ -15,7 +16,7 @@ pub use persistent::Persistent;
 pub use persistent_collective::PersistentCollective;
 pub use process::{AnyProcess, Process, Source};
 pub use request::Request;
-pub use scope::{Scope, Scoped};
+pub use scope::{Scope, Scoped, ScopedFuture};
 pub use several::{
     Completion, Ended, Pending, Startable, start_all, test_all, test_all_of, test_any, test_any_of,
     test_some, test_some_of, wait_all, wait_all_of, wait_any, wait_any_of, wait_some, wait_some_of,

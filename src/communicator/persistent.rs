@@ -11,6 +11,7 @@ use crate::{
     p2p::{Engine, Mode, RequestId},
     status::Status,
 };
+use std::task::Poll;
 
 /// An operation that can be started again and again with the same buffer.
 ///
@@ -116,14 +117,56 @@ impl<'c, 'u, B: Owned> Persistent<'c, 'u, B> {
         self.engine.check_caller()?;
         let Some(id) = self.active.take() else { return Ok(Status::EMPTY) };
         let status = self.engine.wait(id)?;
+        self.finish(&status)?;
+        Ok(status)
+    }
+
+    /// Brings what has been received to the buffer, if it came aside.
+    fn finish(&mut self, status: &Status) -> Result<()> {
         if let Operation::Receive(_) = self.operation
             && !buffer::any_bits::<B::Item>()
         {
-            let values = checked::<B::Item>(&self.aside, &status)?;
+            let values = checked::<B::Item>(&self.aside, status)?;
             let held = self.held.as_mut().ok_or_else(used_up)?;
             held.as_mut_slice()[..values.len()].copy_from_slice(values);
         }
-        Ok(status)
+        Ok(())
+    }
+
+    /// The end of the operation as a future: what [`wait`](Self::wait) returns. Dropping the future leaves the
+    /// operation as it is.
+    ///
+    /// ```
+    /// use ringmpi::Source;
+    /// ringmpi::threads(2, |world| {
+    ///     let peer = world.process_at_rank(1 - world.rank());
+    ///     let mut sending = peer.send_init(vec![0; 4]);
+    ///     let mut receiving = peer.receive_init(vec![0; 4])?;
+    ///     world.block_on(async {
+    ///         for round in 0..3 {
+    ///             sending.buffer_mut()?.fill(round);
+    ///             receiving.start()?;
+    ///             sending.start()?;
+    ///             receiving.completion().await?;
+    ///             assert_eq!(receiving.buffer_mut()?, [round; 4]);
+    ///             sending.completion().await?;
+    ///         }
+    ///         ringmpi::Result::Ok(())
+    ///     })
+    /// })?.into_iter().collect::<ringmpi::Result<()>>()?;
+    /// # Ok::<(), ringmpi::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`wait`](Self::wait).
+    pub fn completion(&mut self) -> impl Future<Output = Result<Status>> + Unpin {
+        std::future::poll_fn(|context| {
+            self.engine.check_caller()?;
+            let Some(id) = self.active else { return Poll::Ready(Ok(Status::EMPTY)) };
+            let outcome = std::task::ready!(self.engine.poll_outcome(id, context.waker()));
+            self.active = None;
+            Poll::Ready(outcome.and_then(|status| self.finish(&status).map(|()| status)))
+        })
     }
 
     /// Cancels a receive that has no message yet; its end is still to be waited for, by [`wait`](Self::wait),

@@ -8,6 +8,10 @@ use crate::{
     status::Status,
 };
 use bytemuck::CheckedBitPattern;
+use std::{
+    pin::Pin,
+    task::{Context, Poll},
+};
 
 pub(super) type Bits<B> = <<B as Owned>::Item as CheckedBitPattern>::Bits;
 
@@ -15,6 +19,31 @@ pub(super) type Bits<B> = <<B as Owned>::Item as CheckedBitPattern>::Bits;
 ///
 /// Dropping it never waits: a send and a collective go on by themselves; a receive is cancelled, and if it has its
 /// message already, that is lost.
+///
+/// It is also a future, for any executor: awaiting it gives the buffer and the status, and what
+/// [`wait_status`](Self::wait_status) reports. Whoever polls it elsewhere than in
+/// [`Communicator::block_on`](crate::Communicator::block_on) has a thread started that makes progress for all
+/// futures of this rank, until finalize. Each future waits by itself: a receive from a rank that has finalized
+/// ends with an error, also while others may still be ready. Polled again after its end, it is an error of the
+/// class `REQUEST`.
+///
+/// ```
+/// use ringmpi::Source;
+/// ringmpi::threads(2, |world| {
+///     let peer = world.process_at_rank(1 - world.rank());
+///     let sending = peer.immediate_send(vec![world.rank(); 3])?;
+///     let receiving = peer.immediate_receive::<i32>(10)?;
+///     let received = world.block_on(async {
+///         sending.await?;
+///         let (received, status) = receiving.await?;
+///         assert_eq!(status.source(), peer.rank());
+///         ringmpi::Result::Ok(received)
+///     })?;
+///     assert_eq!(received, [peer.rank(); 3]);
+///     ringmpi::Result::Ok(())
+/// })?.into_iter().collect::<ringmpi::Result<()>>()?;
+/// # Ok::<(), ringmpi::Error>(())
+/// ```
 ///
 /// # Standard
 /// MPI 5.0, 3.7.
@@ -282,9 +311,10 @@ pub(super) fn post(engine: &Engine, from: super::process::From, into: ReceiveByt
     }
 }
 
-impl<B: Owned> Drop for Request<'_, B> {
+impl<B: Owned> Request<'_, B> {
+    /// As when it is dropped.
     #[inline]
-    fn drop(&mut self) {
+    fn let_go(&mut self) {
         let Some(held) = self.held.take() else { return };
         match &mut self.kind {
             Kind::Send => self.engine.detach(self.id, Some(held.into_keep())),
@@ -296,6 +326,33 @@ impl<B: Owned> Drop for Request<'_, B> {
             // What is matched already comes in and is dropped.
             _ => self.engine.abandon(self.id),
         }
+    }
+}
+
+impl<B: Owned> Drop for Request<'_, B> {
+    #[inline]
+    fn drop(&mut self) {
+        self.let_go();
+    }
+}
+
+/// The buffer lies elsewhere, and the request only names the operation.
+impl<B: Owned> Unpin for Request<'_, B> {}
+
+impl<B: Owned> Future for Request<'_, B> {
+    type Output = Result<(B, Status)>;
+
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        let request = self.get_mut();
+        if request.held.is_none() {
+            return Poll::Ready(Err(used_up()));
+        }
+        let outcome = std::task::ready!(request.engine.poll_outcome(request.id, context.waker()));
+        if outcome.is_err() {
+            request.let_go();
+        }
+        let status = outcome?;
+        Poll::Ready(request.finish(&status).map(|buffer| (buffer, status)))
     }
 }
 

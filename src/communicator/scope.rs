@@ -1,6 +1,9 @@
 //! [`Communicator::scope`]: nonblocking operations on borrowed buffers.
 
-use super::{Communicator, Message, Process, Source, request::post};
+use super::{
+    Communicator, Message, Process, Source,
+    request::{post, used_up},
+};
 use crate::{
     buffer::{self, Plain},
     error::{Error, ErrorClass, Result},
@@ -8,7 +11,11 @@ use crate::{
     status::Status,
 };
 use bytemuck::AnyBitPattern;
-use std::marker::PhantomData;
+use std::{
+    marker::PhantomData,
+    pin::Pin,
+    task::{Context, Poll},
+};
 
 /// Where nonblocking operations may borrow buffers; see [`Communicator::scope`].
 pub struct Scope<'s, 'env: 's> {
@@ -20,6 +27,26 @@ pub struct Scope<'s, 'env: 's> {
 
 /// A send or receive in flight on a borrowed buffer. If it is dropped or forgotten, the scope completes
 /// it.
+///
+/// It can be awaited, as a [`Request`](crate::Request), in [`Communicator::block_on`] inside the scope:
+///
+/// ```
+/// use ringmpi::Source;
+/// ringmpi::threads(2, |world| {
+///     let peer = world.process_at_rank(1 - world.rank());
+///     let (mine, mut theirs) = ([world.rank()], [-1]);
+///     world.scope(|s| {
+///         let (sending, receiving) = (s.immediate_send(peer, &mine)?, s.immediate_receive_into(peer, &mut theirs)?);
+///         world.block_on(async {
+///             sending.await?;
+///             let (received, _) = receiving.await?;
+///             assert_eq!(*received, [peer.rank()]);
+///             Ok(())
+///         })
+///     })
+/// })?.into_iter().collect::<ringmpi::Result<()>>()?;
+/// # Ok::<(), ringmpi::Error>(())
+/// ```
 #[must_use = "`wait` gives the buffer back inside the scope"]
 pub struct Scoped<'s, B> {
     pub(super) engine: &'s Engine,
@@ -280,5 +307,41 @@ impl<B> Scoped<'_, B> {
     pub fn cancel(self) -> std::result::Result<B, Self> {
         let is_cancelled = self.engine.cancel(self.id) && self.engine.take_outcome(self.id).is_ok();
         if is_cancelled { Ok(self.buffer) } else { Err(self) }
+    }
+}
+
+impl<'s, B> IntoFuture for Scoped<'s, B> {
+    type Output = Result<(B, Status)>;
+    type IntoFuture = ScopedFuture<'s, B>;
+
+    fn into_future(self) -> ScopedFuture<'s, B> {
+        ScopedFuture { engine: self.engine, id: self.id, buffer: Some(self.buffer) }
+    }
+}
+
+/// A [`Scoped`] that is awaited. Its value is what [`Scoped::wait`] returns. If it is dropped or forgotten, the
+/// scope completes the operation.
+pub struct ScopedFuture<'s, B> {
+    engine: &'s Engine,
+    id: RequestId,
+    /// None once it has been given back.
+    buffer: Option<B>,
+}
+
+/// The buffer lies elsewhere.
+impl<B> Unpin for ScopedFuture<'_, B> {}
+
+impl<B> Future for ScopedFuture<'_, B> {
+    type Output = Result<(B, Status)>;
+
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        let scoped = self.get_mut();
+        if scoped.buffer.is_none() {
+            return Poll::Ready(Err(used_up()));
+        }
+        let outcome = std::task::ready!(scoped.engine.poll_outcome(scoped.id, context.waker()));
+        // After an error nobody has the buffer until the scope has ended.
+        let buffer = scoped.buffer.take().ok_or_else(used_up)?;
+        Poll::Ready(outcome.map(|status| (buffer, status)))
     }
 }

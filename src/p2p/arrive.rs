@@ -106,7 +106,7 @@ impl Core {
         self.posted.take_oldest();
         let ended = self.requests.end(receive, Ok(Status::of_message(source, tag, bytes)));
         if let Some(waiter) = ended.waiter {
-            self.role.wake(waiter, &self.bell);
+            self.wake_waiter(receive, waiter);
         }
         true
     }
@@ -405,10 +405,10 @@ impl Core {
         }
     }
 
-    /// Ends an operation, and wakes the thread that waits for it.
+    /// Ends an operation, and wakes whoever waits for it.
     pub(super) fn end(&mut self, id: RequestId, outcome: Result<Status>) {
         if let Some(waiter) = self.requests.end(id, outcome).waiter {
-            self.role.wake(waiter, &self.bell);
+            self.wake_waiter(id, waiter);
         }
     }
 }

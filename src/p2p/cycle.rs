@@ -9,7 +9,7 @@
 use super::{
     Awaited, Core, Until,
     peers::Link,
-    request::{Mode, ReceivePhase, RequestId, SendPhase},
+    request::{Mode, ReceivePhase, RequestId, SendOperation, SendPhase},
 };
 use crate::{
     error::Result,
@@ -17,12 +17,23 @@ use crate::{
     types::PeerId,
 };
 
+impl SendOperation {
+    fn lacks_credit(&self, eager_bytes: u64) -> bool {
+        let is_eager = self.mode == Mode::Standard && self.envelope.bytes <= eager_bytes;
+        matches!(self.phase, SendPhase::Queued) || is_eager && matches!(self.phase, SendPhase::Announced)
+    }
+}
+
 impl Core {
     /// Who could end the wait.
     pub(super) fn targets(&mut self, until: &Until<'_>) -> Vec<u32> {
         match until {
             Until::Request(id) => self.targets_of_request(*id),
             Until::Any(ids) => ids.iter().flat_map(|id| self.targets_of_request(*id)).collect(),
+            Until::Woken(_) => {
+                let awaited = self.wakers.registered();
+                awaited.into_iter().flat_map(|id| self.targets_of_request(id)).collect()
+            }
             Until::Quiet | Until::Settled => self.requests.sends().map(|(_, send)| send.to.0).collect(),
             Until::Message(Awaited { from: Some(from), .. }) | Until::Words { by: Some(from), .. } => {
                 vec![from.0]
@@ -57,10 +68,18 @@ impl Core {
     /// end.
     pub(super) fn waits_for_credit(&mut self) -> bool {
         let eager_bytes = self.config.eager_bytes;
-        self.requests.unbuffered_sends().any(|(_, send)| {
-            let is_eager = send.mode == Mode::Standard && send.envelope.bytes <= eager_bytes;
-            matches!(send.phase, SendPhase::Queued) || is_eager && matches!(send.phase, SendPhase::Announced)
-        })
+        self.requests.unbuffered_sends().any(|(_, send)| send.lacks_credit(eager_bytes))
+    }
+
+    /// As [`Self::waits_for_credit`], of one operation.
+    pub(super) fn lacks_credit(&mut self, id: RequestId) -> bool {
+        let eager_bytes = self.config.eager_bytes;
+        let messages = match self.requests.schedule(id) {
+            Some(running) => running.open().collect(),
+            None => vec![id],
+        };
+        let mut sends = messages.into_iter();
+        sends.any(|id| self.requests.send(id).is_some_and(|send| send.lacks_credit(eager_bytes)))
     }
 
     /// Gives this rank more credit wherever a cycle goes through its lack.
@@ -96,7 +115,7 @@ impl Core {
         }
         for id in announced {
             if let Some(waiter) = self.requests.buffer(id).waiter {
-                self.role.wake(waiter, &self.bell);
+                self.wake_waiter(id, waiter);
             }
         }
         self.flush(peer).map(drop)

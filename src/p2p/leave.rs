@@ -61,6 +61,9 @@ impl Core {
         if let Until::Settled | Until::Quiet = until {
             return self.drop_vain_sends();
         }
+        if let Until::Woken(_) = until {
+            return self.fail_vain_requests();
+        }
         let Some(vain) = self.find_vain(until) else { return Ok(false) };
         // What was done before leaving can be seen now.
         if self.poll_all()? || self.is_satisfied(until) {
@@ -79,8 +82,22 @@ impl Core {
             }
             Until::Message(awaited) => self.is_receive_vain(awaited.from),
             Until::Words { by, .. } => by.filter(|by| self.is_leaving(*by)).map(Vain::Left),
-            Until::Settled | Until::Quiet => None,
+            Until::Woken(_) | Until::Settled | Until::Quiet => None,
         }
+    }
+
+    /// Ends the waits of wakers that are in vain, each by itself. True if something has moved.
+    fn fail_vain_requests(&mut self) -> Result<bool> {
+        let mut vain = Vec::new();
+        for id in self.wakers.registered() {
+            vain.extend(self.is_request_vain(id).map(|vain| (id, vain)));
+        }
+        // What was done before leaving can be seen now.
+        if vain.is_empty() || self.poll_all()? {
+            return Ok(!vain.is_empty());
+        }
+        vain.into_iter().for_each(|(id, vain)| self.fail(id, vain.into_error()));
+        Ok(true)
     }
 
     fn is_request_vain(&mut self, id: RequestId) -> Option<Vain> {

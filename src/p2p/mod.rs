@@ -3,7 +3,7 @@
 //! Reading order: [`packet`] (what a cell means), [`peers`] (the table of peers), [`matching`],
 //! [`request`], [`send`], [`arrive`] (what packets do), [`rendezvous`], [`pull`], [`bulk_choice`] and
 //! [`copy_clock`] (large messages), [`receive`], [`probe`], [`progress`] and [`role`] (the only event
-//! loop), [`several`], [`schedule`] (collectives), [`credit`] and [`cycle`] (flow control), [`leave`] (finalize), [`failure`] (corrupted
+//! loop), [`several`], [`schedule`] (collectives), [`wakers`] (requests as futures), [`credit`] and [`cycle`] (flow control), [`leave`] (finalize), [`failure`] (corrupted
 //! shared memory), [`gate`] (who may call). `sim` runs many engines against an oracle, which `arrivals`
 //! tells in what order messages came.
 //!
@@ -36,6 +36,7 @@ mod send;
 mod several;
 #[cfg(any(all(test, not(loom)), feature = "internals"))]
 pub(crate) mod sim;
+mod wakers;
 
 pub(crate) use bulk_choice::BulkOption;
 pub(crate) use copy_clock::CopyClock;
@@ -70,6 +71,7 @@ use progress::{Blocked, SpinBan};
 use request::{Requests, inactive};
 use role::Role;
 use std::{collections::VecDeque, sync::Arc, time::Duration};
+use wakers::{ProgressThread, Wakers};
 
 /// What an engine is told when it is made.
 #[derive(Clone, Copy, Debug)]
@@ -121,6 +123,7 @@ pub(crate) struct Engine {
     gate: Gate,
     /// Time-outs of sleeps that found work: a lost wake-up. Tests expect none.
     rescues: AtomicU32,
+    progress_thread: ProgressThread,
 }
 
 /// What the lock protects.
@@ -159,6 +162,7 @@ pub(crate) struct Core {
     /// This rank's memory that peers read in place, once something has been allocated there.
     arena: Option<Arc<Arena>>,
     role: Role,
+    wakers: Wakers,
     blocked: Blocked,
     spin_ban: SpinBan,
     /// The first error that said that shared memory is corrupted.
@@ -204,6 +208,7 @@ impl Engine {
             nonce,
             arena: None,
             role: Role::default(),
+            wakers: Wakers::default(),
             blocked: Blocked::default(),
             spin_ban: SpinBan::default(),
             failure: None,
@@ -222,6 +227,7 @@ impl Engine {
             segment: Arc::clone(segment),
             gate: Gate::new()?,
             rescues: AtomicU32::new(0),
+            progress_thread: ProgressThread::default(),
         })
     }
 
@@ -387,17 +393,22 @@ impl Engine {
     /// The memory of the operation goes away although it has not ended: nothing is waited for. A
     /// send goes on with a copy, a receive is withdrawn or its data dropped.
     pub(crate) fn abandon(&self, id: RequestId) {
-        if let Ok(mut core) = self.enter_to_drop() {
-            core.abandon(id);
-        }
+        let Ok(mut core) = self.enter_to_drop() else { return };
+        let waker = core.forget_waker(id);
+        core.abandon(id);
+        drop(core);
+        drop(waker);
     }
 
     /// Nobody will ask for the outcome: a send goes on by itself, and a receive is withdrawn if it
     /// has not been matched. `keep` is the memory that the operation uses, if it goes on.
     pub(crate) fn detach(&self, id: RequestId, keep: Option<crate::buffer::Keep>) {
         let Ok(mut core) = self.enter_to_drop() else { return };
+        let waker = core.forget_waker(id);
         core.cancel_receive(id);
         core.requests.detach(id, keep);
+        drop(core);
+        drop(waker);
     }
 
     /// Withdraws a receive that has not been matched; it then ends with a cancelled status. False if it has

@@ -5,6 +5,7 @@
 use super::{
     Core, Engine, RequestId, job_ended,
     role::{self, Pause, Role, Wait, Watch, have_reached},
+    wakers::Notice,
 };
 use crate::{
     envelope::Pattern,
@@ -27,6 +28,8 @@ pub(crate) enum Until<'a> {
     Message(Awaited<'a>),
     /// All of the words have reached the value. Other ranks write them; if `by` never does, they never will.
     Words { words: &'a [Far<AtomicU64>], at_least: u64, by: Option<PeerId> },
+    /// A waker is to be called; or the notice is set, or, without one, no waker is left to wait for.
+    Woken(Option<&'a Notice>),
     /// Nothing is queued, no collective is under way, and no receive goes on that nobody asks for.
     Settled,
     /// This rank owes nothing: no send that nobody asks for, no packet in a backlog.
@@ -56,7 +59,7 @@ const POLLS_PER_LOOK: u32 = 16;
 const SLEEP: Duration = Duration::from_millis(50);
 const SLEEP_MAX: Duration = Duration::from_secs(1);
 /// A thread that waits looks so often for ranks that have left, whatever else keeps it busy.
-const LEAVER_LOOK: Duration = Duration::from_millis(500);
+pub(super) const LEAVER_LOOK: Duration = Duration::from_millis(500);
 /// How often a rank that waits for credit looks for a cycle.
 const CYCLE_LOOK: Duration = Duration::from_millis(5);
 /// Failed tests or probes for this long count as waiting.
@@ -234,6 +237,7 @@ impl Wait for EngineWait<'_> {
             Until::Request(_) | Until::Any(_) => Watch::Waiter,
             Until::Message(_) => Watch::Message,
             Until::Words { words, at_least, .. } => Watch::Words { words: words.to_vec(), at_least },
+            Until::Woken(_) => Watch::Wakers,
             Until::Quiet | Until::Settled => Watch::News,
         }
     }
@@ -255,9 +259,10 @@ impl Wait for EngineWait<'_> {
 
     fn set_waiter(&self, core: &mut Core, waiter: Option<u32>) {
         match self.until {
-            Until::Request(id) => core.requests.set_waiter(id, waiter),
-            Until::Any(ids) => ids.iter().for_each(|id| core.requests.set_waiter(*id, waiter)),
-            Until::Message(_) | Until::Words { .. } | Until::Quiet | Until::Settled => {}
+            Until::Request(id) => core.set_waiter(id, waiter),
+            Until::Any(ids) => ids.iter().for_each(|id| core.set_waiter(*id, waiter)),
+            Until::Message(_) | Until::Words { .. } => {}
+            Until::Woken(_) | Until::Quiet | Until::Settled => {}
         }
     }
 
@@ -408,11 +413,18 @@ impl Core {
             Until::Any(ids) => ids.iter().any(|id| self.requests.is_done(*id)),
             Until::Message(awaited) => self.unexpected.find(awaited.pattern).is_some(),
             Until::Words { words, at_least, .. } => have_reached(words, *at_least),
+            Until::Woken(notice) => self.wakers.is_due(*notice),
             Until::Settled => {
                 self.backlog.is_empty() && self.schedules.is_empty() && !self.requests.has_detached_receives()
             }
             Until::Quiet => self.requests.detached() == 0 && self.backlog.is_empty(),
         }
+    }
+
+    /// When the thread goes, a waker may still wait.
+    fn set_waiter(&mut self, id: RequestId, waiter: Option<u32>) {
+        let waiter = waiter.or_else(|| self.wakers.waiter_of(id));
+        self.requests.set_waiter(id, waiter);
     }
 
     /// One round: takes what has come, sends what has waited. True if anything moved. Never waits.

@@ -51,6 +51,8 @@ pub(super) enum Watch {
     Waiter,
     /// Whoever queues an unexpected message wakes it.
     Message,
+    /// Whoever has a waker called, or wants a thread that calls them to look at something, wakes it.
+    Wakers,
     /// Other ranks write all these words, and ring: the holder looks at them for it.
     Words { words: Vec<Far<AtomicU64>>, at_least: u64 },
     /// Anything that moves may end it: the holder wakes it for all news.
@@ -95,6 +97,13 @@ impl Role {
         probers.for_each(Sleeper::wake);
     }
 
+    /// A waker is to be called, or there is something else for the threads that do that.
+    pub(super) fn wake_drivers(&self, bell: &Doorbell) {
+        self.wake_holder(bell);
+        let drivers = self.sleepers.iter().filter(|sleeper| matches!(sleeper.watch, Watch::Wakers));
+        drivers.for_each(Sleeper::wake);
+    }
+
     /// The holder has polled: wakes those whose waits may be over by what it has seen.
     #[inline]
     pub(super) fn wake_watched(&self, has_news: bool) {
@@ -109,7 +118,7 @@ impl Role {
             let is_over = match &sleeper.watch {
                 Watch::Words { words, at_least } => have_reached(words, *at_least),
                 Watch::News => has_news,
-                Watch::Waiter | Watch::Message => false,
+                Watch::Waiter | Watch::Message | Watch::Wakers => false,
             };
             if is_over {
                 sleeper.wake();

@@ -32,11 +32,11 @@ enum Fault {
     SleepsUnregistered,
     /// The peer rings, and then publishes.
     RingsFirst,
-    /// A thread that tests, queues a message or begins work wakes nobody.
+    /// A thread that tests, queues a message, begins work or ends what has a waker wakes nobody.
     ActsSilently,
     /// The waiter is woken, and then the operation ends.
     WakesFirst,
-    /// Nobody looks at the word for a thread that sleeps behind the holder.
+    /// Nobody looks at the word, or wakes for a waker, for a thread that sleeps behind the holder.
     WatchesNothing,
     /// A thread has no barrier of its own before it sleeps behind the holder.
     SleepsUnfenced,
@@ -49,6 +49,9 @@ struct Core {
     operations: [Operation; 3],
     /// Messages that nobody expected.
     messages: u32,
+    /// The operation that has a waker, and how many wakers are to be called.
+    with_waker: Option<usize>,
+    woken: u32,
     /// An operation that ends at the next poll, as a pull does.
     work: Option<usize>,
     /// The peer's ends of operations: how many there are, and how many of them have been seen.
@@ -69,6 +72,7 @@ enum Until {
     Operation(usize),
     Message,
     Word,
+    Woken,
 }
 
 impl Core {
@@ -87,6 +91,12 @@ impl Core {
 
     /// As the engine's.
     fn end(&mut self, operation: usize, silently: bool) {
+        if self.with_waker.take_if(|with_waker| *with_waker == operation).is_some() {
+            self.woken += 1;
+            if !silently {
+                self.role.wake_drivers(&self.bell);
+            }
+        }
         let operation = &mut self.operations[operation];
         operation.has_ended = true;
         if let Some(waiter) = operation.waiter.take()
@@ -122,6 +132,8 @@ impl Rank {
             bell: bell.clone(),
             operations: Default::default(),
             messages: 0,
+            with_waker: None,
+            woken: 0,
             work: None,
             inbox: inbox.clone(),
             seen: 0,
@@ -205,6 +217,17 @@ impl Rank {
         }
     }
 
+    /// A thread of this rank ends the operation that has a waker, as a message to the rank itself does; or calls
+    /// the waker of a thread that drives.
+    fn end_with_waker(&self, operation: usize) {
+        if self.fault == Fault::WakesFirst {
+            let core = self.lock.lock();
+            core.role.wake_drivers(&core.bell);
+        }
+        let silently = matches!(self.fault, Fault::ActsSilently | Fault::WakesFirst);
+        self.lock.lock().end(operation, silently);
+    }
+
     /// A thread of this rank begins an operation that ends by polling.
     fn begin_work(&self, operation: usize) {
         let mut core = self.lock.lock();
@@ -251,6 +274,7 @@ impl Wait for ModelWait<'_> {
         match self.until {
             Until::Operation(operation) => core.operations[operation].has_ended,
             Until::Message => core.messages > 0,
+            Until::Woken => core.woken > 0,
             // Acquire: pairs with the Release in `write`.
             Until::Word => self.rank.word.load(Ordering::Acquire) == 1,
         }
@@ -265,7 +289,8 @@ impl Wait for ModelWait<'_> {
         match self.until {
             Until::Operation(_) => Watch::Waiter,
             Until::Message => Watch::Message,
-            Until::Word if self.rank.fault == Fault::WatchesNothing => Watch::Waiter,
+            Until::Word | Until::Woken if self.rank.fault == Fault::WatchesNothing => Watch::Waiter,
+            Until::Woken => Watch::Wakers,
             Until::Word => Watch::Words { words: vec![self.rank.word.clone()], at_least: 1 },
         }
     }
@@ -564,6 +589,49 @@ fn a_word_whose_writer_rings_only_who_waits_wakes_who_sleeps_behind_the_holder()
 #[should_panic(expected = "deadlock")]
 fn a_sleep_behind_the_holder_without_a_barrier_is_refused() {
     a_peer_writes_for_who_waits(Fault::SleepsUnfenced);
+}
+
+/// A thread drives: it waits for the end of an operation that has a waker. The other's operation ends only
+/// afterwards. By whom the first ends, is said by `end`.
+fn a_waker_is_to_be_called(fault: Fault, end: impl Fn(&Rank) + Copy + Send + Sync + 'static) {
+    check(move || {
+        let rank = Rank::new(fault, true);
+        rank.lock.lock().with_waker = Some(0);
+        let other = rank.start_waiting(1);
+        let ending = rank.start(end);
+        rank.wait_until(Until::Woken).expect("the job goes on");
+        rank.end(1);
+        [other, ending].into_iter().for_each(Thread::join);
+        rank.check_idle();
+    });
+}
+
+#[test]
+fn a_peer_that_ends_what_has_a_waker_wakes_who_drives() {
+    a_waker_is_to_be_called(Fault::None, |rank| rank.publish(1));
+}
+
+#[test]
+fn a_thread_that_ends_what_has_a_waker_wakes_who_drives() {
+    a_waker_is_to_be_called(Fault::None, |rank| rank.end_with_waker(0));
+}
+
+#[test]
+#[should_panic(expected = "deadlock")]
+fn who_drives_behind_the_holder_and_is_woken_by_nobody_is_refused() {
+    a_waker_is_to_be_called(Fault::WatchesNothing, |rank| rank.publish(1));
+}
+
+#[test]
+#[should_panic(expected = "deadlock")]
+fn an_end_that_wakes_nobody_who_drives_is_refused() {
+    a_waker_is_to_be_called(Fault::ActsSilently, |rank| rank.end_with_waker(0));
+}
+
+#[test]
+#[should_panic(expected = "deadlock")]
+fn who_drives_and_is_woken_before_there_is_a_waker_to_call_is_refused() {
+    a_waker_is_to_be_called(Fault::WakesFirst, |rank| rank.end_with_waker(0));
 }
 
 /// Both waits end with an error.

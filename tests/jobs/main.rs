@@ -10,6 +10,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that panics has failed, as it should")]
 
 mod bodies;
+mod executor;
 mod filter;
 mod job;
 mod programs;

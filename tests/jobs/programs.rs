@@ -16,6 +16,7 @@ const LIST: &[(&str, Program)] = &[
     ("inits_twice", inits_twice),
     ("idle_in_init", bodies::idle::idle_in_init),
     ("idle_in_finalize", bodies::idle::idle_in_finalize),
+    ("futures_leave_no_thread", bodies::futures::futures_leave_no_thread),
     ("prints_around_run", || print_around_run(|world| world.barrier())),
     ("panics_in_run", || {
         print_around_run(|world| match world.rank() {

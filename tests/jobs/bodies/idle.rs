@@ -1,5 +1,6 @@
 //! A rank that waits leaves the CPU to others, whatever it waits in.
 
+use crate::executor;
 use nix::sys::{
     resource::{UsageWho, getrusage},
     time::TimeValLike,
@@ -70,6 +71,21 @@ pub(crate) fn idle_in_wait_any(world: &Communicator<'_>) -> Result<()> {
         return [0, 1, 3].into_iter().try_for_each(|tag| send_to_all(world, tag));
     }
     wait_all(receives).map(drop)
+}
+
+pub(crate) fn idle_in_block_on(world: &Communicator<'_>) -> Result<()> {
+    expect_idle(world, || world.block_on(await_one(world, 1)), || send_to_all(world, 1))
+}
+
+pub(crate) fn idle_in_an_executor(world: &Communicator<'_>) -> Result<()> {
+    let tasks = || (0..4).map(|tag| Box::pin(await_one(world, tag)) as executor::Task<'_>).collect();
+    expect_idle(world, || executor::run(2, tasks()), || (0..4).try_for_each(|tag| send_to_all(world, tag)))
+}
+
+async fn await_one(world: &Communicator<'_>, tag: Tag) -> Result<()> {
+    let receiving = world.process_at_rank(0).tag(tag).immediate_receive::<i32>(1)?;
+    assert_eq!(receiving.await?.0, [world.rank()]);
+    Ok(())
 }
 
 pub(crate) fn idle_in_a_synchronous_send(world: &Communicator<'_>) -> Result<()> {

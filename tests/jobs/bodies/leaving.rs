@@ -1,6 +1,7 @@
 //! Ranks that leave while messages of theirs are still to be received, as a `main` that returns early does.
 
 use super::{bytes, next, previous};
+use crate::executor;
 use ringmpi::{Communicator, PROC_NULL, Process, Rank, Request, Result, Source, Tag};
 use std::time::Duration;
 
@@ -97,6 +98,27 @@ pub(crate) fn fails_while_two_threads_wait(world: &Communicator<'_>) -> Result<(
             in_vain
         })
     })
+}
+
+/// Only when the wait for the last rank is over, what the other one waits for is sent.
+async fn await_in_vain(world: &Communicator<'_>, last: Rank) -> Result<()> {
+    let own = world.process_at_rank(world.rank()).tag(WANTED);
+    let after = async {
+        let outcome = world.process_at_rank(last).tag(WANTED).immediate_receive::<u8>(1)?.await;
+        own.immediate_send(vec![1u8])?.await?;
+        outcome
+    };
+    let (other, in_vain) = executor::both(own.immediate_receive::<u8>(1)?, after).await;
+    assert_eq!(other?.0, [1]);
+    in_vain.map(drop)
+}
+
+pub(crate) fn fails_while_others_await(world: &Communicator<'_>) -> Result<()> {
+    only_the_last_fails(world, |world, last| world.block_on(await_in_vain(world, last)))
+}
+
+pub(crate) fn fails_while_others_await_in_an_executor(world: &Communicator<'_>) -> Result<()> {
+    only_the_last_fails(world, |world, last| executor::run(1, vec![Box::pin(await_in_vain(world, last))]))
 }
 
 pub(crate) fn fails_while_others_wait_for_any(world: &Communicator<'_>) -> Result<()> {

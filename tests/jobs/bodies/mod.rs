@@ -9,6 +9,7 @@ mod errors;
 mod fences;
 mod flow;
 pub(crate) mod forked;
+pub(crate) mod futures;
 pub(crate) mod idle;
 mod launched;
 mod leaving;
@@ -100,12 +101,19 @@ list! {
     FEW, All: contexts::{more_communicators_than_boards};
     ALL, All: collectives::{collectives_match_naive_values, collectives_of_large_slices};
     ALL, All: traffic::{random_traffic};
+    ALL, All: futures::{
+        futures_in_block_on, futures_in_an_executor, futures_in_an_executor_of_threads, futures_of_large_messages,
+        futures_that_lose_a_race, futures_beside_blocking_calls,
+    };
+    MANY, All: futures::{flood_of_futures_in_block_on, flood_of_futures_in_an_executor};
     ALL, All: forked::{
         children_that_are_no_ranks, children_forked_in_scopes, children_forked_in_operations,
         children_that_panic_in_operations,
     };
     MANY, Processes: idle::{idle_in_a_receive};
-    TWO_OR_MORE, Processes: idle::{idle_in_a_barrier, idle_in_a_probe, idle_in_wait_any};
+    TWO_OR_MORE, Processes: idle::{
+        idle_in_a_barrier, idle_in_a_probe, idle_in_wait_any, idle_in_block_on, idle_in_an_executor,
+    };
     PAIR, Processes: idle::{idle_in_a_synchronous_send, idle_in_a_large_send, idle_in_wait_all};
     TWO_OR_MORE, All: fences::{all_ranks_pay_for_fences_or_none};
     CROWD, All: crowd::{all_pairs_and_barriers};
@@ -120,7 +128,8 @@ list! {
     ALL, ByName: scribbler::{endless_traffic_over_scribbled_memory};
     ALL, ByName: leaving::{
         fails_while_others_receive, fails_while_others_probe, fails_while_others_probe_again_and_again,
-        fails_while_others_test, fails_while_two_threads_wait, fails_while_others_wait_for_any, fails_while_others_send,
+        fails_while_others_test, fails_while_two_threads_wait, fails_while_others_wait_for_any, fails_while_others_await,
+        fails_while_others_await_in_an_executor, fails_while_others_send,
         fails_while_others_send_synchronously, fails_while_others_are_in_a_barrier, fails_while_others_broadcast,
         fails_while_others_reduce, fails_after_a_flood, fails_while_the_other_receives_from_any, fails_at_the_end_of_a_chain, sends_to_those_who_have_left, sends_what_nobody_receives,
         waits_for_sends_in_vain,

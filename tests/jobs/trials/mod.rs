@@ -28,7 +28,7 @@ pub(crate) fn all() -> Vec<Trial> {
     bodies
         .chain(late())
         .chain(wide())
-        .chain(idle())
+        .chain(programs())
         .chain(without_membarrier())
         .chain(bulk::trials())
         .chain(ends::trials())
@@ -105,9 +105,9 @@ fn way(variable: &str, body: &str, ranks: usize) -> Job {
     Job::new(itself()).env(BODY, body).env(variable, &ranks.to_string())
 }
 
-/// Waits that are no body's.
-fn idle() -> [Trial; 2] {
-    ["idle_in_init", "idle_in_finalize"].map(|program| {
+/// What is no body's.
+fn programs() -> [Trial; 3] {
+    ["idle_in_init", "idle_in_finalize", "futures_leave_no_thread"].map(|program| {
         trial(format!("{program}::2"), move || {
             let itself = itself();
             let job = Job::mpiexec(2, &[itself.to_str().unwrap()]).env(PROGRAM, program);
@@ -117,9 +117,14 @@ fn idle() -> [Trial; 2] {
 }
 
 /// Jobs in which the kernel refuses membarrier to rank 1, as containers do.
-fn without_membarrier() -> [Trial; 4] {
-    let bodies =
-        ["all_ranks_pay_for_fences_or_none", "threads_with_partners", "random_traffic", "idle_in_a_receive"];
+fn without_membarrier() -> [Trial; 5] {
+    let bodies = [
+        "all_ranks_pay_for_fences_or_none",
+        "threads_with_partners",
+        "random_traffic",
+        "futures_in_an_executor",
+        "idle_in_a_receive",
+    ];
     bodies.map(|body| {
         trial(format!("without_membarrier::{body}::2"), move || {
             Job::of_body(body, 2).env(WITHOUT_MEMBARRIER, "1").run().expect(0);
