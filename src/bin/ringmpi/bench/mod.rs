@@ -115,6 +115,13 @@ struct Group {
     #[arg(short = 'n', long, value_delimiter = ',', default_value = "2,4,8")]
     #[arg(value_parser = clap::value_parser!(u16).range(1..=1024))]
     ranks: Vec<u16>,
+    #[command(flatten)]
+    limits: Limits,
+}
+
+/// How long it takes, and what is printed.
+#[derive(Args)]
+struct Limits {
     /// Milliseconds for each figure.
     #[arg(long, default_value_t = 60, value_parser = clap::value_parser!(u64).range(1..=60_000))]
     budget: u64,
@@ -140,8 +147,11 @@ struct Collective {
 /// How pairs of ranks are measured.
 #[derive(Args)]
 struct Pairs {
+    /// Numbers of ranks, even ones.
+    #[arg(short = 'n', long, value_delimiter = ',', default_value = "2,4,8", value_parser = even)]
+    ranks: Vec<u16>,
     #[command(flatten)]
-    group: Group,
+    limits: Limits,
     /// Lengths in bytes.
     #[arg(long, value_delimiter = ',', default_value = "8,64,1K,8K,64K,1M")]
     sizes: Vec<Size>,
@@ -189,31 +199,43 @@ impl Bulk {
     }
 }
 
-impl Group {
-    fn plan(self, what: What) -> company::Plan {
-        let ranks = self.ranks.into_iter().map(usize::from).collect();
+/// A number of ranks that are pairs.
+fn even(text: &str) -> std::result::Result<u16, String> {
+    match text.parse() {
+        Ok(ranks @ 2..=1024) if ranks % 2 == 0 => Ok(ranks),
+        _ => Err("not an even number from 2 to 1024".to_owned()),
+    }
+}
+
+impl Limits {
+    /// With sizes that mean nothing.
+    fn plan(self, what: What, ranks: Vec<u16>) -> company::Plan {
+        let ranks = ranks.into_iter().map(usize::from).collect();
         let (budget, json) = (Duration::from_millis(self.budget), self.output.json);
         company::Plan { what, ranks, sizes: vec![0], shared: false, budget, json, plot: None }
+    }
+}
+
+impl Group {
+    fn plan(self, operation: Operation) -> company::Plan {
+        self.limits.plan(What::Collective(operation), self.ranks)
     }
 }
 
 impl Collective {
     fn plan(self, operation: Operation) -> company::Plan {
         let sizes = self.sizes.into_iter().map(Words::bytes).collect();
-        let plan = self.group.plan(What::Collective(operation));
+        let plan = self.group.plan(operation);
         company::Plan { sizes, shared: self.shared, plot: self.plot.plot, ..plan }
     }
 }
 
 impl Pairs {
-    fn plan(self, way: Way) -> Result<company::Plan> {
-        if let Some(ranks) = self.group.ranks.iter().find(|ranks| **ranks % 2 > 0) {
-            return Err(format!("{ranks} ranks are no pairs").into());
-        }
+    fn plan(self, way: Way) -> company::Plan {
         let sizes = self.sizes.into_iter().map(Size::bytes).collect();
         let unit = if self.rate { Unit::Messages } else { Unit::Bytes };
-        let plan = self.group.plan(What::Pairs(way, unit));
-        Ok(company::Plan { sizes, plot: self.plot.plot, ..plan })
+        let plan = self.limits.plan(What::Pairs(way, unit), self.ranks);
+        company::Plan { sizes, plot: self.plot.plot, ..plan }
     }
 }
 
@@ -229,13 +251,13 @@ pub(crate) fn run(arguments: Arguments) -> Result<()> {
         Benchmark::Latency(bulk) => compare::run(&bulk.plan(exchange::Pattern::PingPong)),
         Benchmark::Bandwidth(bulk) => compare::run(&bulk.plan(exchange::Pattern::Stream)),
         Benchmark::Rate(messages) => compare::run(&messages.plan(exchange::Pattern::Rate)),
-        Benchmark::Barrier(group) => company::run(&group.plan(What::Collective(Operation::Barrier))),
+        Benchmark::Barrier(group) => company::run(&group.plan(Operation::Barrier)),
         Benchmark::Bcast(collective) => company::run(&collective.plan(Operation::Broadcast)),
         Benchmark::Reduce(collective) => company::run(&collective.plan(Operation::Reduce)),
         Benchmark::Allreduce(collective) => company::run(&collective.plan(Operation::AllReduce)),
         Benchmark::Allgather(collective) => company::run(&collective.plan(Operation::AllGather)),
-        Benchmark::MultiPair(pairs) => company::run(&pairs.plan(Way::One)?),
-        Benchmark::Bidirectional(pairs) => company::run(&pairs.plan(Way::Both)?),
+        Benchmark::MultiPair(pairs) => company::run(&pairs.plan(Way::One)),
+        Benchmark::Bidirectional(pairs) => company::run(&pairs.plan(Way::Both)),
         Benchmark::Wake(output) => wake::run(output.json),
         Benchmark::Crowd { ranks, output } => crowd::run(&ranks, output.json),
         Benchmark::Start(output) => start::run(output.json),

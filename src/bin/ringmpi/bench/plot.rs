@@ -85,8 +85,10 @@ impl Chart {
             .x_desc("message [bytes]")
             .y_desc(self.axis())
             .x_labels(24)
+            .x_max_light_lines(0)
             .label_style(("sans-serif", 14))
             .axis_desc_style(("sans-serif", 16))
+            .y_label_formatter(&|value| format!("{}", (value * 1e6).round() / 1e6))
             .x_label_formatter(&|bytes| sizes::name(*bytes as usize))
             .draw()?;
         for (line, colour) in self.lines.iter().zip(COLOURS.iter().cycle()) {
