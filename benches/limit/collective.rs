@@ -64,9 +64,10 @@ fn cell(cells: &[Cell], round: u64) -> &Cell {
     &cells[round as usize % 2]
 }
 
-/// Number `at` of side `index` in a round. Sums of two such numbers are exact.
+/// Number `at` of side `index` in a round. Sums of two such numbers are exact, and many of them are made at once.
+#[inline(always)]
 fn number(index: usize, round: u64, at: usize) -> f64 {
-    ((index as u64 + 1) * round + at as u64) as f64
+    ((index as u64 + 1) * round) as f64 + f64::from(at as i32)
 }
 
 /// The first side's numbers go to the second in a cell; then both meet.
@@ -214,6 +215,8 @@ struct Stopwatch {
 
 impl Stopwatch {
     fn time(&mut self, meeting: &mut Meeting<'_>, operation: impl FnOnce(&mut Meeting<'_>)) {
+        meeting.meet();
+        // The other may have had to wait: it is there for sure when it has come again.
         meeting.meet();
         let start = Instant::now();
         operation(meeting);

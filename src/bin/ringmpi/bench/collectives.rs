@@ -68,7 +68,7 @@ impl Operation {
 ///
 /// Few bytes, those that the bare machine has in a cell, are rewritten inside the time, one round follows the other, and one
 /// clock is read for all; if a rank can be done before all have begun, a barrier ends the round. More bytes are rewritten outside
-/// the time: a barrier, the clock, the operation, a barrier, the clock.
+/// the time: two barriers, the clock, the operation, a barrier, the clock.
 pub(super) struct Ensemble<'a, 'u> {
     world: &'a Communicator<'u>,
     operation: Operation,
@@ -174,6 +174,8 @@ impl<'a, 'u> Ensemble<'a, 'u> {
         for _ in 0..rounds {
             self.rewrite();
             self.world.barrier()?;
+            // Ranks that have waited for it asleep are awake when they have come to another one.
+            self.world.barrier()?;
             let start = Instant::now();
             self.operate()?;
             self.world.barrier()?;
@@ -202,9 +204,10 @@ impl Part for Ensemble<'_, '_> {
     }
 }
 
-/// Sums of these are exact.
+/// Sums of these are exact, and many of them are made at once.
+#[inline(always)]
 fn contribution(rank: usize, round: u64, at: usize) -> f64 {
-    ((rank as u64 + 1) * round + at as u64) as f64
+    ((rank as u64 + 1) * round) as f64 + f64::from(at as i32)
 }
 
 #[cfg(all(test, not(loom)))]
