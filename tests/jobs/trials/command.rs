@@ -23,6 +23,8 @@ pub(super) fn trials() -> Vec<Trial> {
         ("reduce", "us", &[]),
         ("allreduce", "us", &[]),
         ("allgather", "us", &[]),
+        ("alltoall", "us", &[]),
+        ("scan", "us", &[]),
         ("multi-pair", "M/s", &["--rate"]),
         ("bidirectional", "GB/s", &[]),
     ];
@@ -67,7 +69,7 @@ fn measure_company(benchmark: &str, unit: &str, options: &[&str]) {
     };
     let (report, ended) = parse_report(job, figures, unit);
     assert_eq!(report["benchmark"], benchmark, "{ended}");
-    let has_bare = !["reduce", "allgather"].contains(&benchmark);
+    let has_bare = !["reduce", "allgather", "alltoall", "scan"].contains(&benchmark);
     for row in report["rows"].as_array().unwrap() {
         assert!(row["median"].as_f64().is_some_and(|median| median > 0.0), "{ended}");
         let is_beside = has_bare || row["ranks"] == 4;

@@ -13,6 +13,8 @@ pub(super) enum Operation {
     Reduce,
     AllReduce,
     AllGather,
+    AllToAll,
+    Scan,
 }
 
 impl Operation {
@@ -23,6 +25,8 @@ impl Operation {
             Self::Reduce => "reduce",
             Self::AllReduce => "allreduce",
             Self::AllGather => "allgather",
+            Self::AllToAll => "alltoall",
+            Self::Scan => "scan",
         }
     }
 
@@ -40,17 +44,23 @@ impl Operation {
                 "bytes of f64 of each rank, rewritten (above 40 bytes a barrier is in the time)"
             }
             Self::AllGather => "bytes from each rank, rewritten (above 40 bytes a barrier is in the time)",
+            Self::AllToAll => {
+                "bytes from each rank for each, rewritten (above 40 bytes a barrier is in the time)"
+            }
+            Self::Scan => {
+                "bytes of f64 of each rank, rewritten, until all have the sums up to theirs (a barrier is in the time)"
+            }
         }
     }
 
     /// Whether no rank can be done before all have begun.
     fn synchronizes(self) -> bool {
-        !matches!(self, Self::Broadcast | Self::Reduce)
+        !matches!(self, Self::Broadcast | Self::Reduce | Self::Scan)
     }
 
     /// Values that a rank contributes, for `len` in a message.
-    fn contributed(self, len: usize, _ranks: usize) -> usize {
-        len
+    fn contributed(self, len: usize, ranks: usize) -> usize {
+        if self == Self::AllToAll { len * ranks } else { len }
     }
 
     /// Values that a rank gets.
@@ -58,8 +68,8 @@ impl Operation {
         match self {
             Self::Barrier | Self::Broadcast => 0,
             Self::Reduce if rank > 0 => 0,
-            Self::Reduce | Self::AllReduce => len,
-            Self::AllGather => len * ranks,
+            Self::Reduce | Self::AllReduce | Self::Scan => len,
+            Self::AllGather | Self::AllToAll => len * ranks,
         }
     }
 }
@@ -114,9 +124,11 @@ impl<'a, 'u> Ensemble<'a, 'u> {
         match self.operation {
             Operation::Barrier => world.barrier()?,
             Operation::Broadcast => world.broadcast_into(source, 0)?,
-            Operation::Reduce => *result = world.reduce(source, Sum, 0)?.unwrap_or_default(),
+            Operation::Reduce => world.reduce_into(source, Some(result), Sum, 0)?,
             Operation::AllReduce => world.all_reduce_into(source, result, Sum)?,
-            Operation::AllGather => *result = world.all_gather(source)?,
+            Operation::AllGather => world.all_gather_into(source, result)?,
+            Operation::AllToAll => world.all_to_all_into(source, result)?,
+            Operation::Scan => world.scan_into(source, result, Sum)?,
         }
         Ok(())
     }
@@ -131,12 +143,14 @@ impl<'a, 'u> Ensemble<'a, 'u> {
 
     /// What should have come, at one place.
     fn expected(&self, at: usize) -> f64 {
-        let ranks = self.world.size() as usize;
+        let (ranks, rank, len) = (self.world.size() as usize, self.world.rank() as usize, self.len);
         let sum = |ranks: usize| (0..ranks).map(|rank| contribution(rank, self.round, at)).sum();
         match self.operation {
             Operation::Barrier | Operation::Broadcast => contribution(0, self.round, at),
             Operation::Reduce | Operation::AllReduce => sum(ranks),
-            Operation::AllGather => contribution(at / self.len, self.round, at % self.len),
+            Operation::AllGather => contribution(at / len, self.round, at % len),
+            Operation::AllToAll => contribution(at / len, self.round, rank * len + at % len),
+            Operation::Scan => sum(rank + 1),
         }
     }
 
@@ -214,12 +228,14 @@ fn contribution(rank: usize, round: u64, at: usize) -> f64 {
 mod tests {
     use super::*;
 
-    const ALL: [Operation; 5] = [
+    const ALL: [Operation; 7] = [
         Operation::Barrier,
         Operation::Broadcast,
         Operation::Reduce,
         Operation::AllReduce,
         Operation::AllGather,
+        Operation::AllToAll,
+        Operation::Scan,
     ];
 
     #[test]

@@ -59,6 +59,10 @@ enum Benchmark {
     Allreduce(Collective),
     /// All get the bytes of all.
     Allgather(Collective),
+    /// Each gets bytes of its own from each.
+    Alltoall(Collective),
+    /// Each gets the sums of the f64 of all ranks up to itself.
+    Scan(Collective),
     /// Pairs of ranks at once, one of each sends: bytes a second, or messages.
     MultiPair(Pairs),
     /// Pairs of ranks at once that send to each other at the same time.
@@ -256,6 +260,8 @@ pub(crate) fn run(arguments: Arguments) -> Result<()> {
         Benchmark::Reduce(collective) => company::run(&collective.plan(Operation::Reduce)),
         Benchmark::Allreduce(collective) => company::run(&collective.plan(Operation::AllReduce)),
         Benchmark::Allgather(collective) => company::run(&collective.plan(Operation::AllGather)),
+        Benchmark::Alltoall(collective) => company::run(&collective.plan(Operation::AllToAll)),
+        Benchmark::Scan(collective) => company::run(&collective.plan(Operation::Scan)),
         Benchmark::MultiPair(pairs) => company::run(&pairs.plan(Way::One)),
         Benchmark::Bidirectional(pairs) => company::run(&pairs.plan(Way::Both)),
         Benchmark::Wake(output) => wake::run(output.json),
