@@ -139,18 +139,15 @@ impl Machine {
 
     /// Both processes get the sums of both processes' numbers, of that many bytes. Up to [`CELL_BYTES`](super::CELL_BYTES) each sends
     /// them in a cell; else they are in shared memory, written anew before the clock starts, and each process adds up one half and
-    /// copies the other. Both meet after that, which is in the time.
+    /// copies the other, or adds up all. Both meet after that, which is in the time.
     pub(crate) fn all_reduce(&mut self, bytes: usize) -> (Stats, String) {
-        if bytes <= CELL_BYTES {
-            let job = |pace| (Job::AllReduceWords(bytes, pace), format!("cells{}", paced(pace)));
-            return self.better([Pace::Ahead, Pace::Paced].map(job));
-        }
-        self.better([(Job::AllReduce(bytes, Split::Halves), "split reduction".to_owned())])
+        self.better(all_reductions(bytes))
     }
 
-    /// As [`all_reduce`](Self::all_reduce), of more than a cell, but each process adds up everything by itself.
-    pub(crate) fn all_reduce_whole(&mut self, bytes: usize) -> Stats {
-        self.measure(Job::AllReduce(bytes, Split::Whole), self.budget)
+    /// As [`all_reduce`](Self::all_reduce), but all ways, not only the best.
+    pub(crate) fn all_reductions(&mut self, bytes: usize) -> Vec<(Stats, String)> {
+        let ways = all_reductions(bytes).into_iter();
+        ways.map(|(job, name)| (self.measure(job, self.budget), name)).collect()
     }
 
     /// Measures each job for its share of the budget, and returns the fastest one's figure.
@@ -242,6 +239,16 @@ fn least_rounds(job: Job) -> u32 {
         Scheme::Cell { .. } => 512_usize.div_ceil(messages) as u32,
         scheme => scheme.working_set().div_ceil(message.bytes * messages).max(1) as u32,
     }
+}
+
+/// The ways to reduce that many bytes.
+fn all_reductions(bytes: usize) -> [(Job, String); 2] {
+    if bytes <= CELL_BYTES {
+        let job = |pace| (Job::AllReduceWords(bytes, pace), format!("cells{}", paced(pace)));
+        return [Pace::Ahead, Pace::Paced].map(job);
+    }
+    let ways = [(Split::Halves, "split reduction"), (Split::Whole, "each reduces all")];
+    ways.map(|(split, name)| (Job::AllReduce(bytes, split), name.to_owned()))
 }
 
 /// What a way is called that polls at that pace.

@@ -14,7 +14,7 @@ const USAGE: &str = "\
 usage: limit [--touch] [--shared] [--survey] [--json] [--sizes BYTES,…] [--budget MS]
   --touch    senders rewrite each message, receivers read it (inside the time)
   --shared   send buffers lie in shared memory: one copy
-  --survey   the best dozen schemes for each size, not only the best
+  --survey   the best dozen schemes for each size, and both of an all-reduce, not only the best
   --json     one JSON object
   --sizes    message lengths in bytes, K or M (default: 0 to 4M)
   --budget   milliseconds for each figure (default: 40)";
@@ -137,10 +137,11 @@ fn collectives(machine: &mut Machine, options: &Options) -> Vec<Row> {
     let mut rows = vec![row("barrier", machine.barrier())];
     for &bytes in options.sizes.iter().filter(|bytes| **bytes >= 8 && bytes.is_multiple_of(8)) {
         rows.push(row("broadcast", machine.broadcast(bytes)));
-        rows.push(row("all-reduce", machine.all_reduce(bytes)));
-        if bytes > CELL_BYTES {
-            rows.push(row("all-reduce", (machine.all_reduce_whole(bytes), "each all of it".to_owned())));
-        }
+        let reductions = match options.survey {
+            true => machine.all_reductions(bytes),
+            false => vec![machine.all_reduce(bytes)],
+        };
+        rows.extend(reductions.into_iter().map(|figure| row("all-reduce", figure)));
     }
     rows
 }

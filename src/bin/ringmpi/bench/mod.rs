@@ -55,7 +55,7 @@ enum Benchmark {
     Bcast(Collective),
     /// One rank gets the sums of all ranks' f64.
     Reduce(Collective),
-    /// All get the sums of all ranks' f64, beside a bare reduction of two halves, for two ranks.
+    /// All get the sums of all ranks' f64, beside a bare reduction, for two ranks.
     Allreduce(Collective),
     /// All get the bytes of all.
     Allgather(Collective),
