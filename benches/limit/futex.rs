@@ -19,10 +19,26 @@ pub(super) fn wait(word: &AtomicU32, value: u32) {
     unsafe { libc::syscall(libc::SYS_futex, word.as_ptr(), libc::FUTEX_WAIT, value, forever) };
 }
 
+/// As [`wait`], for so long at most.
+pub(super) fn wait_for(word: &AtomicU32, value: u32, seconds: libc::time_t) {
+    let limit = libc::timespec { tv_sec: seconds, tv_nsec: 0 };
+    // SAFETY: `word` is a live, aligned 32-bit word, `limit` a live timespec; the kernel only reads them.
+    unsafe { libc::syscall(libc::SYS_futex, word.as_ptr(), libc::FUTEX_WAIT, value, &raw const limit) };
+}
+
 /// Wakes the process that sleeps on `word`, if there is one.
 pub(super) fn wake(word: &AtomicU32) {
+    wake_up_to(word, 1);
+}
+
+/// Wakes all processes that sleep on `word`.
+pub(super) fn wake_all(word: &AtomicU32) {
+    wake_up_to(word, i32::MAX);
+}
+
+fn wake_up_to(word: &AtomicU32, sleepers: i32) {
     // SAFETY: `word` is a live, aligned 32-bit word; the kernel uses only its address.
-    unsafe { libc::syscall(libc::SYS_futex, word.as_ptr(), libc::FUTEX_WAKE, 1_i32) };
+    unsafe { libc::syscall(libc::SYS_futex, word.as_ptr(), libc::FUTEX_WAKE, sleepers) };
 }
 
 /// Each side in turn wakes the other, then sleeps until it is woken.

@@ -4,10 +4,12 @@ use std::collections::HashMap;
 use std::io;
 use std::time::{Duration, Instant};
 
+use super::copy::Kind;
 use super::pair::Pair;
 use super::payload::{Buffers, Touch};
-use super::play::{Job, Message, Samples, Schedule, Task};
-use super::scheme::Scheme;
+use super::play::{Job, Message, Pace, Samples, Schedule, Task};
+use super::ring::CELL_BYTES;
+use super::scheme::{Scheme, Split};
 use super::stats::{MAX_BATCHES, Per, Stats};
 use super::survey;
 
@@ -115,6 +117,48 @@ impl Machine {
         self.measure(Job::WakeCall, self.budget)
     }
 
+    /// Both processes wait for each other.
+    pub(crate) fn barrier(&mut self) -> (Stats, String) {
+        self.better(
+            [Pace::Ahead, Pace::Paced].map(|pace| (Job::Barrier(pace), format!("flags{}", paced(pace)))),
+        )
+    }
+
+    /// The first process's numbers, of that many bytes, get to the second, and both meet after that (which is in the time). Up to
+    /// [`CELL_BYTES`](super::CELL_BYTES) they are in a cell; else they are in shared memory, written anew before the clock starts, and
+    /// copied once.
+    pub(crate) fn broadcast(&mut self, bytes: usize) -> (Stats, String) {
+        if bytes <= CELL_BYTES {
+            let job = |pace| (Job::BroadcastCell(bytes, pace), format!("cell{}", paced(pace)));
+            return self.better([Pace::Ahead, Pace::Paced].map(job));
+        }
+        let job = |kind: Kind| (Job::Broadcast(bytes, kind), format!("one copy {}", kind.name()));
+        let kinds = Kind::available().iter().copied().filter(|kind| *kind != Kind::NonTemporal);
+        self.better(kinds.map(job))
+    }
+
+    /// Both processes get the sums of both processes' numbers, of that many bytes. Up to [`CELL_BYTES`](super::CELL_BYTES) each sends
+    /// them in a cell; else they are in shared memory, written anew before the clock starts, and each process adds up one half and
+    /// copies the other, or adds up all. Both meet after that, which is in the time.
+    pub(crate) fn all_reduce(&mut self, bytes: usize) -> (Stats, String) {
+        self.better(all_reductions(bytes))
+    }
+
+    /// As [`all_reduce`](Self::all_reduce), but all ways, not only the best.
+    pub(crate) fn all_reductions(&mut self, bytes: usize) -> Vec<(Stats, String)> {
+        let ways = all_reductions(bytes).into_iter();
+        ways.map(|(job, name)| (self.measure(job, self.budget), name)).collect()
+    }
+
+    /// Measures each job for its share of the budget, and returns the fastest one's figure.
+    fn better(&mut self, jobs: impl IntoIterator<Item = (Job, String)>) -> (Stats, String) {
+        let jobs: Vec<_> = jobs.into_iter().collect();
+        let share = self.budget / jobs.len().max(1) as u32;
+        let figures = jobs.into_iter().map(|(job, name)| (self.measure(job, share), name));
+        let best = figures.min_by(|a, b| a.0.median.total_cmp(&b.0.median));
+        best.expect("every figure has a way to reach it")
+    }
+
     /// The schemes that did best in a ping-pong's trials, best first, each measured like a figure.
     pub(crate) fn survey(&mut self, bytes: usize, touch: Touch, buffers: Buffers) -> Vec<(Stats, String)> {
         let figure = Figure { bytes, touch, buffers, window: None };
@@ -186,7 +230,8 @@ fn least_rounds(job: Job) -> u32 {
     let (message, messages) = match job {
         Job::PingPong(message) => (message, 1),
         Job::Stream(message, window) => (message, window as usize),
-        Job::Line => return 512,
+        Job::Line | Job::Barrier(_) | Job::BroadcastCell(..) | Job::AllReduceWords(..) => return 512,
+        Job::Broadcast(..) | Job::AllReduce(..) => return 4,
         Job::Handover | Job::WakeCall | Job::WakeUp => return 8,
         Job::Probe => return 1,
     };
@@ -196,12 +241,34 @@ fn least_rounds(job: Job) -> u32 {
     }
 }
 
+/// The ways to reduce that many bytes.
+fn all_reductions(bytes: usize) -> [(Job, String); 2] {
+    if bytes <= CELL_BYTES {
+        let job = |pace| (Job::AllReduceWords(bytes, pace), format!("cells{}", paced(pace)));
+        return [Pace::Ahead, Pace::Paced].map(job);
+    }
+    let ways = [(Split::Halves, "split reduction"), (Split::Whole, "each reduces all")];
+    ways.map(|(split, name)| (Job::AllReduce(bytes, split), name.to_owned()))
+}
+
+/// What a way is called that polls at that pace.
+fn paced(pace: Pace) -> &'static str {
+    match pace {
+        Pace::Ahead => "",
+        Pace::Paced => " paced",
+    }
+}
+
 fn stats(job: Job, mut samples: Samples) -> Stats {
     let (per, divisor, bytes) = match job {
         Job::PingPong(message) => (Per::HalfRoundTrip, 2.0, message.bytes),
         Job::Line | Job::Handover => (Per::HalfRoundTrip, 2.0, 0),
         Job::Stream(message, window) => (Per::Message, f64::from(window), message.bytes),
-        Job::WakeCall | Job::WakeUp | Job::Probe => (Per::Call, 1.0, 0),
+        Job::Broadcast(bytes, _)
+        | Job::BroadcastCell(bytes, _)
+        | Job::AllReduceWords(bytes, _)
+        | Job::AllReduce(bytes, _) => (Per::Call, 1.0, bytes),
+        Job::Barrier(_) | Job::WakeCall | Job::WakeUp | Job::Probe => (Per::Call, 1.0, 0),
     };
     for sample in &mut samples {
         *sample /= divisor;

@@ -8,13 +8,13 @@ use std::io::{self, Write as _};
 use std::process::ExitCode;
 use std::time::Duration;
 
-use limit::{Buffers, CELL_BYTES, MAX_BYTES, Machine, Size, Stats, Touch};
+use limit::{Buffers, CELL_BYTES, Crowd, MAX_BYTES, Machine, Size, Stats, Touch};
 
 const USAGE: &str = "\
 usage: limit [--touch] [--shared] [--survey] [--json] [--sizes BYTES,…] [--budget MS]
   --touch    senders rewrite each message, receivers read it (inside the time)
   --shared   send buffers lie in shared memory: one copy
-  --survey   the best dozen schemes for each size, not only the best
+  --survey   the best dozen schemes for each size, and both of an all-reduce, not only the best
   --json     one JSON object
   --sizes    message lengths in bytes, K or M (default: 0 to 4M)
   --budget   milliseconds for each figure (default: 40)";
@@ -99,7 +99,8 @@ fn milliseconds(text: &str) -> Result<Duration, String> {
 
 fn report(options: &Options) -> ExitCode {
     let printed = Machine::start(options.budget).and_then(|mut machine| {
-        let rows = rows(&mut machine, options);
+        let mut rows = rows(&mut machine, options);
+        rows.extend(crowd(options.budget)?);
         let shared = machine.shares_a_cpu();
         let text = if options.json { json(&rows, options, shared) } else { table(&rows, options, shared) };
         io::stdout().write_all(text.as_bytes())
@@ -126,7 +127,32 @@ fn rows(machine: &mut Machine, options: &Options) -> Vec<Row> {
     rows.push(bare("futex hand-over", machine.futex_handover()));
     rows.push(bare("futex wake-up", machine.futex_wake_up()));
     rows.push(bare("futex wake call", machine.futex_wake_call()));
+    rows.extend(collectives(machine, options));
     rows
+}
+
+/// Both processes do one thing together; payloads are rewritten whatever the options are.
+fn collectives(machine: &mut Machine, options: &Options) -> Vec<Row> {
+    let row = |name, (stats, scheme)| Row { name, scheme, stats };
+    let mut rows = vec![row("barrier", machine.barrier())];
+    for &bytes in options.sizes.iter().filter(|bytes| **bytes >= 8 && bytes.is_multiple_of(8)) {
+        rows.push(row("broadcast", machine.broadcast(bytes)));
+        let reductions = match options.survey {
+            true => machine.all_reductions(bytes),
+            false => vec![machine.all_reduce(bytes)],
+        };
+        rows.extend(reductions.into_iter().map(|figure| row("all-reduce", figure)));
+    }
+    rows
+}
+
+/// More processes than two.
+fn crowd(budget: Duration) -> io::Result<Vec<Row>> {
+    let row = |processes| {
+        let stats = Crowd::start(processes, budget)?.barrier();
+        Ok(Row { name: "barrier", scheme: format!("futex, {processes} processes"), stats })
+    };
+    [2, 4, 8, 16].map(row).into_iter().collect()
 }
 
 fn latencies(machine: &mut Machine, options: &Options, bytes: usize) -> Vec<Row> {

@@ -37,6 +37,7 @@ pub(super) struct Cell {
 /// | `written` | sender | how many messages it has written its half of |
 /// | `begun` | receiver | how many receives it has begun |
 /// | `acknowledged` | receiver | how many windows of a stream it has taken |
+/// | `met` | sender | how many meetings it has come to |
 /// | `wake` | sender | whose turn it is; a futex on which the receiver sleeps |
 #[repr(C)]
 pub(super) struct Way {
@@ -45,6 +46,7 @@ pub(super) struct Way {
     pub(super) written: Padded<AtomicU64>,
     pub(super) begun: Padded<AtomicU64>,
     pub(super) acknowledged: Padded<AtomicU64>,
+    pub(super) met: Padded<AtomicU64>,
     pub(super) wake: Padded<AtomicU32>,
 }
 
@@ -84,7 +86,7 @@ impl Mapping {
         Ok(Mapping { base, bytes })
     }
 
-    fn shared(bytes: usize) -> io::Result<Mapping> {
+    pub(super) fn shared(bytes: usize) -> io::Result<Mapping> {
         Mapping::new(bytes, libc::MAP_SHARED)
     }
 

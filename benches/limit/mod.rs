@@ -7,10 +7,13 @@
 //!
 //! In reading order: `machine` (the interface), `pair` (two processes, one command word), `play` (rounds and batches),
 //! `exchange` (ping-pong and stream), `payload` (what the programs do with the bytes), `ring`, `bulk`, `kernel`, `futex`
-//! (the ways to move a message), `scheme` and `survey` (which way is best), `copy`, `memory`, `spin`, `stats`.
+//! (the ways to move a message), `scheme` and `survey` (which way is best), `collective` (both sides do one thing together),
+//! `copy`, `memory`, `spin`, `stats`; then `crowd` (more processes than two).
 
 mod bulk;
+mod collective;
 mod copy;
+mod crowd;
 mod exchange;
 mod futex;
 mod kernel;
@@ -25,6 +28,7 @@ mod spin;
 mod stats;
 mod survey;
 
+pub(crate) use crowd::Crowd;
 pub(crate) use machine::Machine;
 pub(crate) use memory::MAX_BYTES;
 pub(crate) use payload::{Buffers, Touch};

@@ -94,7 +94,7 @@ fn reset(way: &Way) {
     for cell in &way.cells {
         cell.sequence.store(0, Relaxed);
     }
-    for word in [&way.head, &way.written, &way.begun, &way.acknowledged] {
+    for word in [&way.head, &way.written, &way.begun, &way.acknowledged, &way.met] {
         word.0.store(0, Relaxed);
     }
     way.wake.0.store(0, Relaxed);
@@ -130,7 +130,7 @@ fn task_of(control: &Control) -> Task {
 }
 
 /// Has the kernel end this process when the thread that forked it ends.
-fn end_with(parent: libc::pid_t) {
+pub(super) fn end_with(parent: libc::pid_t) {
     // SAFETY: sets an attribute of this process.
     unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL) };
     // SAFETY: takes no argument and cannot fail.
@@ -141,7 +141,7 @@ fn end_with(parent: libc::pid_t) {
 }
 
 /// Keeps a panic of the partner from unwinding into a copy of its parent's stack.
-struct ExitOnUnwind;
+pub(super) struct ExitOnUnwind;
 
 impl Drop for ExitOnUnwind {
     fn drop(&mut self) {

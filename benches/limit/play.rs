@@ -3,13 +3,15 @@
 use std::time::Instant;
 
 use super::bulk::Bulk;
+use super::collective::{AllReduceWords, Barrier, Broadcast, BroadcastCell, Meeting, Reduction};
+use super::copy::Kind;
 use super::exchange::{Channel, PingPong, Stream};
 use super::futex::{Handover, WakeCall, WakeUp};
 use super::kernel::Probe;
 use super::memory::{Memory, Way};
 use super::payload::{Buffers, Payload, Touch};
 use super::ring::{Line, Ring};
-use super::scheme::Scheme;
+use super::scheme::{Scheme, Split};
 use super::spin::Spin;
 use super::stats::MAX_BATCHES;
 
@@ -37,8 +39,27 @@ pub(super) enum Job {
     WakeCall,
     /// The first side wakes the second, which has slept for long, and times the way there.
     WakeUp,
+    /// Both wait for each other.
+    Barrier(Pace),
+    /// The first side's bytes, rewritten, go to the second out of shared memory.
+    Broadcast(usize, Kind),
+    /// The same of so few bytes that they travel with the word that announces them.
+    BroadcastCell(usize, Pace),
+    /// Both get the sums of both sides' numbers, so few that they travel with the word that announces them.
+    AllReduceWords(usize, Pace),
+    /// Both get the sums of so many bytes of numbers.
+    AllReduce(usize, Split),
     /// Each side tries to read the other's private memory.
     Probe,
+}
+
+/// How a side polls for the other's word.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Pace {
+    /// As fast as it can.
+    Ahead,
+    /// One look after the other, none ahead.
+    Paced,
 }
 
 /// How many rounds, and how they are timed.
@@ -111,6 +132,11 @@ pub(super) fn play(side: &Side<'_>, task: Task) -> Samples {
         Job::Handover => run(&mut Handover::new(side), schedule),
         Job::WakeCall => run(&mut WakeCall::new(side), schedule),
         Job::WakeUp => run(&mut WakeUp::new(side), schedule),
+        Job::Barrier(pace) => run(&mut Barrier(Meeting::new(side, pace)), schedule),
+        Job::Broadcast(bytes, kind) => run(&mut Broadcast::new(side, bytes, kind), schedule),
+        Job::BroadcastCell(bytes, pace) => run(&mut BroadcastCell::new(side, bytes, pace), schedule),
+        Job::AllReduceWords(bytes, pace) => run(&mut AllReduceWords::new(side, bytes, pace), schedule),
+        Job::AllReduce(bytes, split) => run(&mut Reduction::new(side, bytes, split), schedule),
         Job::Probe => run(&mut Probe(side), schedule),
     }
 }

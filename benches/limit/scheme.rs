@@ -54,6 +54,15 @@ impl fmt::Display for Scheme {
     }
 }
 
+/// Who computes what of a sum that both sides want.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Split {
+    /// Each side one half, which the other copies.
+    Halves,
+    /// Each side all of it, out of the other's numbers.
+    Whole,
+}
+
 /// A number of bytes, printed in the largest unit that divides it.
 pub(crate) struct Size(pub(crate) usize);
 

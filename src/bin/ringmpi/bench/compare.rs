@@ -4,15 +4,16 @@
 use super::{
     Result, cpus,
     exchange::{Pattern, Side, Task},
+    plot::Chart,
+    progress,
     report::{Row, Settings, print},
     sizes,
     spread::Spread,
     while_doing,
 };
 use crate::limit::{Buffers, Machine, Touch};
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use ringmpi::Communicator;
-use std::time::Duration;
+use std::{path::PathBuf, time::Duration};
 
 /// How often the bare machine and the library alternate for a figure.
 const TURNS: u32 = 3;
@@ -34,6 +35,7 @@ pub(super) struct Plan {
     /// For each side of a figure.
     pub(super) budget: Duration,
     pub(super) json: bool,
+    pub(super) plot: Option<PathBuf>,
 }
 
 /// Both sides' nanoseconds for one message.
@@ -84,18 +86,11 @@ fn lead(side: &Side<'_, '_>, plan: &Plan) -> Result<()> {
     let rows = rows.collect::<Result<Vec<_>>>()?;
     bar.finish_and_clear();
     side.dismiss()?;
-    print(
-        &Settings { pattern: plan.pattern, touch: plan.touch, shared: plan.shared, shares_a_cpu },
-        &rows,
-        plan.json,
-    )
-}
-
-/// Drawn by this thread, on a terminal's stderr only: a rank that has a second thread is slower.
-fn progress(figures: usize) -> ProgressBar {
-    let bar = ProgressBar::with_draw_target(Some(figures as u64), ProgressDrawTarget::stderr());
-    let style = ProgressStyle::with_template("{bar:40} {pos}/{len} {msg}");
-    bar.with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
+    let settings = Settings { pattern: plan.pattern, touch: plan.touch, shared: plan.shared, shares_a_cpu };
+    if let Some(path) = &plan.plot {
+        Chart::of(settings.title(), &rows).write(path)?;
+    }
+    print(&settings, &rows, plan.json)
 }
 
 struct Comparison<'a, 'c, 'u> {
@@ -157,5 +152,6 @@ fn row(pattern: Pattern, bytes: usize, figure: Figure) -> Row {
     };
     let convert = |ns: f64| convert(ns, bytes as f64);
     let ratio = if pattern == Pattern::PingPong { ratio } else { 1.0 / ratio };
-    Row::new(sizes::name(bytes), unit, library.map(convert)).beside(convert(bare), ratio).by(scheme)
+    let row = Row::new(sizes::name(bytes), unit, library.map(convert)).of_bytes(bytes);
+    row.beside(convert(bare), ratio).by(scheme)
 }

@@ -5,6 +5,14 @@ use nix::{
     unistd::Pid,
 };
 
+/// How many CPUs this process may use, one at least.
+pub(super) fn count() -> usize {
+    let allowed = sched_getaffinity(Pid::from_raw(0));
+    let is_allowed =
+        |set: &CpuSet| (0..CpuSet::count()).filter(|&cpu| set.is_set(cpu).unwrap_or(false)).count();
+    allowed.as_ref().map_or(1, is_allowed).max(1)
+}
+
 /// Moves this process to the CPU of that index among those that it may use, as the bare machine does with its two
 /// sides. Without so many it stays where it is: the report says so.
 pub(super) fn pin(index: usize) {

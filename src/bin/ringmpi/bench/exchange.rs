@@ -81,6 +81,7 @@ impl Task {
 }
 
 /// One of the two ranks.
+#[derive(Clone, Copy)]
 pub(super) struct Side<'c, 'u> {
     pub(super) world: &'c Communicator<'u>,
     pub(super) peer: Process<'c, 'u>,
@@ -90,6 +91,12 @@ pub(super) struct Side<'c, 'u> {
 impl<'c, 'u> Side<'c, 'u> {
     pub(super) fn new(world: &'c Communicator<'u>) -> Self {
         Self { world, peer: world.process_at_rank(1 - world.rank()), is_first: world.rank() == 0 }
+    }
+
+    /// One rank of a pair: each of the first half of the ranks has one of the second.
+    pub(super) fn in_pairs(world: &'c Communicator<'u>) -> Self {
+        let (rank, half) = (world.rank(), world.size() / 2);
+        Self { world, peer: world.process_at_rank((rank + half) % (2 * half)), is_first: rank < half }
     }
 
     /// Rank 0: both play the task; the nanoseconds of a round, one for each batch.
@@ -119,7 +126,7 @@ impl<'c, 'u> Side<'c, 'u> {
         match task.pattern {
             Pattern::PingPong => run(&mut PingPong::new(self, task)?, task),
             Pattern::Stream => run(&mut Stream::new(self, task)?, task),
-            Pattern::Rate => run(&mut Rate::new(self, task), task),
+            Pattern::Rate => run(&mut Rate::new(*self, task.bytes, task.touch), task),
         }
     }
 

@@ -2,7 +2,7 @@
 
 use super::{
     Result,
-    exchange::{Side, Task},
+    exchange::{Pattern, Side, Task},
     payload::{self, Incoming, Outgoing},
 };
 use ringmpi::{Request, Source};
@@ -25,10 +25,7 @@ pub(super) struct PingPong<'a, 'c, 'u> {
 
 impl<'a, 'c, 'u> PingPong<'a, 'c, 'u> {
     pub(super) fn new(side: &'a Side<'c, 'u>, task: Task) -> Result<Self> {
-        let outgoing = match task.shared {
-            true => Outgoing::shared(side.world.alloc(task.bytes)?),
-            false => Outgoing::private(task.bytes),
-        };
+        let outgoing = Outgoing::new(side.world, task.bytes, task.shared)?;
         Ok(Self { side, touch: task.touch, outgoing, incoming: Incoming::new(task.bytes) })
     }
 
@@ -107,22 +104,22 @@ impl Player for Stream<'_, '_, '_> {
 }
 
 /// Nonblocking messages of rank 0 to rank 1, each with a buffer of its own on either side.
-pub(super) struct Rate<'a, 'c, 'u> {
-    side: &'a Side<'c, 'u>,
+pub(super) struct Rate<'c, 'u> {
+    side: Side<'c, 'u>,
     touch: bool,
     buffers: Vec<Vec<u8>>,
     requests: Vec<Request<'c, Vec<u8>>>,
     messages: u64,
 }
 
-impl<'a, 'c, 'u> Rate<'a, 'c, 'u> {
-    pub(super) fn new(side: &'a Side<'c, 'u>, task: Task) -> Self {
-        let window = task.pattern.messages(task.bytes);
-        let mut buffers = vec![vec![1; task.bytes]; window];
+impl<'c, 'u> Rate<'c, 'u> {
+    pub(super) fn new(side: Side<'c, 'u>, bytes: usize, touch: bool) -> Self {
+        let window = Pattern::Rate.messages(bytes);
+        let mut buffers = vec![vec![1; bytes]; window];
         if side.is_first {
             buffers.iter_mut().for_each(|buffer| payload::write(buffer, 0));
         }
-        Self { side, touch: task.touch, buffers, requests: Vec::with_capacity(window), messages: 0 }
+        Self { side, touch, buffers, requests: Vec::with_capacity(window), messages: 0 }
     }
 
     fn send_window(&mut self) -> Result<()> {
@@ -155,7 +152,7 @@ impl<'a, 'c, 'u> Rate<'a, 'c, 'u> {
     }
 }
 
-impl Player for Rate<'_, '_, '_> {
+impl Player for Rate<'_, '_> {
     fn round(&mut self) -> Result<()> {
         if self.side.is_first { self.send_window() } else { self.receive_window() }
     }
@@ -165,5 +162,53 @@ impl Player for Rate<'_, '_, '_> {
             Some(last) if !self.side.is_first => payload::check(last, self.messages),
             _ => Ok(()),
         }
+    }
+}
+
+/// Nonblocking messages both ways at once, each with a buffer of its own on either side, written before and read after.
+pub(super) struct Both<'c, 'u> {
+    side: Side<'c, 'u>,
+    outgoing: Vec<Vec<u8>>,
+    incoming: Vec<Vec<u8>>,
+    sends: Vec<Request<'c, Vec<u8>>>,
+    receives: Vec<Request<'c, Vec<u8>>>,
+    sent: u64,
+    received: u64,
+}
+
+impl<'c, 'u> Both<'c, 'u> {
+    pub(super) fn new(side: Side<'c, 'u>, bytes: usize) -> Self {
+        let window = Pattern::Rate.messages(bytes);
+        let buffers = || vec![vec![1; bytes]; window];
+        let (outgoing, incoming) = (buffers(), buffers());
+        let (sends, receives) = (Vec::with_capacity(window), Vec::with_capacity(window));
+        Self { side, outgoing, incoming, sends, receives, sent: 0, received: 0 }
+    }
+}
+
+impl Player for Both<'_, '_> {
+    fn round(&mut self) -> Result<()> {
+        for buffer in self.incoming.drain(..) {
+            self.receives.push(self.side.peer.immediate_receive_into(buffer)?);
+        }
+        for mut buffer in self.outgoing.drain(..) {
+            self.sent += 1;
+            payload::write(&mut buffer, self.sent);
+            self.sends.push(self.side.peer.immediate_send(buffer)?);
+        }
+        for request in self.receives.drain(..) {
+            let buffer = request.wait()?;
+            self.received += 1;
+            payload::check(&buffer, self.received)?;
+            self.incoming.push(buffer);
+        }
+        for request in self.sends.drain(..) {
+            self.outgoing.push(request.wait()?);
+        }
+        Ok(())
+    }
+
+    fn check(&self) -> Result<()> {
+        self.incoming.last().map_or(Ok(()), |last| payload::check(last, self.received))
     }
 }

@@ -1,17 +1,19 @@
 //! What the programs do with the bytes of their messages: the same as the bare machine's do.
 
 use super::Result;
-use ringmpi::SharedBuffer;
+use ringmpi::{Communicator, Plain, SharedBuffer, bytemuck::Zeroable};
 
 /// Bytes that a rank rewrites before it sends them.
 pub(super) struct Outgoing {
-    memory: Memory,
+    memory: Memory<u8>,
     messages: u64,
 }
 
-enum Memory {
-    Private(Vec<u8>),
-    Shared(SharedBuffer<u8>),
+/// Values that a rank sends.
+pub(super) enum Memory<T: Plain> {
+    Private(Vec<T>),
+    /// In memory that the receivers can read.
+    Shared(SharedBuffer<T>),
 }
 
 /// Where a rank receives.
@@ -21,18 +23,11 @@ pub(super) struct Incoming {
 }
 
 impl Outgoing {
-    pub(super) fn private(len: usize) -> Self {
-        Self::new(Memory::Private(vec![0; len]))
-    }
-
-    pub(super) fn shared(buffer: SharedBuffer<u8>) -> Self {
-        Self::new(Memory::Shared(buffer))
-    }
-
     /// Written once, so that the buffer has its pages.
-    fn new(mut memory: Memory) -> Self {
-        write(memory.bytes_mut(), 0);
-        Self { memory, messages: 0 }
+    pub(super) fn new(world: &Communicator<'_>, len: usize, shared: bool) -> Result<Self> {
+        let mut memory = Memory::new(world, len, shared)?;
+        write(memory.values_mut(), 0);
+        Ok(Self { memory, messages: 0 })
     }
 
     /// The message to send next: rewritten if the programs touch their payload.
@@ -40,26 +35,39 @@ impl Outgoing {
     pub(super) fn next(&mut self, touch: bool) -> &[u8] {
         if touch {
             self.messages += 1;
-            write(self.memory.bytes_mut(), self.messages);
+            write(self.memory.values_mut(), self.messages);
         }
         self.as_slice()
     }
 
     #[inline]
     pub(super) fn as_slice(&self) -> &[u8] {
-        match &self.memory {
-            Memory::Private(bytes) => bytes,
-            Memory::Shared(bytes) => bytes,
-        }
+        self.memory.values()
     }
 }
 
-impl Memory {
+impl<T: Plain + Zeroable> Memory<T> {
+    /// Zeros.
+    pub(super) fn new(world: &Communicator<'_>, len: usize, shared: bool) -> Result<Self> {
+        Ok(match shared {
+            true => Self::Shared(world.alloc(len)?),
+            false => Self::Private(vec![T::zeroed(); len]),
+        })
+    }
+
     #[inline]
-    fn bytes_mut(&mut self) -> &mut [u8] {
+    pub(super) fn values(&self) -> &[T] {
         match self {
-            Memory::Private(bytes) => bytes,
-            Memory::Shared(bytes) => bytes,
+            Self::Private(values) => values,
+            Self::Shared(values) => values,
+        }
+    }
+
+    #[inline]
+    pub(super) fn values_mut(&mut self) -> &mut [T] {
+        match self {
+            Self::Private(values) => values,
+            Self::Shared(values) => values,
         }
     }
 }

@@ -20,11 +20,16 @@ pub(super) struct Settings {
 #[derive(Serialize)]
 pub(super) struct Row {
     figure: String,
+    /// Of a message.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    bytes: Option<usize>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ranks: Option<usize>,
     unit: &'static str,
     median: f64,
     low: f64,
     high: f64,
-    /// The bare machine's, in the same unit, and what is the library's divided by it.
+    /// What it stands beside, the bare machine's as a rule, in the same unit, and what is the library's divided by it.
     #[serde(skip_serializing_if = "Option::is_none")]
     bare: Option<f64>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -32,6 +37,9 @@ pub(super) struct Row {
     /// How the bare machine did it.
     #[serde(skip_serializing_if = "String::is_empty")]
     scheme: String,
+    /// Whether it is the bare machine beside which it stands.
+    #[serde(skip)]
+    is_beside_bare: bool,
 }
 
 impl Row {
@@ -39,6 +47,8 @@ impl Row {
         let Spread { low, median, high } = spread;
         Self {
             figure: figure.into(),
+            bytes: None,
+            ranks: None,
             unit,
             median,
             low,
@@ -46,15 +56,44 @@ impl Row {
             bare: None,
             ratio: None,
             scheme: String::new(),
+            is_beside_bare: false,
         }
     }
 
+    pub(super) fn of_bytes(self, bytes: usize) -> Self {
+        Self { bytes: Some(bytes), ..self }
+    }
+
+    pub(super) fn of_ranks(self, ranks: usize) -> Self {
+        Self { ranks: Some(ranks), ..self }
+    }
+
     pub(super) fn beside(self, bare: f64, ratio: f64) -> Self {
-        Self { bare: Some(bare), ratio: Some(ratio), ..self }
+        Self { bare: Some(bare), ratio: Some(ratio), is_beside_bare: true, ..self }
+    }
+
+    /// Beside the library's own figure with another number of ranks.
+    pub(super) fn beside_other_ranks(self, figure: f64, ratio: f64, ranks: usize) -> Self {
+        Self { is_beside_bare: false, ..self.beside(figure, ratio) }.by(format!("{ranks} ranks"))
     }
 
     pub(super) fn by(self, scheme: impl Into<String>) -> Self {
         Self { scheme: scheme.into(), ..self }
+    }
+
+    pub(super) fn unit(&self) -> &'static str {
+        self.unit
+    }
+
+    /// The library's figure and the bare machine's: the name of its line in a picture, the length, the figure.
+    pub(super) fn points(&self) -> impl Iterator<Item = (String, usize, f64)> {
+        let bare = self.bare.filter(|_| self.is_beside_bare);
+        let ranks = self.ranks.map(|ranks| format!("{ranks} ranks"));
+        let bare_name = ranks.as_ref().map_or_else(|| "bare".to_owned(), |ranks| format!("bare, {ranks}"));
+        let name = ranks.unwrap_or_else(|| "ringmpi".to_owned());
+        let figures = [(name, Some(self.median)), (bare_name, bare)];
+        let bytes = self.bytes;
+        figures.into_iter().filter_map(move |(name, figure)| Some((name, bytes?, figure?)))
     }
 }
 
@@ -73,8 +112,8 @@ pub(super) trait Heading: Serialize {
     fn heading(&self) -> String;
 }
 
-impl Heading for Settings {
-    fn heading(&self) -> String {
+impl Settings {
+    pub(super) fn title(&self) -> String {
         let what = match self.pattern {
             Pattern::PingPong => "latency: half round trip",
             Pattern::Stream => "bandwidth: windows of 64 messages or 8 MiB",
@@ -82,7 +121,13 @@ impl Heading for Settings {
         };
         let touch = if self.touch { "rewritten and read" } else { "untouched" };
         let buffers = if self.shared { "shared" } else { "private" };
-        let mut text = format!("# {what}, payload {touch}, {buffers} send buffers\n");
+        format!("{what}, payload {touch}, {buffers} send buffers")
+    }
+}
+
+impl Heading for Settings {
+    fn heading(&self) -> String {
+        let mut text = format!("# {}\n", self.title());
         if self.shares_a_cpu {
             text += "# only one CPU is allowed: these are the scheduler's figures, not the library's\n";
         }

@@ -28,6 +28,27 @@ impl FromStr for Size {
     }
 }
 
+/// A length in bytes that is a number of words: of what is reduced, for instance.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Words(usize);
+
+impl Words {
+    pub(super) fn bytes(self) -> usize {
+        self.0
+    }
+}
+
+impl FromStr for Words {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text.parse()? {
+            Size(bytes) if bytes > 0 && bytes.is_multiple_of(8) => Ok(Self(bytes)),
+            Size(bytes) => Err(format!("{bytes} bytes are not one or more words of 8 bytes")),
+        }
+    }
+}
+
 /// 0, then all powers of two up to the longest message.
 pub(super) fn powers_of_two() -> Vec<usize> {
     std::iter::once(0).chain((0..=MAX_BYTES.ilog2()).map(|power| 1 << power)).collect()
@@ -49,6 +70,15 @@ mod tests {
         assert_eq!("4M".parse(), Ok(Size(MAX_BYTES)));
         for wrong in ["", "K", "-1", "5M", "1G", "18446744073709551615K"] {
             assert!(wrong.parse::<Size>().is_err(), "{wrong} was accepted");
+        }
+    }
+
+    #[test]
+    fn words_are_lengths_that_8_divides() {
+        assert_eq!("64K".parse(), Ok(Words(65_536)));
+        assert_eq!("24".parse(), Ok(Words(24)));
+        for wrong in ["0", "4", "12", "5M", "x"] {
+            assert!(wrong.parse::<Words>().is_err(), "{wrong} was accepted");
         }
     }
 
