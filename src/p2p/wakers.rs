@@ -198,7 +198,7 @@ impl Engine {
         if let Some(outcome) = self.test_outcome(&mut core, id)? {
             return Ok(Poll::Ready(outcome));
         }
-        let core = self.combining(core);
+        let mut core = self.combining(core);
         let is_registered = core.wakers.registered.get(&id).is_some_and(|own| own.will_wake(waker));
         if !is_registered {
             drop(core);
