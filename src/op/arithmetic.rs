@@ -6,31 +6,42 @@ use std::{
     ops::{Add, BitAnd, BitOr, BitXor, Mul},
 };
 
+macro_rules! is_one_of {
+    ($t:ty: $($one:ty)*) => { $(TypeId::of::<$t>() == TypeId::of::<$one>())||* };
+}
+
 /// Whether the operators of a type are the language's own: its numbers, `bool` and `char`.
 #[inline]
 fn is_primitive<T: 'static>() -> bool {
-    macro_rules! is_one_of {
-        ($($one:ty)*) => { $(TypeId::of::<T>() == TypeId::of::<$one>())||* };
-    }
-    is_one_of!(i8 i16 i32 i64 i128 isize u8 u16 u32 u64 u128 usize f32 f64 bool char)
+    is_one_of!(T: i8 i16 i32 i64 i128 isize u8 u16 u32 u64 u128 usize f32 f64 bool char)
 }
 
 /// `operation(a, b)`, if `T` is the type that it is for.
 #[inline]
 fn if_same<T: 'static, N: Copy + 'static>(a: &T, b: &T, operation: impl Fn(N, N) -> N) -> Option<T> {
+    if !is_one_of!(T: N) {
+        return None;
+    }
     let number = |value: &T| (value as &dyn Any).downcast_ref::<N>().copied();
     let mut result = Some(operation(number(a)?, number(b)?));
     (&mut result as &mut dyn Any).downcast_mut::<Option<T>>()?.take()
 }
 
-/// A wrapping operation, if the type is an integer; else the operator.
+/// A wrapping operation, if `T` is an integer; else the operator. Optimised builds know which at once; for others the
+/// frequent types come first.
 macro_rules! wrapping {
     ($a:ident, $b:ident, $operation:ident, $operator:expr) => {
-        wrapping!($a, $b, $operation, $operator, i8 i16 i32 i64 i128 isize u8 u16 u32 u64 u128 usize)
+        wrapping!($a, $b, $operation, $operator, i32 i64 usize u64 u32 u8 i8 i16 u16 isize i128 u128)
     };
-    ($a:ident, $b:ident, $operation:ident, $operator:expr, $($integer:ident)*) => {
-        None$(.or_else(|| if_same($a, $b, $integer::$operation)))*.unwrap_or_else(|| $operator)
-    };
+    ($a:ident, $b:ident, $operation:ident, $operator:expr, $($integer:ident)*) => {{
+        if is_one_of!(T: f64 f32) {
+            return $operator;
+        }
+        $(if let Some(result) = if_same($a, $b, $integer::$operation) {
+            return result;
+        })*
+        $operator
+    }};
 }
 
 macro_rules! operations {
