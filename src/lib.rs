@@ -367,6 +367,7 @@ pub use communicator::{
     wait_some_of,
 };
 pub use error::{Error, ErrorClass, Result, Truncated};
+pub use group::{Group, GroupRelation};
 #[cfg(feature = "join")]
 pub use join::join;
 pub use run::{run, threads};

@@ -230,7 +230,7 @@ mod tests {
     use crate::{
         communicator::{CONTEXTS_EACH, Contexts, Side, Source},
         error::ErrorClass,
-        group::Group,
+        group::Members,
         op,
         shm::starts::Starts,
     };
@@ -257,7 +257,7 @@ mod tests {
     fn messages_between_two_groups_go_by_the_ranks_and_contexts_of_either_side() {
         let all_fine = threads(3, |world| {
             let side = |members: &[u32], first| Side {
-                group: Group::new(members.iter().copied().map(PeerId)),
+                group: Members::new(members.iter().copied().map(PeerId)),
                 contexts: Contexts::from_first(first),
             };
             let (left, right) = (side(&[2], 100), side(&[0, 1], 200));

@@ -3,7 +3,7 @@
 use crate::{
     communicator::{Collectives, Communicator, Contexts, SharedBoard, Side},
     error::{Error, ErrorClass, Result},
-    group::Group,
+    group::Members,
     join,
     launch::env::Place,
     p2p::{BulkOption, Config, Engine},
@@ -218,7 +218,7 @@ impl Universe {
     /// MPI 5.0, 7.2.4: `MPI_COMM_WORLD`.
     #[must_use]
     pub fn world(&self) -> Communicator<'_> {
-        let group = Group::new((0..self.engine.ranks()).map(PeerId));
+        let group = Members::new((0..self.engine.ranks()).map(PeerId));
         let side = Side { group, contexts: Contexts::WORLD };
         let rank = Rank::try_from(self.engine.me().0).unwrap_or(PROC_NULL);
         Communicator::new(&self.engine, side, rank, Arc::clone(&self.world), &self.alone)

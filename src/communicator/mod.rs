@@ -24,7 +24,7 @@ pub use several::{
 
 use crate::{
     error::{Error, ErrorClass, Result},
-    group::Group,
+    group::Members,
     p2p::Engine,
     shm::{
         board::Board,
@@ -60,7 +60,7 @@ pub struct Communicator<'u> {
 /// A group of processes, and the contexts in which they receive.
 #[derive(Clone, Debug)]
 pub(crate) struct Side {
-    pub(crate) group: Group,
+    pub(crate) group: Members,
     pub(crate) contexts: Contexts,
 }
 
@@ -201,7 +201,7 @@ impl<'u> Communicator<'u> {
     /// MPI 5.0, 7.2.4: `MPI_COMM_SELF`.
     #[must_use]
     pub fn self_comm(&self) -> Communicator<'u> {
-        let side = Side { group: Group::new([self.engine.me()]), contexts: Contexts::SELF };
+        let side = Side { group: Members::new([self.engine.me()]), contexts: Contexts::SELF };
         Self::new(self.engine, side, 0, Arc::clone(self.alone), self.alone)
     }
 

@@ -6,7 +6,7 @@ mod split;
 use crate::{
     communicator::{CONTEXTS_EACH, Collectives, Communicator, Contexts, SharedBoard, Side},
     error::{Error, Result},
-    group::Group,
+    group::Members,
     shm::{
         board::{Board, Place},
         layout::BOARDS,
@@ -59,7 +59,7 @@ impl<'u> Communicator<'u> {
     fn constructed(
         &self,
         foundation: Foundation,
-        group: Group,
+        group: Members,
         rank: Rank,
         board: Option<SharedBoard>,
     ) -> Self {

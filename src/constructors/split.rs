@@ -5,7 +5,7 @@ use crate::{
     coll::Round,
     communicator::{Communicator, SharedBoard},
     error::Result,
-    group::Group,
+    group::Members,
     types::Rank,
 };
 
@@ -32,7 +32,7 @@ impl<'u> Communicator<'u> {
         let members = members(&wishes, mine[0]);
         let me = members.iter().take_while(|rank| **rank != self.rank()).count();
         let (foundation, board) = self.agree(&round, &members, me)?;
-        let group = Group::new(members.iter().filter_map(|rank| self.local().group.peer(*rank)));
+        let group = Members::new(members.iter().filter_map(|rank| self.local().group.peer(*rank)));
         Ok(Some(self.constructed(foundation, group, me as Rank, board)))
     }
 
