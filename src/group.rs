@@ -46,7 +46,15 @@ impl Members {
         self.iter().zip(0..).collect()
     }
 
-    fn compare(&self, other: &Self) -> GroupRelation {
+    /// A number that other members, in another number or order, hardly ever have too.
+    pub(crate) fn digest(&self) -> u64 {
+        let mix = |digest: u64, peer: PeerId| {
+            (digest ^ u64::from(peer.0)).wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(29)
+        };
+        self.iter().fold(0xcbf2_9ce4_8422_2325, mix)
+    }
+
+    pub(crate) fn compare(&self, other: &Self) -> GroupRelation {
         if self == other {
             return GroupRelation::Identical;
         }
@@ -103,8 +111,12 @@ impl<'u> Group<'u> {
         Self { engine, members }
     }
 
+    pub(crate) fn members(&self) -> &Members {
+        &self.members
+    }
+
     /// Whether the processes are those of the engine's job, as this process knows them.
-    fn is_of(&self, engine: &Engine) -> bool {
+    pub(crate) fn is_of(&self, engine: &Engine) -> bool {
         std::ptr::eq(self.engine, engine)
     }
 

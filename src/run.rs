@@ -228,11 +228,11 @@ mod future_tests;
 mod tests {
     use super::*;
     use crate::{
-        communicator::{CONTEXTS_EACH, Contexts, Side, Source},
+        communicator::{Contexts, Side, Source},
         error::ErrorClass,
         group::Members,
         op,
-        shm::starts::Starts,
+        shm::{contexts::CONTEXTS_EACH, starts::Starts},
     };
 
     #[test]
