@@ -252,6 +252,22 @@ mod tests {
         outcomes.unwrap().into_iter().for_each(|outcome| outcome.unwrap());
     }
 
+    #[test]
+    fn a_rank_that_calls_something_else_is_named_by_all_that_split() {
+        let seen = threads(3, |world| {
+            if world.rank() == 1 {
+                // As long as a wish.
+                world.all_gather(&[[-2i64, 0]])?;
+                return world.process_at_rank(0).receive::<u8>().map(drop);
+            }
+            let error = world.split(Some(1), 0).map(drop).unwrap_err();
+            assert_eq!(error.class(), ErrorClass::COMM);
+            assert!(error.to_string().contains("rank 1"), "{error}");
+            if world.rank() == 0 { world.process_at_rank(1).send(&[0u8]) } else { Ok(()) }
+        });
+        seen.unwrap().into_iter().for_each(|outcome: Result<()>| outcome.unwrap());
+    }
+
     /// Sends and receives need no more than the two sides.
     #[test]
     fn messages_between_two_groups_go_by_the_ranks_and_contexts_of_either_side() {

@@ -51,6 +51,12 @@ impl Foundation {
         Ok((Self([first.into(), number]), base))
     }
 
+    /// As [`Self::lay`], without a board.
+    pub(crate) fn lay_without_board(engine: &Engine, members: usize) -> Result<(Self, Base)> {
+        let (first, base) = Self::lay_ids(engine, members)?;
+        Ok((Self([first.into(), 0]), base))
+    }
+
     fn lay_ids(engine: &Engine, members: usize) -> Result<(u32, Base)> {
         engine.check_caller()?;
         let first = engine.draw_contexts(members).ok_or_else(no_contexts)?;

@@ -4,6 +4,7 @@ mod alloc;
 mod announcement;
 mod block_on;
 mod foundation;
+mod inter;
 pub(crate) mod landing;
 mod message;
 mod persistent;
@@ -15,6 +16,7 @@ mod several;
 
 pub(crate) use announcement::Announcement;
 pub(crate) use foundation::{Base, Foundation, Membership};
+pub use inter::InterCommunicator;
 pub use message::Message;
 pub use persistent::Persistent;
 pub use persistent_collective::PersistentCollective;
@@ -259,7 +261,6 @@ impl<'u> Communicator<'u> {
     }
 
     /// Between two groups, of which this process is in the local one.
-    #[cfg(test)]
     pub(crate) fn between(self, local: Side, remote: Side, rank: Rank) -> Self {
         Self { local, remote, rank, ..self }
     }

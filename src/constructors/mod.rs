@@ -2,6 +2,7 @@
 
 mod duplicate;
 mod immediate;
+mod inter;
 mod internal;
 mod split;
 mod subgroup;

@@ -108,23 +108,6 @@ fn check_wishes(wishes: &[Wish]) -> Result<()> {
 #[cfg(all(test, not(loom)))]
 mod tests {
     use super::*;
-    use crate::communicator::Source;
-
-    #[test]
-    fn a_rank_that_calls_something_else_is_named_by_all_that_split() {
-        let seen = crate::run::threads(3, |world| {
-            if world.rank() == 1 {
-                // As long as a wish.
-                world.all_gather(&[[-2i64, 0]])?;
-                return world.process_at_rank(0).receive::<u8>().map(drop);
-            }
-            let error = world.split(Some(1), 0).map(drop).unwrap_err();
-            assert_eq!(error.class(), ErrorClass::COMM);
-            assert!(error.to_string().contains("rank 1"), "{error}");
-            if world.rank() == 0 { world.process_at_rank(1).send(&[0u8]) } else { Ok(()) }
-        });
-        seen.unwrap().into_iter().for_each(|outcome: Result<()>| outcome.unwrap());
-    }
 
     #[test]
     fn every_colour_and_key_that_can_be_given_is_a_wish() {
