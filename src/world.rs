@@ -44,7 +44,7 @@ use std::{fs::File, sync::Arc, time::Duration};
 /// # Standard
 /// MPI 5.0, 11.2: `MPI_Init` and `MPI_Finalize`.
 pub struct Universe {
-    engine: Engine,
+    engine: Arc<Engine>,
     home: Home,
     is_finalized: bool,
     _presence: Presence,

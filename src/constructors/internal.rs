@@ -4,7 +4,7 @@
 //! | --- | --- | --- |
 //! | communicators of subgroups | internal | the caller's, not negative |
 //! | immediate duplicates | internal | −1 − number |
-//! | leaders of groups that become an intercommunicator, in their peer communicator | immediate | −1 − the caller’s |
+//! | leaders of groups that become an intercommunicator, in their peer communicator | immediate | −1 − the caller's |
 //! | leaders of the groups of an intercommunicator | internal, of the intercommunicator | 0 |
 //! | immediate and persistent collectives, for comparison | immediate | number, not negative |
 //!
