@@ -154,6 +154,7 @@ classes! {
     RANK = 6, "Invalid rank.";
     REQUEST = 7, "Invalid request.";
     ROOT = 8, "Invalid root.";
+    GROUP = 9, "Invalid group.";
     ARG = 13, "Invalid argument of another kind.";
     TRUNCATE = 15, "A message was longer than the receive buffer.";
     OTHER = 16, "A known error of no other class.";

@@ -361,12 +361,14 @@ pub use buffer::{Owned, Plain, SharedBuffer};
 pub use bytemuck;
 pub use coll::{Partition, PartitionMut};
 pub use communicator::{
-    AnyProcess, Communicator, Completion, Ended, Message, Pending, Persistent, PersistentCollective, Process,
-    Request, Scope, Scoped, ScopedFuture, Source, Startable, start_all, test_all, test_all_of, test_any,
-    test_any_of, test_some, test_some_of, wait_all, wait_all_of, wait_any, wait_any_of, wait_some,
-    wait_some_of,
+    AnyProcess, Communicator, CommunicatorRelation, Completion, Ended, InterCommunicator, Message, Pending,
+    Persistent, PersistentCollective, Process, Request, Scope, Scoped, ScopedFuture, Source, Startable,
+    start_all, test_all, test_all_of, test_any, test_any_of, test_some, test_some_of, wait_all, wait_all_of,
+    wait_any, wait_any_of, wait_some, wait_some_of,
 };
+pub use constructors::ImmediateDuplicate;
 pub use error::{Error, ErrorClass, Result, Truncated};
+pub use group::{Group, GroupRelation};
 #[cfg(feature = "join")]
 pub use join::join;
 pub use run::{run, threads};

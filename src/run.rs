@@ -228,11 +228,11 @@ mod future_tests;
 mod tests {
     use super::*;
     use crate::{
-        communicator::{CONTEXTS_EACH, Contexts, Side, Source},
+        communicator::{Contexts, Side, Source},
         error::ErrorClass,
-        group::Group,
+        group::Members,
         op,
-        shm::starts::Starts,
+        shm::{contexts::CONTEXTS_EACH, starts::Starts},
     };
 
     #[test]
@@ -252,12 +252,28 @@ mod tests {
         outcomes.unwrap().into_iter().for_each(|outcome| outcome.unwrap());
     }
 
+    #[test]
+    fn a_rank_that_calls_something_else_is_named_by_all_that_split() {
+        let seen = threads(3, |world| {
+            if world.rank() == 1 {
+                // As long as a wish.
+                world.all_gather(&[[-2i64, 0]])?;
+                return world.process_at_rank(0).receive::<u8>().map(drop);
+            }
+            let error = world.split(Some(1), 0).map(drop).unwrap_err();
+            assert_eq!(error.class(), ErrorClass::COMM);
+            assert!(error.to_string().contains("rank 1"), "{error}");
+            if world.rank() == 0 { world.process_at_rank(1).send(&[0u8]) } else { Ok(()) }
+        });
+        seen.unwrap().into_iter().for_each(|outcome: Result<()>| outcome.unwrap());
+    }
+
     /// Sends and receives need no more than the two sides.
     #[test]
     fn messages_between_two_groups_go_by_the_ranks_and_contexts_of_either_side() {
         let all_fine = threads(3, |world| {
             let side = |members: &[u32], first| Side {
-                group: Group::new(members.iter().copied().map(PeerId)),
+                group: Members::new(members.iter().copied().map(PeerId)),
                 contexts: Contexts::from_first(first),
             };
             let (left, right) = (side(&[2], 100), side(&[0, 1], 200));

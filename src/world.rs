@@ -1,9 +1,8 @@
 //! Init and finalize: a process becomes a rank, and leaves.
 
 use crate::{
-    communicator::{Collectives, Communicator, Contexts, SharedBoard, Side},
+    communicator::{Communicator, Home, SharedBoard},
     error::{Error, ErrorClass, Result},
-    group::Group,
     join,
     launch::env::Place,
     p2p::{BulkOption, Config, Engine},
@@ -14,9 +13,8 @@ use crate::{
         segment::{Segment, WORLD_BOARD},
         slot::{Abort, AbortReason, RankState},
     },
-    status::PROC_NULL,
     sys::{cma, cpus, membarrier, presence::Presence, process, process_stat},
-    types::{PeerId, Rank},
+    types::PeerId,
 };
 use std::{fs::File, sync::Arc, time::Duration};
 
@@ -47,8 +45,7 @@ use std::{fs::File, sync::Arc, time::Duration};
 /// MPI 5.0, 11.2: `MPI_Init` and `MPI_Finalize`.
 pub struct Universe {
     engine: Arc<Engine>,
-    world: Arc<Collectives>,
-    alone: Arc<Collectives>,
+    home: Home,
     is_finalized: bool,
     _presence: Presence,
 }
@@ -207,9 +204,8 @@ impl Universe {
         let place = board::Place { board: WORLD_BOARD, members: segment.ranks(), me: slot };
         let start = segment.starts().collective;
         let board = Board::attach(segment, place, mode, start);
-        let world = Collectives::new(Some(SharedBoard::new(board, segment, WORLD_BOARD)), start);
-        let [world, alone] = [world, Collectives::new(None, start)].map(Arc::new);
-        Ok(Self { engine, world, alone, is_finalized: false, _presence: presence })
+        let home = Home::new(engine.ranks(), SharedBoard::new(board, segment, WORLD_BOARD), start);
+        Ok(Self { engine, home, is_finalized: false, _presence: presence })
     }
 
     /// The communicator of all ranks.
@@ -218,10 +214,7 @@ impl Universe {
     /// MPI 5.0, 7.2.4: `MPI_COMM_WORLD`.
     #[must_use]
     pub fn world(&self) -> Communicator<'_> {
-        let group = Group::new((0..self.engine.ranks()).map(PeerId));
-        let side = Side { group, contexts: Contexts::WORLD };
-        let rank = Rank::try_from(self.engine.me().0).unwrap_or(PROC_NULL);
-        Communicator::new(&self.engine, side, rank, Arc::clone(&self.world), &self.alone)
+        self.home.world(&self.engine)
     }
 
     /// The communicator of this process alone.
@@ -263,6 +256,7 @@ impl Universe {
         if std::mem::replace(&mut self.is_finalized, true) || self.engine.is_inert() {
             return Ok(());
         }
+        self.home.end_orphans(&self.engine);
         self.engine.leave()
     }
 

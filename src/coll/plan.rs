@@ -3,7 +3,7 @@
 use crate::{
     buffer::{Combination, Order, ReceiveBytes, Scratch, SendBytes},
     error::Result,
-    group::Group,
+    group::Members,
     p2p::schedule::{Channel, Schedule, Step},
     types::{PeerId, Rank},
 };
@@ -11,7 +11,7 @@ use crate::{
 /// What one rank does in a collective, as far as an algorithm has said. Algorithms know ranks and memory, and
 /// that the messages from one rank to another come in the order in which both name them.
 pub(super) struct Plan<'g> {
-    group: &'g Group,
+    group: &'g Members,
     schedule: Schedule,
 }
 
@@ -20,7 +20,7 @@ pub(super) struct Plan<'g> {
 pub(super) struct Message(usize);
 
 impl<'g> Plan<'g> {
-    pub(super) fn new(group: &'g Group, channel: Channel) -> Self {
+    pub(super) fn new(group: &'g Members, channel: Channel) -> Self {
         Self { group, schedule: Schedule::new(channel) }
     }
 

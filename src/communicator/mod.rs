@@ -1,7 +1,10 @@
 //! Communicators and what they offer.
 
 mod alloc;
+mod announcement;
 mod block_on;
+mod foundation;
+mod inter;
 pub(crate) mod landing;
 mod message;
 mod persistent;
@@ -11,6 +14,9 @@ mod request;
 mod scope;
 mod several;
 
+pub(crate) use announcement::Announcement;
+pub(crate) use foundation::{Base, Foundation, Membership};
+pub use inter::InterCommunicator;
 pub use message::Message;
 pub use persistent::Persistent;
 pub use persistent_collective::PersistentCollective;
@@ -24,10 +30,11 @@ pub use several::{
 
 use crate::{
     error::{Error, ErrorClass, Result},
-    group::Group,
-    p2p::Engine,
+    group::{GroupRelation, Members},
+    p2p::{Engine, Hold},
     shm::{
         board::Board,
+        contexts::CONTEXTS_EACH,
         doorbell::BarrierMode,
         segment::{Segment, WORLD_BOARD},
         slot::{Abort, AbortReason},
@@ -35,6 +42,7 @@ use crate::{
     status::PROC_NULL,
     types::{ContextId, PeerId, Rank, Tag},
 };
+use announcement::Orphan;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 
 /// A group of processes and a context in which they exchange messages: what is sent in one
@@ -52,24 +60,66 @@ pub struct Communicator<'u> {
     remote: Side,
     /// In the local group.
     rank: Rank,
-    collectives: Arc<Collectives>,
+    shared: Arc<Shared>,
+    home: &'u Home,
+}
+
+/// What this process keeps of a communicator, for all its handles.
+pub(crate) struct Shared {
+    collectives: Collectives,
+    name: Mutex<String>,
+    /// None if the ids are not given again.
+    _hold: Option<Hold>,
+}
+
+/// What the communicators of a process have in common.
+pub(crate) struct Home {
+    world: Arc<Shared>,
     /// Of the communicator of this process alone.
-    alone: &'u Arc<Collectives>,
+    alone: Arc<Shared>,
+    /// All processes of the job.
+    all: Members,
+    /// Of duplicates whose handle was dropped before they were made.
+    orphans: Mutex<Vec<Orphan>>,
+}
+
+/// How two communicators compare.
+///
+/// # Standard
+/// MPI 5.0, 7.4.1: `MPI_IDENT`, `MPI_CONGRUENT`, `MPI_SIMILAR`, `MPI_UNEQUAL`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CommunicatorRelation {
+    /// The same communicator.
+    Identical,
+    /// The same processes in the same order, in different contexts.
+    Congruent,
+    /// The same processes in another order.
+    Similar,
+    /// Other processes.
+    Unequal,
+}
+
+impl From<GroupRelation> for CommunicatorRelation {
+    /// Of communicators in different contexts with such groups.
+    fn from(groups: GroupRelation) -> Self {
+        match groups {
+            GroupRelation::Identical => Self::Congruent,
+            GroupRelation::Similar => Self::Similar,
+            GroupRelation::Unequal => Self::Unequal,
+        }
+    }
 }
 
 /// A group of processes, and the contexts in which they receive.
 #[derive(Clone, Debug)]
 pub(crate) struct Side {
-    pub(crate) group: Group,
+    pub(crate) group: Members,
     pub(crate) contexts: Contexts,
 }
 
 /// The context ids of a communicator: one draw gives all four.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Contexts(u32);
-
-/// Ids that one communicator takes.
-pub(crate) const CONTEXTS_EACH: u32 = 4;
 
 impl Contexts {
     pub(crate) const WORLD: Self = Self(0);
@@ -91,6 +141,11 @@ impl Contexts {
     pub(crate) fn immediate(self) -> ContextId {
         ContextId(self.0 + 2)
     }
+
+    /// Of what the library tells itself while it makes communicators, at any time and in any thread.
+    pub(crate) fn internal(self) -> ContextId {
+        ContextId(self.0 + 3)
+    }
 }
 
 /// What the collectives of a communicator keep between calls.
@@ -104,6 +159,7 @@ pub(crate) struct Collectives {
 struct Numbers {
     immediate: u32,
     persistent: u32,
+    duplicates: u32,
 }
 
 /// Tags of persistent collectives have this bit, those of immediate ones do not.
@@ -165,19 +221,46 @@ impl Collectives {
     }
 }
 
+impl Shared {
+    fn new(collectives: Collectives, name: &str, hold: Option<Hold>) -> Arc<Self> {
+        Arc::new(Self { collectives, name: Mutex::new(name.into()), _hold: hold })
+    }
+}
+
+impl Home {
+    /// Of a process whose world has a board; numbers of collectives count from `start` on.
+    pub(crate) fn new(ranks: u32, board: SharedBoard, start: u64) -> Self {
+        let shared = |board, name| Shared::new(Collectives::new(board, start), name, None);
+        Self {
+            world: shared(Some(board), "MPI_COMM_WORLD"),
+            alone: shared(None, "MPI_COMM_SELF"),
+            all: Members::new((0..ranks).map(PeerId)),
+            orphans: Mutex::default(),
+        }
+    }
+
+    /// The communicator of all ranks.
+    pub(crate) fn world<'u>(&'u self, engine: &'u Engine) -> Communicator<'u> {
+        let side = Side { group: self.all.clone(), contexts: Contexts::WORLD };
+        // At most RANKS_MAX.
+        Communicator::new(engine, side, engine.me().0 as Rank, Arc::clone(&self.world), self)
+    }
+}
+
 impl<'u> Communicator<'u> {
-    pub(crate) fn new(
-        engine: &'u Engine,
-        side: Side,
-        rank: Rank,
-        collectives: Arc<Collectives>,
-        alone: &'u Arc<Collectives>,
-    ) -> Self {
-        Self { engine, local: side.clone(), remote: side, rank, collectives, alone }
+    fn new(engine: &'u Engine, side: Side, rank: Rank, shared: Arc<Shared>, home: &'u Home) -> Self {
+        Self { engine, local: side.clone(), remote: side, rank, shared, home }
+    }
+
+    /// A new communicator of some of the processes of this one.
+    pub(crate) fn on_base(&self, base: Base, group: Members, rank: Rank) -> Self {
+        let Base { contexts, board, hold } = base;
+        let collectives = Collectives::new(board, self.engine.segment().starts().collective);
+        let side = Side { group, contexts };
+        Self::new(self.engine, side, rank, Shared::new(collectives, "", hold), self.home)
     }
 
     /// Between two groups, of which this process is in the local one.
-    #[cfg(test)]
     pub(crate) fn between(self, local: Side, remote: Side, rank: Rank) -> Self {
         Self { local, remote, rank, ..self }
     }
@@ -201,8 +284,8 @@ impl<'u> Communicator<'u> {
     /// MPI 5.0, 7.2.4: `MPI_COMM_SELF`.
     #[must_use]
     pub fn self_comm(&self) -> Communicator<'u> {
-        let side = Side { group: Group::new([self.engine.me()]), contexts: Contexts::SELF };
-        Self::new(self.engine, side, 0, Arc::clone(self.alone), self.alone)
+        let side = Side { group: Members::new([self.engine.me()]), contexts: Contexts::SELF };
+        Self::new(self.engine, side, 0, Arc::clone(&self.home.alone), self.home)
     }
 
     /// This process's rank, from 0.
@@ -223,6 +306,64 @@ impl<'u> Communicator<'u> {
     #[inline]
     pub fn size(&self) -> Rank {
         self.local.group.size()
+    }
+
+    /// Whether both are the same communicator, or have the same processes, and in the same order. Communicators
+    /// of different universes are unequal.
+    ///
+    /// ```
+    /// use ringmpi::CommunicatorRelation;
+    /// ringmpi::threads(3, |world| {
+    ///     assert_eq!(world.compare(&world), CommunicatorRelation::Identical);
+    ///     assert_eq!(world.compare(&world.duplicate()?), CommunicatorRelation::Congruent);
+    ///     let turned = world.split_shared(-world.rank())?;
+    ///     assert_eq!(world.compare(&turned), CommunicatorRelation::Similar);
+    ///     assert_eq!(world.compare(&world.self_comm()), CommunicatorRelation::Unequal);
+    ///     ringmpi::Result::Ok(())
+    /// })?.into_iter().collect::<ringmpi::Result<()>>()?;
+    /// # Ok::<(), ringmpi::Error>(())
+    /// ```
+    ///
+    /// # Standard
+    /// MPI 5.0, 7.4.1: `MPI_Comm_compare`.
+    #[must_use]
+    pub fn compare(&self, other: &Communicator<'_>) -> CommunicatorRelation {
+        if !std::ptr::eq(self.engine, other.engine) {
+            return CommunicatorRelation::Unequal;
+        }
+        if self.local.contexts == other.local.contexts {
+            return CommunicatorRelation::Identical;
+        }
+        self.local.group.compare(&other.local.group).into()
+    }
+
+    /// Names the communicator, in this process: all its handles here have the name.
+    ///
+    /// ```
+    /// ringmpi::threads(2, |world| {
+    ///     let pair = world.duplicate()?;
+    ///     assert_eq!((world.name().as_str(), pair.name().as_str()), ("MPI_COMM_WORLD", ""));
+    ///     pair.set_name("pair");
+    ///     assert_eq!(pair.name(), "pair");
+    ///     ringmpi::Result::Ok(())
+    /// })?.into_iter().collect::<ringmpi::Result<()>>()?;
+    /// # Ok::<(), ringmpi::Error>(())
+    /// ```
+    ///
+    /// # Standard
+    /// MPI 5.0, 7.8: `MPI_Comm_set_name`.
+    pub fn set_name(&self, name: &str) {
+        *unpoisoned(&self.shared.name) = name.into();
+    }
+
+    /// The name that [`set_name`](Self::set_name) has given; empty if it has none. The world is called
+    /// `MPI_COMM_WORLD`, the communicator of one process alone `MPI_COMM_SELF`.
+    ///
+    /// # Standard
+    /// MPI 5.0, 7.8: `MPI_Comm_get_name`.
+    #[must_use]
+    pub fn name(&self) -> String {
+        unpoisoned(&self.shared.name).clone()
     }
 
     /// The process with a rank, to send to or receive from. A rank that does not exist is reported
@@ -274,9 +415,25 @@ impl<'u> Communicator<'u> {
         self.engine
     }
 
-    /// What blocking collectives of this process alone keep.
-    pub(crate) fn alone(&self) -> &'u Arc<Collectives> {
-        self.alone
+    /// Frees what is left of communicators that were dropped: before another one is made.
+    pub(crate) fn tidy(&self) {
+        self.home.end_orphans(self.engine);
+        self.engine.tidy_contexts();
+    }
+
+    /// The number of an immediate duplicate that begins.
+    pub(crate) fn next_duplicate(&self) -> u32 {
+        let mut numbers = self.shared.collectives.numbers();
+        numbers.duplicates = numbers.duplicates.wrapping_add(1);
+        numbers.duplicates
+    }
+
+    /// Nobody waits for what will be announced in this communicator.
+    pub(crate) fn leave_behind(&self, announcement: Announcement) {
+        // In a child nothing will.
+        if !self.engine.is_inert() {
+            self.home.leave_behind(announcement, &self.shared);
+        }
     }
 
     /// The side on which this process receives.
@@ -318,7 +475,7 @@ impl<'u> Communicator<'u> {
 
     /// The tag of the next immediate collective.
     pub(crate) fn next_immediate(&self) -> Tag {
-        let mut numbers = self.collectives.numbers();
+        let mut numbers = self.shared.collectives.numbers();
         // Calls that far apart are never in flight together.
         numbers.immediate = (numbers.immediate + 1) % PERSISTENT;
         numbers.immediate as Tag
@@ -326,7 +483,7 @@ impl<'u> Communicator<'u> {
 
     /// The tag of the next persistent collective, in the same context.
     pub(crate) fn next_persistent(&self) -> Tag {
-        let mut numbers = self.collectives.numbers();
+        let mut numbers = self.shared.collectives.numbers();
         numbers.persistent = (numbers.persistent + 1) % PERSISTENT;
         (PERSISTENT | numbers.persistent) as Tag
     }
@@ -334,7 +491,7 @@ impl<'u> Communicator<'u> {
     /// Enters a blocking collective: one at a time.
     pub(crate) fn enter_collective(&self) -> Result<MutexGuard<'_, Collective>> {
         self.check_caller()?;
-        match self.collectives.blocking.try_lock() {
+        match self.shared.collectives.blocking.try_lock() {
             Ok(collective) => Ok(collective),
             // A panic in there has left nothing half done: the number of its collective is used up.
             Err(TryLockError::Poisoned(poisoned)) => Ok(poisoned.into_inner()),
@@ -345,6 +502,11 @@ impl<'u> Communicator<'u> {
             .with_help("give every thread a duplicate of the communicator")),
         }
     }
+}
+
+/// What a lock protects that no panic leaves half changed.
+fn unpoisoned<T>(lock: &Mutex<T>) -> MutexGuard<'_, T> {
+    lock.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cold]

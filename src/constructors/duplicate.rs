@@ -1,11 +1,13 @@
 //! Duplicates.
 
-use super::NOT_FOUNDED;
-use crate::{communicator::Communicator, error::Result};
+use crate::{
+    communicator::{Communicator, Foundation, Membership},
+    error::Result,
+};
 
 impl<'u> Communicator<'u> {
     /// A communicator of the same processes in a context of its own: for a library, or a thread, that
-    /// must not mix its messages up with its caller's. All ranks call it.
+    /// must not mix its messages up with its caller's. All ranks call it. The name is not copied.
     ///
     /// # Errors
     /// The end of the job; all context ids used up.
@@ -13,15 +15,20 @@ impl<'u> Communicator<'u> {
     /// # Standard
     /// MPI 5.0, 7.4.2: `MPI_Comm_dup`.
     pub fn duplicate(&self) -> Result<Communicator<'u>> {
-        let members = self.size() as usize;
-        let founded = if self.rank() == 0 { self.found(members) } else { Ok((NOT_FOUNDED, None)) };
+        let (engine, membership) = (self.engine(), self.membership());
+        self.tidy();
+        let laid = (membership.me == 0).then(|| Foundation::lay(engine, membership.members));
         // Also if that has failed: the others wait.
-        let mut foundation = founded.as_ref().map_or(NOT_FOUNDED, |founded| founded.0);
-        self.broadcast_into(&mut foundation, 0)?;
-        let (_, mut board) = founded?;
-        if self.rank() != 0 {
-            board = self.attach(foundation, members, self.rank() as usize)?;
-        }
-        Ok(self.constructed(foundation, self.local().group.clone(), self.rank(), board))
+        let mut foundation = laid.as_ref().map_or(Foundation::NONE, Foundation::of);
+        self.broadcast_into(&mut foundation.0, 0)?;
+        let base = match laid {
+            Some(laid) => laid?.1,
+            None => foundation.join(engine, membership)?,
+        };
+        Ok(self.on_base(base, self.local().group.clone(), self.rank()))
+    }
+
+    pub(super) fn membership(&self) -> Membership {
+        Membership { members: self.size() as usize, me: self.rank() as usize }
     }
 }

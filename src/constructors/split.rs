@@ -1,11 +1,10 @@
 //! Split.
 
-use super::{Foundation, NOT_FOUNDED};
 use crate::{
     coll::Round,
-    communicator::{Communicator, SharedBoard},
-    error::Result,
-    group::Group,
+    communicator::{Base, Communicator, Foundation, Membership},
+    error::{Error, ErrorClass, Result},
+    group::Members,
     types::Rank,
 };
 
@@ -13,47 +12,74 @@ use crate::{
 type Wish = [i64; 2];
 
 impl<'u> Communicator<'u> {
-    /// Splits the communicator: ranks of one colour form a new one, ordered by key, then by rank. `None`
-    /// as colour gives none. All ranks call it.
+    /// Splits the communicator: ranks of one colour form a new one, ordered by key, then by rank. All ranks
+    /// call it.
+    ///
+    /// Where MPI takes a negative number for "no communicator" (`MPI_UNDEFINED`), the colour is `None`, and so
+    /// is what comes back; every number is a colour.
+    ///
+    /// ```
+    /// ringmpi::threads(4, |world| {
+    ///     // The last rank stays out; the others are turned round.
+    ///     let colour = (world.rank() < 3).then_some(0);
+    ///     let split = world.split(colour, -world.rank())?;
+    ///     assert_eq!(split.map(|comm| comm.rank()), colour.map(|_| 2 - world.rank()));
+    ///     ringmpi::Result::Ok(())
+    /// })?.into_iter().collect::<ringmpi::Result<()>>()?;
+    /// # Ok::<(), ringmpi::Error>(())
+    /// ```
     ///
     /// # Errors
-    /// The end of the job; all context ids used up.
+    /// A rank that took part by another call; the end of the job; all context ids used up.
     ///
     /// # Standard
     /// MPI 5.0, 7.4.2: `MPI_Comm_split`.
     pub fn split(&self, colour: Option<u32>, key: i32) -> Result<Option<Communicator<'u>>> {
+        self.tidy();
         let mine: Wish = [colour.map_or(-1, i64::from), key.into()];
         let wishes = self.all_gather(&[mine])?;
-        let mut collective = self.enter_collective()?;
-        let round = collective.next_round(self);
-        if colour.is_none() {
-            return Ok(None);
-        }
-        let members = members(&wishes, mine[0]);
-        let me = members.iter().take_while(|rank| **rank != self.rank()).count();
-        let (foundation, board) = self.agree(&round, &members, me)?;
-        let group = Group::new(members.iter().filter_map(|rank| self.local().group.peer(*rank)));
-        Ok(Some(self.constructed(foundation, group, me as Rank, board)))
+        check_wishes(&wishes)?;
+        let members = colour.map(|_| members(&wishes, mine[0]));
+        self.of_members(members.as_deref())
     }
 
-    /// The group's first member founds the communicator, and tells the others.
-    fn agree(
-        &self,
-        round: &Round<'_, 'u>,
-        members: &[Rank],
-        me: usize,
-    ) -> Result<(Foundation, Option<SharedBoard>)> {
+    /// The ranks that can share memory, ordered by key, then by rank: all of them, since a job is on one
+    /// machine. All ranks call it.
+    ///
+    /// # Errors
+    /// As [`split`](Self::split).
+    ///
+    /// # Standard
+    /// MPI 5.0, 7.4.2: `MPI_Comm_split_type` with `MPI_COMM_TYPE_SHARED`.
+    pub fn split_shared(&self, key: i32) -> Result<Communicator<'u>> {
+        Ok(self.split(Some(0), key)?.expect("a colour was given"))
+    }
+
+    /// The last step of a constructor that all ranks call: every rank knows which ones, in which order, it is
+    /// with in a new communicator, if any.
+    pub(super) fn of_members(&self, members: Option<&[Rank]>) -> Result<Option<Communicator<'u>>> {
+        let mut collective = self.enter_collective()?;
+        let round = collective.next_round(self);
+        let Some(members) = members else { return Ok(None) };
+        let me = members.iter().take_while(|rank| **rank != self.rank()).count();
+        let base = self.agree(&round, members, me)?;
+        let group = Members::new(members.iter().filter_map(|rank| self.local().group.peer(*rank)));
+        Ok(Some(self.on_base(base, group, me as Rank)))
+    }
+
+    /// The group's first member lays the foundation, and tells the others.
+    fn agree(&self, round: &Round<'_, 'u>, members: &[Rank], me: usize) -> Result<Base> {
+        let membership = Membership { members: members.len(), me };
         if me > 0 {
             let told = round.receive::<u64>(members[0], 2)?;
-            let foundation = [told[0], told[1]];
-            return Ok((foundation, self.attach(foundation, members.len(), me)?));
+            return Foundation([told[0], told[1]]).join(self.engine(), membership);
         }
-        let founded = self.found(members.len());
-        let foundation = founded.as_ref().map_or(NOT_FOUNDED, |founded| founded.0);
+        let laid = Foundation::lay(self.engine(), members.len());
+        let foundation = Foundation::of(&laid);
         for member in &members[1..] {
-            round.send(*member, &foundation)?;
+            round.send(*member, &foundation.0)?;
         }
-        founded
+        laid.map(|laid| laid.1)
     }
 }
 
@@ -63,4 +89,31 @@ fn members(wishes: &[Wish], colour: i64) -> Vec<Rank> {
         (0..).zip(wishes).filter(|(_, wish)| wish[0] == colour).map(|(rank, wish)| (wish[1], rank)).collect();
     members.sort_unstable();
     members.into_iter().map(|(_, rank)| rank).collect()
+}
+
+/// All ranks see the same wishes, so that all find the same one wrong.
+fn check_wishes(wishes: &[Wish]) -> Result<()> {
+    let is_wish =
+        |wish: &Wish| (-1..=i64::from(u32::MAX)).contains(&wish[0]) && i32::try_from(wish[1]).is_ok();
+    match wishes.iter().position(|wish| !is_wish(wish)) {
+        None => Ok(()),
+        Some(rank) => {
+            let what = format!("rank {rank} took part in a split without a colour and a key");
+            Err(Error::new(ErrorClass::COMM, what)
+                .with_help("all ranks have to call split, as the same call"))
+        }
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_colour_and_key_that_can_be_given_is_a_wish() {
+        check_wishes(&[[-1, 0], [u32::MAX.into(), i32::MIN.into()], [0, i32::MAX.into()]]).unwrap();
+        for wish in [[-2, 0], [1 << 32, 0], [0, 1 << 31], [0, -(1 << 31) - 1]] {
+            check_wishes(&[[0, 0], wish]).unwrap_err();
+        }
+    }
 }

@@ -45,10 +45,11 @@ impl Engine {
         drop(core);
         self.wait_until(Until::Settled)?;
         self.slot().set_state(RankState::Leaving);
+        let left = self.lock().leave_contexts(&self.dropped);
         let result = self.wait_until(Until::Quiet);
         let mut core = self.lock();
         core.publish_all();
-        result.and(core.check_failure())?;
+        result.and(left).and(core.check_failure())?;
         self.slot().set_state(RankState::Finalized);
         Ok(())
     }

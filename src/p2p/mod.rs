@@ -3,7 +3,8 @@
 //! Reading order: [`packet`] (what a cell means), [`peers`] (the table of peers), [`matching`],
 //! [`request`], [`send`], [`arrive`] (what packets do), [`rendezvous`], [`pull`], [`bulk_choice`] and
 //! [`copy_clock`] (large messages), [`receive`], [`probe`], [`progress`] and [`role`] (the only event
-//! loop), [`several`], [`schedule`] (collectives), [`wakers`] (requests as futures), [`credit`] and [`cycle`] (flow control), [`leave`] (finalize), [`failure`] (corrupted
+//! loop), [`several`], [`schedule`] (collectives), [`wakers`] (requests as futures), [`credit`] and [`cycle`] (flow
+//! control), [`contexts`] (freed communicators), [`leave`] (finalize), [`failure`] (corrupted
 //! shared memory), [`gate`] (who may call). `sim` runs many engines against an oracle, which `arrivals`
 //! tells in what order messages came.
 //!
@@ -15,6 +16,7 @@ mod arrive;
 mod bulk_choice;
 #[cfg(all(test, not(loom)))]
 mod bulk_tests;
+mod contexts;
 mod copy_clock;
 mod credit;
 mod cycle;
@@ -39,6 +41,7 @@ pub(crate) mod sim;
 mod wakers;
 
 pub(crate) use bulk_choice::BulkOption;
+pub(crate) use contexts::Hold;
 pub(crate) use copy_clock::CopyClock;
 pub(crate) use credit::CreditLimits;
 pub(crate) use probe::MessageId;
@@ -63,6 +66,7 @@ use crate::{
 use arrivals::Arrivals;
 use arrive::Arrived;
 use bulk_choice::Choices;
+use contexts::{Contexts, Dropped};
 use gate::Gate;
 use matching::{PostedQueue, UnexpectedQueue};
 use peers::Peer;
@@ -121,6 +125,8 @@ pub(crate) struct Engine {
     published: Published,
     segment: Arc<Segment>,
     gate: Gate,
+    /// Communicators that have been dropped, and not been dealt with.
+    dropped: Arc<Dropped>,
     /// Time-outs of sleeps that found work: a lost wake-up. Tests expect none.
     rescues: AtomicU32,
     progress_thread: ProgressThread,
@@ -136,6 +142,7 @@ pub(crate) struct Core {
     unexpected: UnexpectedQueue<Arrived>,
     messages: Messages,
     arrivals: Arrivals,
+    contexts: Contexts,
     requests: Requests,
     pool: Pool,
     /// This rank's own blocks.
@@ -193,6 +200,7 @@ impl Engine {
             unexpected: UnexpectedQueue::new(),
             messages: Messages::new(generation),
             arrivals: Arrivals::default(),
+            contexts: Contexts::new(segment.contexts()),
             requests: Requests::new(generation),
             pool: Pool::new(released, generation),
             blocks,
@@ -226,6 +234,7 @@ impl Engine {
             published,
             segment: Arc::clone(segment),
             gate: Gate::new()?,
+            dropped: Arc::new(Dropped::new()),
             rescues: AtomicU32::new(0),
             progress_thread: ProgressThread::default(),
         })

@@ -2,6 +2,7 @@
 
 use super::{
     board::{Common, Member},
+    contexts::Table,
     far::Words,
     lock_bytes, pool,
     ring::{Cells, ReceiverLine},
@@ -38,7 +39,7 @@ pub(crate) const BOARD_MEMBER: usize = 256;
 /// | word | written by |
 /// | --- | --- |
 /// | `needs_fences`, `cpus_of_ranks` | ranks before they count as attached; bits are never taken back |
-/// | `attached`, `next_context`, `boards` | any rank, by read-modify-write |
+/// | `attached`, `boards` | any rank, by read-modify-write |
 /// | `ended` | the first who ends the job, by compare-exchange |
 /// | `has_keeper` | the keeper, before there are ranks |
 /// | all others | the creator, before anyone attaches |
@@ -62,8 +63,6 @@ pub(crate) struct Header {
     pub(crate) ended: AtomicU32,
     /// 1: the job's keeper holds its lock byte as long as it lives.
     pub(crate) has_keeper: AtomicU32,
-    /// The next free context id.
-    pub(crate) next_context: AtomicU32,
     /// Bit b of word w: a rank may run on CPU 64 w + b.
     pub(crate) cpus_of_ranks: [AtomicU64; CPU_SET_WORDS],
     /// Bit b of word w: board 64 w + b is in use.
@@ -86,7 +85,6 @@ unsafe impl Words for Header {
         attached,
         ended,
         has_keeper,
-        next_context,
         cpus_of_ranks,
         boards,
         version,
@@ -119,6 +117,7 @@ pub(crate) enum RegionKind {
     ReleasedWords = 7,
     Rings = 8,
     Blocks = 9,
+    Contexts = 10,
 }
 
 /// Offsets of the regions, in bytes from the segment's start.
@@ -130,6 +129,7 @@ pub(crate) struct Layout {
     pub(crate) waits: usize,
     pub(crate) lines: usize,
     pub(crate) tuning: usize,
+    pub(crate) contexts: usize,
     pub(crate) boards: usize,
     pub(crate) released: usize,
     pub(crate) rings: usize,
@@ -149,12 +149,13 @@ impl Layout {
         let waits = after(bells, ranks * Self::bell_stride(ranks));
         let lines = after(waits, ranks * Self::bitmap_stride(ranks));
         let tuning = after(lines, ranks * ranks * size_of::<ReceiverLine>());
-        let boards = after(tuning, TUNING_BYTES);
+        let contexts = after(tuning, TUNING_BYTES);
+        let boards = after(contexts, size_of::<Table>());
         let released = after(boards, BOARDS * Self::board_stride(ranks));
         let rings = after(released, ranks * Self::released_stride());
         let blocks = after(rings, ranks * ranks * size_of::<Cells>());
         let size = after(blocks, ranks * pool::POOL_BYTES);
-        Self { ranks, slots, bells, waits, lines, tuning, boards, released, rings, blocks, size }
+        Self { ranks, slots, bells, waits, lines, tuning, contexts, boards, released, rings, blocks, size }
     }
 
     /// 64-bit words of a bitmap with a bit a rank.
@@ -206,14 +207,15 @@ impl Layout {
     }
 
     /// What the directory says: (kind, offset, size).
-    pub(crate) const fn directory(&self) -> [(RegionKind, usize, usize); 9] {
+    pub(crate) const fn directory(&self) -> [(RegionKind, usize, usize); 10] {
         use RegionKind as K;
         [
             region(K::Slots, self.slots, self.bells),
             region(K::Doorbells, self.bells, self.waits),
             region(K::WaitTargets, self.waits, self.lines),
             region(K::ReceiverLines, self.lines, self.tuning),
-            region(K::Tuning, self.tuning, self.boards),
+            region(K::Tuning, self.tuning, self.contexts),
+            region(K::Contexts, self.contexts, self.boards),
             region(K::Boards, self.boards, self.released),
             region(K::ReleasedWords, self.released, self.rings),
             region(K::Rings, self.rings, self.blocks),
@@ -244,6 +246,7 @@ pub(crate) const FINGERPRINT: u64 = {
         Cells::SHAPE.hash(),
         Common::SHAPE.hash(),
         Member::SHAPE.hash(),
+        Table::SHAPE.hash(),
         pool::SHAPE.hash(),
         tuning::SHAPE.hash(),
         lock_bytes::FIRST as u64,

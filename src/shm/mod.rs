@@ -2,6 +2,7 @@
 
 pub(crate) mod arena;
 pub(crate) mod board;
+pub(crate) mod contexts;
 mod directory;
 pub(crate) mod doorbell;
 pub(crate) mod far;

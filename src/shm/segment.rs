@@ -3,6 +3,7 @@
 #[cfg(feature = "join")]
 use super::named::Named;
 use super::{
+    contexts::ContextTable,
     directory,
     doorbell::{BarrierMode, Doorbell},
     far::{Far, Span, Words},
@@ -189,8 +190,6 @@ impl Segment {
         }
         directory::write(header, &self.layout);
         // Relaxed: SEGMENT_READY publishes it.
-        header.next_context.store(self.starts.context, Ordering::Relaxed);
-        // Relaxed: SEGMENT_READY publishes it.
         header.boards[WORLD_BOARD / 64].store(1 << (WORLD_BOARD % 64), Ordering::Relaxed);
         self.set_cpus(cpus::allowed());
         // Release: SEGMENT_READY, pairs with the Acquire in `check_header`.
@@ -302,13 +301,9 @@ impl Segment {
         Error::new(ErrorClass::PROC_ABORTED, what)
     }
 
-    /// Draws `count` consecutive context ids.
-    pub(crate) fn draw_contexts(&self, count: u32) -> Result<u32> {
-        let next = &self.header().next_context;
-        let beyond = |first: u32| first.checked_add(count);
-        // Relaxed: a counter; the ids travel to the others in messages.
-        let first = next.fetch_update(Ordering::Relaxed, Ordering::Relaxed, beyond);
-        first.map_err(|_| no_contexts())
+    /// Which context ids are in use.
+    pub(crate) fn contexts(self: &Arc<Self>) -> ContextTable {
+        ContextTable::new(self.far(self.layout.contexts), self.starts.context)
     }
 
     /// The memfd's descriptor, if there is one.
@@ -548,12 +543,6 @@ pub(super) fn no_room(layout: &Layout, call: &str, limit: ByteLimit, errno: std:
     Error::system(&call, errno).with_help(help.unwrap_or_else(|| "start fewer ranks".into()))
 }
 
-/// There are no more context ids to draw.
-#[cold]
-pub(crate) fn no_contexts() -> Error {
-    Error::new(ErrorClass::OTHER, "all context ids of the job have been used")
-}
-
 /// The layout of a segment whose header is of this build's kind.
 fn check_header(header: &Header, size: u64) -> Result<Layout> {
     // Acquire: SEGMENT_READY, pairs with the Release in `initialise`.
@@ -688,17 +677,6 @@ mod tests {
     fn too_many_ranks_are_refused_with_the_limit() {
         let error = Segment::create(RANKS_MAX + 1).err().unwrap().to_string();
         assert!(error.contains("4097") && error.contains("4096"), "{error}");
-    }
-
-    #[test]
-    fn context_ids_are_never_given_twice_not_even_when_all_have_been_used() {
-        let starts = Starts { context: u32::MAX - 10, ..Starts::ZERO };
-        let made = Segment::on_heap_from(1, starts).unwrap();
-        assert_eq!(made.draw_contexts(4).unwrap(), u32::MAX - 10);
-        assert_eq!(made.draw_contexts(4).unwrap(), u32::MAX - 6);
-        for _ in 0..100 {
-            assert!(made.draw_contexts(4).is_err());
-        }
     }
 
     #[test]

@@ -16,7 +16,8 @@ pub(crate) struct Starts {
     pub(crate) credit: u64,
     /// Generations of blocks, requests and matched messages, and revocations: 32 bits.
     pub(crate) generation: u32,
-    /// The first free context id. Ids are not given twice: a job that has used them all gets no more.
+    /// The first free context id. Some thousand are given again and again, the others once: a job that has used
+    /// them all gets no more.
     pub(crate) context: u32,
     /// Numbers of collective operations. Boards count with 64 bits, messages carry 31.
     pub(crate) collective: u64,

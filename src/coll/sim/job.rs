@@ -6,7 +6,7 @@ use crate::{
     coll::{call::shared, plan::Plan},
     envelope::{Envelope, Pattern},
     error::Error,
-    group::Group,
+    group::Members,
     op,
     p2p::{
         BulkOption, Config, CopyClock, CreditLimits, Engine, Mode, RequestId, Until,
@@ -39,7 +39,7 @@ pub(crate) struct Summary {
 /// The steps of a rank in a case, for its memory.
 pub(super) fn schedule(
     case: &Case,
-    group: &Group,
+    group: &Members,
     rank: Rank,
     tag: Tag,
     (input, output): (&[u32], &mut [u32]),
@@ -82,7 +82,7 @@ enum Deed {
 
 struct Job {
     engines: Vec<Engine>,
-    group: Group,
+    group: Members,
     cases: Vec<Case>,
     parts: Vec<Part>,
     messages: Vec<Message>,
@@ -140,7 +140,7 @@ impl Job {
         };
         let messages = (0..random.below(6)).map(|_| message(random)).collect();
         let engines = (0..ranks).map(engine).collect::<Result<Vec<_>, _>>()?;
-        Ok(Self { engines, group: Group::new((0..ranks as u32).map(PeerId)), cases, parts, messages })
+        Ok(Self { engines, group: Members::new((0..ranks as u32).map(PeerId)), cases, parts, messages })
     }
 
     /// Whether a rank may begin a case: all do it in the same order.

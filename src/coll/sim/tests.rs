@@ -6,7 +6,7 @@ use super::{
 };
 use crate::{
     buffer::{self, Combination, Operation},
-    group::Group,
+    group::Members,
     op,
     p2p::{Config, Engine, RequestId},
     shm::{doorbell::BarrierMode, segment::Segment},
@@ -17,11 +17,11 @@ use std::sync::Arc;
 /// In elements of 4 bytes: none, one, odd, more than a cell, than a block, than an eager message.
 const LENS: [usize; 7] = [0, 1, 2, 7, 33, 1023, 40_001];
 
-fn engines(ranks: usize) -> (Vec<Engine>, Group) {
+fn engines(ranks: usize) -> (Vec<Engine>, Members) {
     let segment = Segment::on_heap(ranks).unwrap();
     let config = Config::new(BarrierMode::Fence);
     let engines = (0..ranks).map(|me| Engine::new(&segment, PeerId(me as u32), config).unwrap()).collect();
-    (engines, Group::new((0..ranks as u32).map(PeerId)))
+    (engines, Members::new((0..ranks as u32).map(PeerId)))
 }
 
 fn cases(ranks: usize) -> impl Iterator<Item = Case> {

@@ -85,7 +85,6 @@ impl<T> PostedQueue<T> {
     }
 
     /// All receives, in program order.
-    #[cfg(any(test, fuzzing))]
     pub(crate) fn iter(&self) -> impl Iterator<Item = (PostedId, &Pattern, &T)> {
         self.receives.iter().map(|(id, pattern, receive)| (PostedId(id), pattern, receive))
     }

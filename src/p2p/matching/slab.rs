@@ -157,7 +157,6 @@ impl<K: Copy, T> Slab<K, T> {
     }
 
     /// All entries, oldest first.
-    #[cfg(any(test, fuzzing, feature = "internals"))]
     pub(super) fn iter(&self) -> impl Iterator<Item = (Id, &K, &T)> {
         self.links.walk(self.order).filter_map(|place| {
             let id = self.id(place);

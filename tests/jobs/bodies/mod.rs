@@ -3,6 +3,7 @@
 mod bulk;
 mod cancel;
 mod collectives;
+mod communicators;
 mod contexts;
 mod crowd;
 mod errors;
@@ -54,6 +55,10 @@ const PAIR: &[usize] = &[2];
 const TWO_OR_MORE: &[usize] = &[2, 5];
 const FEW: &[usize] = &[2, 3, 8];
 const CROWD: &[usize] = &[16, 32];
+const UP_TO_16: &[usize] = &[1, 2, 3, 5, 8, 16];
+const AT_LEAST_2: &[usize] = &[2, 3, 4, 7, 16];
+const AT_LEAST_3: &[usize] = &[3, 5, 8, 16];
+const PAIR_AND_4: &[usize] = &[2, 4];
 
 macro_rules! list {
     ($($ranks:ident, $ways:ident: $module:ident :: { $($name:ident),* $(,)? };)*) => {
@@ -99,6 +104,13 @@ list! {
     ALL, All: threads::{threads_that_end_each_others_waits, threads_that_receive_large_messages, threads_that_wait_for_several};
     ALL, All: contexts::{duplicates_do_not_mix, splits_do_not_mix, split_by_colour_and_key, self_communicator};
     FEW, All: contexts::{more_communicators_than_boards};
+    PAIR_AND_4, Processes: communicators::{duplicates_without_end};
+    UP_TO_16, All: communicators::{splits_of_splits, subgroups_of_all_kinds, duplicates_that_go_on_meanwhile};
+    FEW, All: communicators::{long_and_short_lives};
+    AT_LEAST_3, All: communicators::{subgroups_that_contradict_each_other};
+    TWO_OR_MORE, All: communicators::{threads_that_make_subgroups, intercommunicators_that_cannot_be};
+    AT_LEAST_2, All: communicators::{two_groups_talk_and_merge};
+    FEW, All: communicators::{two_groups_again_and_again};
     ALL, All: collectives::{collectives_match_naive_values, collectives_of_large_slices};
     ALL, All: traffic::{random_traffic};
     ALL, All: futures::{

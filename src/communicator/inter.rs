@@ -1,0 +1,127 @@
+//! [`InterCommunicator`]: two groups, each of which sends to the other.
+
+use super::{AnyProcess, Communicator, CommunicatorRelation, Process};
+use crate::{
+    group::{Group, GroupRelation},
+    types::Rank,
+};
+
+/// Two groups without a common process: messages go from one to the other. Made by
+/// [`Communicator::create_intercommunicator`].
+///
+/// Ranks to send to and receive from are those of the remote group. It has no collectives; what both groups do
+/// together they do in what [`merge`](Self::merge) makes.
+///
+/// # Standard
+/// MPI 5.0, 7.6.
+pub struct InterCommunicator<'u> {
+    /// To the remote group.
+    pub(crate) bridge: Communicator<'u>,
+    /// Of the local group: in which it agrees.
+    pub(crate) inside: Communicator<'u>,
+}
+
+impl<'u> InterCommunicator<'u> {
+    /// This process's rank in the local group.
+    ///
+    /// # Standard
+    /// MPI 5.0, 7.6.1: `MPI_Comm_rank`.
+    #[must_use]
+    pub fn rank(&self) -> Rank {
+        self.bridge.rank()
+    }
+
+    /// How many processes the local group has.
+    ///
+    /// # Standard
+    /// MPI 5.0, 7.6.1: `MPI_Comm_size`.
+    #[must_use]
+    pub fn size(&self) -> Rank {
+        self.bridge.size()
+    }
+
+    /// How many processes the remote group has.
+    ///
+    /// # Standard
+    /// MPI 5.0, 7.6.1: `MPI_Comm_remote_size`.
+    #[must_use]
+    pub fn remote_size(&self) -> Rank {
+        self.bridge.remote().group.size()
+    }
+
+    /// The local group.
+    ///
+    /// # Standard
+    /// MPI 5.0, 7.6.1: `MPI_Comm_group`.
+    #[must_use]
+    pub fn group(&self) -> Group<'u> {
+        self.bridge.group()
+    }
+
+    /// The remote group.
+    ///
+    /// # Standard
+    /// MPI 5.0, 7.6.1: `MPI_Comm_remote_group`.
+    #[must_use]
+    pub fn remote_group(&self) -> Group<'u> {
+        Group::new(self.bridge.engine(), self.bridge.remote().group.clone())
+    }
+
+    /// The process of the remote group with a rank, to send to or receive from.
+    #[must_use]
+    pub fn process_at_rank(&self, rank: Rank) -> Process<'_, 'u> {
+        self.bridge.process_at_rank(rank)
+    }
+
+    /// Any process of the remote group, to receive from.
+    #[must_use]
+    pub fn any_process(&self) -> AnyProcess<'_, 'u> {
+        self.bridge.any_process()
+    }
+
+    /// Names the intercommunicator, in this process.
+    ///
+    /// # Standard
+    /// MPI 5.0, 7.8: `MPI_Comm_set_name`.
+    pub fn set_name(&self, name: &str) {
+        self.bridge.set_name(name);
+    }
+
+    /// The name that [`set_name`](Self::set_name) has given; empty if it has none.
+    ///
+    /// # Standard
+    /// MPI 5.0, 7.8: `MPI_Comm_get_name`.
+    #[must_use]
+    pub fn name(&self) -> String {
+        self.bridge.name()
+    }
+
+    /// Whether both are the same, or have the same local and the same remote processes, and in the same orders.
+    ///
+    /// # Standard
+    /// MPI 5.0, 7.6.1: `MPI_Comm_compare`.
+    #[must_use]
+    pub fn compare(&self, other: &InterCommunicator<'_>) -> CommunicatorRelation {
+        let local = self.bridge.compare(&other.bridge);
+        if matches!(local, CommunicatorRelation::Identical | CommunicatorRelation::Unequal) {
+            return local;
+        }
+        match self.remote_group().compare(&other.remote_group()) {
+            GroupRelation::Identical => local,
+            GroupRelation::Similar => CommunicatorRelation::Similar,
+            GroupRelation::Unequal => CommunicatorRelation::Unequal,
+        }
+    }
+}
+
+impl std::fmt::Debug for InterCommunicator<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(
+            f,
+            "InterCommunicator {{ rank {} of {}, remote {} }}",
+            self.rank(),
+            self.size(),
+            self.remote_size()
+        )
+    }
+}

@@ -1,0 +1,257 @@
+//! Constructors of intercommunicators, and of what their groups are together.
+//!
+//! In each, a leader of either group agrees with the other one, and then tells its own group.
+
+use super::internal::Exchange;
+use crate::{
+    communicator::{Base, Communicator, Foundation, InterCommunicator, Membership, Side, bad_rank},
+    error::{Error, ErrorClass, Result},
+    group::Members,
+    op,
+    types::{PeerId, RANKS_MAX, Rank, Tag},
+};
+
+/// What a leader brings back to its group: the leader's part in what is laid, and a word for the others.
+struct Met {
+    foundation: Foundation,
+    base: Base,
+    word: u64,
+}
+
+impl<'u> Communicator<'u> {
+    /// An intercommunicator between this group and another one, whose ranks call it at the same time with the
+    /// other's leader. `local_leader` is a rank of this communicator; `remote_leader` is the rank of the other
+    /// group's leader in `peer_comm`, a communicator of both leaders. What the other ranks give as
+    /// `peer_comm` and `remote_leader` does not matter.
+    ///
+    /// ```
+    /// use ringmpi::Source;
+    /// ringmpi::threads(4, |world| {
+    ///     let colour = world.rank() % 2;
+    ///     let half = world.split(Some(colour as u32), 0)?.expect("a colour was given");
+    ///     // World ranks 0 and 1 lead the even and the odd ones.
+    ///     let other = half.create_intercommunicator(0, &world, 1 - colour, 0)?;
+    ///     assert_eq!((other.size(), other.remote_size()), (2, 2));
+    ///     other.process_at_rank(half.rank()).send(&[world.rank()])?;
+    ///     let opposite = other.any_process().receive::<i32>()?.0;
+    ///     assert_eq!(opposite, world.rank() + 1 - 2 * colour);
+    ///     let all = other.merge(colour == 1)?;
+    ///     assert_eq!(all.all_gather(&[world.rank()])?, [0, 2, 1, 3]);
+    ///     ringmpi::Result::Ok(())
+    /// })?.into_iter().collect::<ringmpi::Result<()>>()?;
+    /// # Ok::<(), ringmpi::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// A leader that does not exist, or leads itself; a negative tag; a peer communicator of another universe;
+    /// groups with a common process. A leader's error is one of all its group. The end of the job; all context
+    /// ids used up.
+    ///
+    /// # Standard
+    /// MPI 5.0, 7.6.2: `MPI_Intercomm_create`.
+    pub fn create_intercommunicator(
+        &self,
+        local_leader: Rank,
+        peer_comm: &Communicator<'_>,
+        remote_leader: Rank,
+        tag: Tag,
+    ) -> Result<InterCommunicator<'u>> {
+        const NAME: &str = "Communicator::create_intercommunicator";
+        if !(0..self.size()).contains(&local_leader) {
+            let what = format!("{NAME}: local_leader: {}", bad_rank(local_leader, self.size()));
+            return Err(Error::new(ErrorClass::RANK, what));
+        }
+        let exchange = Exchange::of_leaders(peer_comm, NAME, tag)?;
+        let inside = self.duplicate()?;
+        let mut remote = Vec::new();
+        let met = (self.rank() == local_leader).then(|| {
+            let met = self.meet(&exchange, peer_comm, remote_leader)?;
+            remote = met.1;
+            Ok(met.0)
+        });
+        let (base, remote_size) = inside.tell(local_leader, met)?;
+        remote.resize(usize::try_from(remote_size).unwrap_or(0).min(RANKS_MAX), 0);
+        inside.broadcast_into(&mut remote, local_leader)?;
+        let remote = Members::new(remote.into_iter().map(|id| PeerId(id as u32)));
+        Ok(inside.bridge_to(base, remote))
+    }
+
+    /// One leader's meeting with the other: what is laid for both groups, and the processes of the other one.
+    fn meet(
+        &self,
+        exchange: &Exchange<'_, '_>,
+        peer_comm: &Communicator<'_>,
+        remote_leader: Rank,
+    ) -> Result<(Met, Vec<u64>)> {
+        if !std::ptr::eq(self.engine(), peer_comm.engine()) {
+            return Err(refused("peer_comm is of another universe"));
+        }
+        let me = self.engine().me();
+        let Some(other) = peer_comm.peer(remote_leader)?.filter(|other| *other != me) else {
+            return Err(refused(&format!("remote_leader is {remote_leader}, which leads no other group")));
+        };
+        let local: Vec<u64> = self.local().group.iter().map(|peer| peer.0.into()).collect();
+        exchange.send(remote_leader, &[local.len() as u64])?;
+        exchange.send(remote_leader, &local)?;
+        let mut size = [0];
+        exchange.receive(remote_leader, &mut size)?;
+        let ranks = u64::from(self.engine().ranks());
+        if !(1..=ranks).contains(&size[0]) {
+            return Err(Error::corrupt(format!("a group of {} processes of {ranks}", size[0])));
+        }
+        let mut remote = vec![0; size[0] as usize];
+        exchange.receive(remote_leader, &mut remote)?;
+        if let Some(id) = remote.iter().find(|id| **id >= ranks) {
+            return Err(Error::corrupt(format!("process {id} of {ranks}")));
+        }
+        // Both leaders see the same.
+        if let Some(common) = local.iter().find(|id| remote.contains(id)) {
+            return Err(refused(&format!("process {common} of the job is in both groups")));
+        }
+        let membership = Membership { members: local.len() + remote.len(), me: 0 };
+        let lay = || Foundation::lay_without_board(self.engine(), membership.members);
+        let (foundation, base) = exchange.agree(remote_leader, me < other, membership, lay)?;
+        Ok((Met { foundation, base, word: size[0] }, remote))
+    }
+
+    /// The leader tells its group what has come of meeting the other one; `met` is None for all others. A
+    /// board is told of by [`InterCommunicator::merge`] only.
+    fn tell(&self, leader: Rank, met: Option<Result<Met>>) -> Result<(Base, u64)> {
+        let mut told = [0; 2];
+        if let Some(Ok(met)) = &met {
+            told = [met.foundation.0[0], met.word];
+        }
+        self.broadcast_into(&mut told, leader)?;
+        match (met, told) {
+            (Some(met), _) => met.map(|met| (met.base, met.word)),
+            (None, [0, _]) => Err(leader_failed(leader)),
+            (None, [first, word]) => {
+                Ok((Foundation([first, 0]).join(self.engine(), self.membership())?, word))
+            }
+        }
+    }
+
+    /// From this group, which becomes the intercommunicator's inside, to another one.
+    fn bridge_to(self, base: Base, remote: Members) -> InterCommunicator<'u> {
+        let (group, rank) = (self.local().group.clone(), self.rank());
+        let bridge = self.on_base(base, group.clone(), rank);
+        // Both directions have the same ids: nobody is in both groups.
+        let contexts = bridge.local().contexts;
+        let bridge = bridge.between(Side { group, contexts }, Side { group: remote, contexts }, rank);
+        InterCommunicator { bridge, inside: self }
+    }
+}
+
+impl<'u> InterCommunicator<'u> {
+    /// An intercommunicator of the same groups in a context of its own. All ranks of both groups call it.
+    ///
+    /// # Errors
+    /// The end of the job; all context ids used up.
+    ///
+    /// # Standard
+    /// MPI 5.0, 7.4.2: `MPI_Comm_dup`.
+    pub fn duplicate(&self) -> Result<InterCommunicator<'u>> {
+        let inside = self.inside.duplicate()?;
+        let met = (self.rank() == 0).then(|| {
+            let engine = self.bridge.engine();
+            let membership = Membership { members: self.both(), me: 0 };
+            let lay = || Foundation::lay_without_board(engine, membership.members);
+            let exchange = Exchange::of_groups(&self.bridge);
+            let (foundation, base) = exchange.agree(0, self.is_before(), membership, lay)?;
+            Ok(Met { foundation, base, word: 0 })
+        });
+        let (base, _) = inside.tell(0, met)?;
+        Ok(inside.bridge_to(base, self.bridge.remote().group.clone()))
+    }
+
+    /// A communicator of both groups. All ranks of both call it; those of one group give the same `high`. The
+    /// group that gives `true` comes behind the other; if both give the same, the order is the same for all.
+    ///
+    /// # Errors
+    /// Ranks of one group that differ in `high`; the end of the job; all context ids used up.
+    ///
+    /// # Standard
+    /// MPI 5.0, 7.6.2: `MPI_Intercomm_merge`.
+    pub fn merge(&self, high: bool) -> Result<Communicator<'u>> {
+        let (engine, inside) = (self.bridge.engine(), &self.inside);
+        self.bridge.tidy();
+        let highs = inside.all_reduce_value(i32::from(high), op::Sum)?;
+        let mine = match highs {
+            0 => LOW,
+            all if all == self.size() => HIGH,
+            _ => MIXED,
+        };
+        let members = self.both();
+        let mut told = [0; 3];
+        let mut laid = None;
+        if self.rank() == 0 {
+            let outcome = self.lead_merge(mine, members);
+            if let Ok((foundation, is_first, _)) = &outcome {
+                told = [foundation.0[0], foundation.0[1], u64::from(*is_first)];
+            }
+            laid = Some(outcome);
+        }
+        inside.broadcast_into(&mut told, 0)?;
+        let [first, board, is_first] = told;
+        let is_first = is_first == 1;
+        let rank = self.rank() + if is_first { 0 } else { self.remote_size() };
+        let base = match laid {
+            Some(outcome) => outcome?.2,
+            None if first == 0 => return Err(leader_failed(0)),
+            None => Foundation([first, board]).join(engine, Membership { members, me: rank as usize })?,
+        };
+        let (local, remote) = (&self.bridge.local().group, &self.bridge.remote().group);
+        let (low, high) = if is_first { (local, remote) } else { (remote, local) };
+        Ok(self.bridge.on_base(base, Members::new(low.iter().chain(high.iter())), rank))
+    }
+
+    /// The leaders tell each other where their groups belong; the first group's lays the foundation.
+    fn lead_merge(&self, mine: u64, members: usize) -> Result<(Foundation, bool, Base)> {
+        let (engine, exchange) = (self.bridge.engine(), Exchange::of_groups(&self.bridge));
+        exchange.send(0, &[mine])?;
+        let mut theirs = [0];
+        exchange.receive(0, &mut theirs)?;
+        let is_first = match (mine, theirs[0]) {
+            (MIXED, _) | (_, MIXED) => {
+                return Err(Error::new(
+                    ErrorClass::ARG,
+                    "InterCommunicator::merge: high is not the same in all ranks of a group",
+                ));
+            }
+            (mine, theirs) if mine != theirs => mine == LOW,
+            _ => self.is_before(),
+        };
+        let membership = Membership { members, me: if is_first { 0 } else { self.remote_size() as usize } };
+        let lay = || Foundation::lay(engine, members);
+        let (foundation, base) = exchange.agree(0, is_first, membership, lay)?;
+        Ok((foundation, is_first, base))
+    }
+
+    /// How many processes both groups have.
+    fn both(&self) -> usize {
+        (self.size() + self.remote_size()) as usize
+    }
+
+    /// Which of the two groups is the first where nothing else says so.
+    fn is_before(&self) -> bool {
+        self.bridge.local().group.peer(0) < self.bridge.remote().group.peer(0)
+    }
+}
+
+/// What the ranks of a group give as `high`.
+const LOW: u64 = 0;
+const HIGH: u64 = 1;
+/// Not all the same.
+const MIXED: u64 = 2;
+
+#[cold]
+fn refused(what: &str) -> Error {
+    Error::new(ErrorClass::COMM, format!("Communicator::create_intercommunicator: {what}"))
+}
+
+#[cold]
+fn leader_failed(leader: Rank) -> Error {
+    let what =
+        format!("rank {leader}, which leads this group, could not agree with the other group's leader");
+    Error::new(ErrorClass::COMM, what).with_help("its own error says why")
+}

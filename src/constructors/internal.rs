@@ -1,0 +1,100 @@
+//! What the library tells itself while it makes communicators.
+//!
+//! | use | context | tag |
+//! | --- | --- | --- |
+//! | communicators of subgroups | internal | the caller's, not negative |
+//! | immediate duplicates | internal | −1 − number |
+//! | leaders of groups that become an intercommunicator, in their peer communicator | immediate | −1 − the caller's |
+//! | leaders of the groups of an intercommunicator | internal, of the intercommunicator | 0 |
+//! | immediate and persistent collectives, for comparison | immediate | number, not negative |
+//!
+//! So calls of different kinds, and those of different tags or numbers, never take each other's messages,
+//! whatever threads do at the same time.
+
+use crate::{
+    buffer,
+    communicator::{Base, Communicator, Contexts, Foundation, Membership, bad_rank},
+    envelope::{Envelope, Pattern},
+    error::{Error, ErrorClass, Result},
+    types::{ContextId, PeerId, Rank, Tag},
+};
+
+/// Messages of one use.
+pub(super) struct Exchange<'c, 'u> {
+    comm: &'c Communicator<'u>,
+    /// Of messages to others, and of those from them.
+    contexts: [ContextId; 2],
+    tag: Tag,
+}
+
+impl<'c, 'u> Exchange<'c, 'u> {
+    pub(super) fn of_subgroup(comm: &'c Communicator<'u>, function: &str, tag: Tag) -> Result<Self> {
+        check_tag(function, tag)?;
+        Ok(Self::new(comm, Contexts::internal, tag))
+    }
+
+    /// Of two groups that become an intercommunicator.
+    pub(super) fn of_leaders(comm: &'c Communicator<'u>, function: &str, tag: Tag) -> Result<Self> {
+        check_tag(function, tag)?;
+        Ok(Self::new(comm, Contexts::immediate, -1 - tag))
+    }
+
+    /// Between the groups of an intercommunicator.
+    pub(super) fn of_groups(bridge: &'c Communicator<'u>) -> Self {
+        Self::new(bridge, Contexts::internal, 0)
+    }
+
+    fn new(comm: &'c Communicator<'u>, context: fn(Contexts) -> ContextId, tag: Tag) -> Self {
+        let contexts = [context(comm.remote().contexts), context(comm.local().contexts)];
+        Self { comm, contexts, tag }
+    }
+
+    /// Two that agree: one lays a foundation, the other one joins in it.
+    pub(super) fn agree(
+        &self,
+        other: Rank,
+        is_founder: bool,
+        membership: Membership,
+        lay: impl FnOnce() -> Result<(Foundation, Base)>,
+    ) -> Result<(Foundation, Base)> {
+        if is_founder {
+            let laid = lay();
+            self.send(other, &Foundation::of(&laid).0)?;
+            return laid;
+        }
+        let mut told = Foundation::NONE;
+        self.receive(other, &mut told.0)?;
+        Ok((told, told.join(self.comm.engine(), membership)?))
+    }
+
+    /// Never waits.
+    pub(super) fn send(&self, to: Rank, words: &[u64]) -> Result<()> {
+        let words = buffer::of_slice(words);
+        let Self { contexts: [context, _], tag, .. } = *self;
+        let envelope = Envelope { context, source: self.comm.rank(), tag, bytes: words.len() };
+        self.comm.engine().send_buffered(self.peer(to)?, envelope, words)
+    }
+
+    /// Receives exactly as many words.
+    pub(super) fn receive(&self, from: Rank, words: &mut [u64]) -> Result<()> {
+        let pattern = Pattern { context: self.contexts[1], source: Some(from), tag: Some(self.tag) };
+        let (peer, expected) = (Some(self.peer(from)?), size_of_val(words) as u64);
+        let status = self.comm.engine().receive(pattern, peer, buffer::of_slice_mut(words))?;
+        match status.bytes() {
+            bytes if bytes == expected => Ok(()),
+            bytes => Err(Error::corrupt(format!("rank {from} told {bytes} bytes instead of {expected}"))),
+        }
+    }
+
+    fn peer(&self, rank: Rank) -> Result<PeerId> {
+        self.comm.check_caller()?;
+        self.comm.remote().group.peer(rank).ok_or_else(|| bad_rank(rank, self.comm.remote().group.size()))
+    }
+}
+
+fn check_tag(function: &str, tag: Tag) -> Result<()> {
+    if tag >= 0 {
+        return Ok(());
+    }
+    Err(Error::new(ErrorClass::TAG, format!("{function}: tag is {tag}, and must not be negative")))
+}
