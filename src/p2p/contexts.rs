@@ -5,7 +5,7 @@
 //! members have, it *cleans*: it takes in what has come, and throws away what has these ids. Then the record is
 //! free (docs/PROTOCOL.md, "Context ids").
 
-use super::{Core, Engine, request::ReceivePhase};
+use super::{Core, Engine, RequestId, request::ReceivePhase};
 use crate::{
     buffer::ReceiveBuffer,
     envelope::Pattern,
@@ -115,12 +115,13 @@ impl Core {
         Ok(())
     }
 
-    /// Lets go of the records with whose ids nothing is queued.
+    /// Lets go of the records with whose ids nothing is queued or will be.
     fn let_go_of_contexts(&mut self) -> Result<()> {
         if self.contexts.leaving.is_empty() {
             return Ok(());
         }
-        let queued = self.records_of_queued_sends();
+        let mut queued = self.records_of_queued_sends();
+        queued.extend(self.records_of_schedules());
         let Contexts { table, leaving, cleaning } = &mut self.contexts;
         for record in leaving.extract_if(.., |record| !queued.contains(record)) {
             table.let_go(record).map_err(miscounted)?;
@@ -137,6 +138,14 @@ impl Core {
         let queued = backlog.iter().flat_map(|to| &peers[to.index()].sends);
         ids.extend(queued.filter_map(|id| requests.send(*id).map(|send| send.envelope.context)));
         ids.iter().filter_map(|id| contexts.table.record_of(id.0)).collect()
+    }
+
+    /// The records with whose ids collectives go on.
+    fn records_of_schedules(&mut self) -> Vec<usize> {
+        let Self { schedules, requests, contexts, .. } = self;
+        let contexts_of = |id: &RequestId| requests.schedule(*id).map(|running| running.contexts());
+        let ids = schedules.iter().filter_map(contexts_of).flatten();
+        ids.filter_map(|id| contexts.table.record_of(id.0)).collect()
     }
 
     /// Receives that were posted and forgotten: they would take messages of the next communicator.

@@ -292,6 +292,11 @@ impl Running {
         self.keeps.extend(keeps);
     }
 
+    /// In which it sends and receives.
+    pub(super) fn contexts(&self) -> [ContextId; 2] {
+        [self.schedule.channel.sends_in, self.schedule.channel.receives_in]
+    }
+
     pub(super) fn is_combining(&self) -> bool {
         self.is_combining
     }
