@@ -351,3 +351,63 @@ impl Bare {
         Some((stats.median, scheme))
     }
 }
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+
+    fn measured(batches: &[f64], bare: Option<f64>) -> Measured {
+        Measured { batches: batches.to_vec(), bare: bare.map(|time| (time, "by hand".to_owned())) }
+    }
+
+    fn json(what: What, ranks: usize, figure: Figure) -> serde_json::Value {
+        let plan = Plan {
+            what,
+            ranks: vec![2, 8],
+            sizes: vec![1000],
+            shared: false,
+            budget: Duration::ZERO,
+            json: true,
+            plot: None,
+        };
+        serde_json::to_value(row(&plan, ranks, 1000, figure)).expect("a row is plain data")
+    }
+
+    #[test]
+    fn a_figure_stands_beside_the_bare_machine_and_its_ratio_is_the_median_of_the_turns() {
+        let mut figure = Figure::default();
+        for (batch, bare) in [(2000.0, 1000.0), (9000.0, 3000.0), (4000.0, 1000.0)] {
+            figure.add(measured(&[batch], Some(bare)), Some(1.0));
+        }
+        let row = json(What::Collective(Operation::Broadcast), 2, figure);
+        assert_eq!((&row["median"], &row["bare"], &row["ratio"]), (&4.0.into(), &1.0.into(), &3.0.into()));
+        assert_eq!(
+            (row["scheme"].as_str(), row["figure"].as_str()),
+            (Some("by hand"), Some("1000, 2 ranks"))
+        );
+    }
+
+    #[test]
+    fn without_a_bare_machine_it_stands_beside_the_first_number_of_ranks() {
+        let mut figure = Figure::default();
+        figure.add(measured(&[500.0], None), Some(250.0));
+        let row = json(What::Pairs(Way::One, Unit::Bytes), 8, figure);
+        // 1000 bytes in 500 ns and 250 ns: half the speed.
+        assert_eq!((&row["median"], &row["bare"], &row["ratio"]), (&2.0.into(), &4.0.into(), &0.5.into()));
+        assert_eq!(row["scheme"], "2 ranks");
+    }
+
+    #[test]
+    fn the_first_number_of_ranks_has_nothing_beside_it() {
+        let mut figure = Figure::default();
+        figure.add(measured(&[500.0], None), None);
+        let row = json(What::Pairs(Way::Both, Unit::Messages), 2, figure);
+        assert_eq!((&row["median"], row.get("bare"), row.get("ratio")), (&2.0.into(), None, None));
+    }
+
+    #[test]
+    fn all_ranks_agree_on_the_number_of_rank_0() {
+        let numbers = ringmpi::threads(3, |world| agree(&world, 7 + world.rank().unsigned_abs()).unwrap());
+        assert_eq!(numbers.unwrap(), [7, 7, 7]);
+    }
+}
