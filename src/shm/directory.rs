@@ -127,7 +127,9 @@ mod tests {
     #[test]
     fn a_region_beyond_the_end_is_refused_with_all_three_numbers() {
         let (segment, layout) = made();
-        let (last, (_, offset, size)) = (layout.directory().len() - 1, layout.directory()[8]);
+        let directory = layout.directory();
+        let last = directory.len() - 1;
+        let (_, offset, size) = directory[last];
         for (word, wrong) in [
             (&segment.header().regions[last].size, layout.size as u64),
             (&segment.header().regions[last].offset, u64::MAX - 5),
