@@ -4,6 +4,7 @@ use super::threads;
 use crate::{
     communicator::{Communicator, Request, ScopedFuture, Source, wait_any_of},
     error::ErrorClass,
+    op::commutative,
 };
 use std::{
     pin::Pin,
@@ -363,10 +364,10 @@ fn persistent_operations_complete_and_completions_may_be_dropped() {
 fn a_panic_in_an_operation_ends_the_job_and_wakes_all_tasks() {
     let error = threads(2, |world| {
         let (rank, peer) = (world.rank(), world.process_at_rank(1 - world.rank()));
-        let add = move |a: &u64, b: &u64| {
+        let add = commutative(move |a: &u64, b: &u64| {
             assert!(rank != 0, "on purpose");
             a + b
-        };
+        });
         if rank == 1 {
             peer.receive::<u8>().unwrap();
             return drop(world.immediate_all_reduce(vec![1u64; 3], add).and_then(Request::wait));
