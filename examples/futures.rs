@@ -36,7 +36,8 @@ fn ask_and_answer(world: &Communicator<'_>) -> Result<()> {
     for client in 0..CLIENTS {
         let steps = &steps;
         tasks.push(Box::pin(async move {
-            steps.set(steps.get() + ask(world, client).await?);
+            let taken = ask(world, client).await?;
+            steps.set(steps.get() + taken);
             Ok(())
         }));
     }

@@ -312,7 +312,10 @@ impl Engine {
                 continue;
             }
             drop(core);
-            driver.drive();
+            // An operation of the user's that panics has ended the job: the next wait tells all tasks.
+            if let Err(panic) = catch_unwind(AssertUnwindSafe(|| driver.drive())) {
+                std::mem::forget(panic);
+            }
         }
     }
 
@@ -407,6 +410,7 @@ impl<'a> Driver<'a> {
         let engine = self.engine;
         let look = |mut core: Guard<'_, Core>| {
             core.poll()?;
+            let mut core = engine.combining(core);
             engine.note_failed_test(&mut core, Until::Woken(self.notice))
         };
         let looked = engine.enter().and_then(look).and_then(|()| self.look_for_leavers());

@@ -4,6 +4,7 @@ use super::threads;
 use crate::{
     communicator::{Communicator, Request, ScopedFuture, Source, wait_any_of},
     error::ErrorClass,
+    op::commutative,
 };
 use std::{
     pin::Pin,
@@ -356,4 +357,28 @@ fn persistent_operations_complete_and_completions_may_be_dropped() {
         assert_eq!(world.block_on(receiving.completion()).unwrap().bytes(), 2);
         assert_eq!(receiving.buffer_mut().unwrap(), [true, false]);
     });
+}
+
+/// On the progress thread, which has nobody to hand the panic on to.
+#[test]
+fn a_panic_in_an_operation_ends_the_job_and_wakes_all_tasks() {
+    let error = threads(2, |world| {
+        let (rank, peer) = (world.rank(), world.process_at_rank(1 - world.rank()));
+        let add = commutative(move |a: &u64, b: &u64| {
+            assert!(rank != 0, "on purpose");
+            a + b
+        });
+        if rank == 1 {
+            peer.receive::<u8>().unwrap();
+            return drop(world.immediate_all_reduce(vec![1u64; 3], add).and_then(Request::wait));
+        }
+        let mut sum = world.immediate_all_reduce(vec![1u64; 3], add).unwrap();
+        let (waker, called) = waker(false);
+        assert!(poll(&mut sum, &waker).is_pending());
+        peer.send(&[0u8]).unwrap();
+        expect_call(&called);
+        assert!(matches!(poll(&mut sum, &waker), Poll::Ready(Err(_))));
+    })
+    .unwrap_err();
+    assert!(error.to_string().contains("panic"), "{error}");
 }
