@@ -15,7 +15,7 @@ mod shared;
 mod typed;
 
 pub(crate) use combine::{BorrowedOperation, Combination, Operation, Order, SharedOperation, combine};
-pub(crate) use scratch::Scratch;
+pub(crate) use scratch::{FewBytes, Scratch};
 pub use shared::SharedBuffer;
 use typed::no_memory_for;
 pub(crate) use typed::{
@@ -144,6 +144,15 @@ impl SendBytes {
     #[inline]
     pub(crate) fn len(self) -> u64 {
         self.len
+    }
+
+    /// Copies all of it to a block, in full length.
+    #[inline]
+    pub(crate) fn pack(self, span: Span<'_>) {
+        assert_eq!(span.len() as u64, self.len, "copies are of one length");
+        // SAFETY: readable by the contract; the span lies in the segment, and this rank owns it until it
+        // publishes it.
+        unsafe { self.base.copy_to_nonoverlapping(span.as_ptr(), span.len()) };
     }
 
     /// The `len` bytes from `offset` on.

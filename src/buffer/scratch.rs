@@ -15,6 +15,27 @@ pub(crate) struct Scratch {
     bytes: u64,
 }
 
+/// As [`Scratch`], of a few bytes, and in the caller's frame.
+pub(crate) struct FewBytes([Line; FewBytes::LINES]);
+
+impl FewBytes {
+    const LINES: usize = 2;
+
+    /// How many.
+    pub(crate) const MAX: u64 = (Self::LINES * size_of::<Line>()) as u64;
+
+    #[inline]
+    pub(crate) fn new() -> Self {
+        Self([Line([MaybeUninit::uninit(); 64]); Self::LINES])
+    }
+
+    /// The first of them. Whatever is read from there has to be written before.
+    #[inline]
+    pub(crate) fn memory(&mut self, bytes: u64) -> ReceiveBytes {
+        ReceiveBytes::new(self.0.as_mut_ptr().cast(), Self::MAX, 1).part(0, bytes)
+    }
+}
+
 impl Scratch {
     /// The largest alignment that elements in it may need.
     pub(super) const ALIGN: usize = align_of::<Line>();

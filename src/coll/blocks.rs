@@ -41,6 +41,10 @@ impl Blocks {
         Self(self.0.into_iter().map(cut).collect())
     }
 
+    pub(super) fn start(&self, rank: Rank) -> u64 {
+        self.0[rank as usize].0
+    }
+
     pub(super) fn bytes(&self, rank: Rank) -> u64 {
         self.0[rank as usize].1
     }

@@ -1,6 +1,10 @@
 //! A call of a collective: what all ranks have to agree on, and the ways from a plan to its end.
 
-use super::plan::Plan;
+use super::{
+    on_stage::{self, Staged},
+    plan::Plan,
+    select,
+};
 use crate::{
     buffer::{
         self, BorrowedOperation, Combination, Held, Keep, Operation, Order, Owned, Plain, ReceiveBytes,
@@ -121,7 +125,7 @@ impl Call {
 
 /// Two ranks are in different collectives.
 #[cold]
-fn mismatch(from: Rank, theirs: Tag, ours: Tag) -> Error {
+pub(super) fn mismatch(from: Rank, theirs: Tag, ours: Tag) -> Error {
     let number = |tag: Tag| tag as u32 & ((1 << NUMBER_BITS) - 1);
     let (theirs_is, ours_is) = (Call::describe(theirs), Call::describe(ours));
     let what = if theirs_is == ours_is {
@@ -219,6 +223,22 @@ impl<'u> Communicator<'u> {
         let mut plan = Plan::new(&self.local().group, channel);
         build(&mut plan)?;
         Ok(plan.finish())
+    }
+
+    /// The collective on the stage, if that is the way of a length which all ranks know.
+    pub(super) fn staged<'a>(
+        &'a self,
+        collective: &'a mut Collective,
+        call: Call,
+        bytes: usize,
+    ) -> Result<Option<Staged<'a, 'a, 'u>>> {
+        match &mut collective.board {
+            Some(board) if select::is_staged(call.function, bytes, self.size()) => {
+                let has_stage = on_stage::has_stage(self, board)?;
+                Ok(has_stage.then(|| Staged::new(self, board, call, bytes as u64)))
+            }
+            _ => Ok(None),
+        }
     }
 
     /// Blocking, on messages: builds the plan and runs it to its end.

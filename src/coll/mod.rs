@@ -6,7 +6,8 @@
 //! Each has a folder: `mod.rs` is what users call, and the other files are its algorithms, one each, headed by what it
 //! costs. [`select`] chooses. An algorithm on messages only says what one rank does ([`plan::Plan`]); the engine runs
 //! that as a blocking call, as a request, or as one that is started again and again (`p2p::schedule`, from [`call`]).
-//! Those on a board ([`on_board`]) are steps of a blocking call. Reductions all have one order: [`fold`].
+//! Those on a board ([`on_board`]), and on blocks beside it
+//! ([`on_stage`]), are steps of a blocking call. Reductions all have one order: [`fold`].
 
 mod all_gather;
 mod all_reduce;
@@ -18,6 +19,7 @@ mod call;
 mod fold;
 mod gather;
 mod on_board;
+mod on_stage;
 mod partition;
 mod pieces;
 mod plan;

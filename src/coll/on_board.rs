@@ -10,6 +10,9 @@ use crate::{
     types::Rank,
 };
 
+/// Operations that find what they wait for at once, between two polls.
+const POLL_EVERY: u64 = 64;
+
 /// An operation on a board, by its number.
 pub(super) struct Operation<'a, 'c, 'u> {
     comm: &'c Communicator<'u>,
@@ -20,7 +23,30 @@ pub(super) struct Operation<'a, 'c, 'u> {
 impl<'a, 'c, 'u> Operation<'a, 'c, 'u> {
     pub(super) fn new(comm: &'c Communicator<'u>, board: &'a mut Board) -> Self {
         let seq = board.next();
+        // Others may wait for this rank to take what they have sent, and its own collectives for a turn.
+        if seq.is_multiple_of(POLL_EVERY) {
+            comm.engine().look_in();
+        }
         Self { comm, board, seq }
+    }
+
+    /// The operation's number.
+    pub(super) fn number(&self) -> u64 {
+        self.seq
+    }
+
+    /// From now on the next operation of the same call.
+    pub(super) fn go_on(&mut self) {
+        self.seq = self.board.next();
+    }
+
+    /// Waits until all members have left the operation so many before this one.
+    pub(super) fn wait_for_passage(&mut self, operations: u64) -> Result<()> {
+        let Some(number) = (self.seq + 1).checked_sub(operations) else { return Ok(()) };
+        while let Some(member) = self.board.missing(number) {
+            self.wait_for_reuse(member, number)?;
+        }
+        Ok(())
     }
 
     pub(super) fn comm(&self) -> &'c Communicator<'u> {
@@ -56,7 +82,7 @@ impl<'a, 'c, 'u> Operation<'a, 'c, 'u> {
     fn wait_for_number(&mut self, member: usize, number: u64) -> Result<()> {
         // A user's operation may have forked this process since the collective began.
         self.comm.check_caller()?;
-        if self.board.has_entered(member, number) {
+        if self.comm.engine().looks(|| self.board.has_entered(member, number)) {
             return Ok(());
         }
         let words = std::slice::from_ref(self.board.flag(member));

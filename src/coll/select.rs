@@ -2,6 +2,7 @@
 //!
 //! Where ranks agree on a length (all of them know it) the choice may depend on it; else it must not.
 
+use super::call::Function;
 use crate::{
     communicator::Communicator,
     shm::board::{SLOT_WORDS, WINDOW_WORDS},
@@ -61,6 +62,25 @@ pub(super) fn small_reduce(bytes: usize, has_board: bool) -> Way {
 /// Whether all ranks combine all contributions by themselves, on the board.
 pub(super) fn all_combine(comm: &Communicator<'_>, bytes: usize, has_board: bool) -> bool {
     comm.size() <= ALL_COMBINE_RANKS && small_reduce(bytes, has_board) == Way::Board
+}
+
+/// Whether a blocking collective whose length all ranks know goes by the stage.
+pub(super) fn is_staged(function: Function, bytes: usize, size: Rank) -> bool {
+    match function {
+        Function::Broadcast | Function::AllReduce | Function::Reduce => size > 1 && bytes > 0,
+        Function::AllGather => size > 1 && bytes > 0,
+        _ => false,
+    }
+}
+
+/// Whether all ranks combine all contributions by themselves, on the stage.
+pub(super) fn all_combine_staged(bytes: u64, size: Rank) -> bool {
+    size <= ALL_COMBINE_RANKS && bytes <= 2048
+}
+
+/// Whether every rank combines a share for the root, on the stage.
+pub(super) fn reduce_staged_is_split(bytes: u64, size: Rank) -> bool {
+    size > 2 && bytes > 2048
 }
 
 /// How a broadcast goes by messages.

@@ -38,6 +38,7 @@ use crate::{
         doorbell::BarrierMode,
         segment::{Segment, WORLD_BOARD},
         slot::{Abort, AbortReason},
+        stage::Stage,
     },
     status::PROC_NULL,
     types::{ContextId, PeerId, Rank, Tag},
@@ -179,11 +180,21 @@ pub(crate) struct SharedBoard {
     board: Option<Board>,
     segment: Arc<Segment>,
     index: usize,
+    pub(crate) stage: StageState,
+}
+
+/// The stage of a board's members.
+pub(crate) enum StageState {
+    /// They have not needed one yet.
+    Unknown,
+    /// Some of them have no blocks for one.
+    None,
+    Ready(Stage),
 }
 
 impl SharedBoard {
     pub(crate) fn new(board: Board, segment: &Arc<Segment>, index: usize) -> Self {
-        Self { board: Some(board), segment: Arc::clone(segment), index }
+        Self { board: Some(board), segment: Arc::clone(segment), index, stage: StageState::Unknown }
     }
 
     /// The board's number in the segment.
@@ -193,7 +204,17 @@ impl SharedBoard {
 
     #[inline]
     pub(crate) fn get(&mut self) -> &mut Board {
-        self.board.as_mut().expect("taken by drop only")
+        self.parts().0
+    }
+
+    /// The board, and the stage if there is one.
+    #[inline]
+    pub(crate) fn parts(&mut self) -> (&mut Board, Option<&Stage>) {
+        let stage = match &self.stage {
+            StageState::Ready(stage) => Some(stage),
+            StageState::Unknown | StageState::None => None,
+        };
+        (self.board.as_mut().expect("taken by drop only"), stage)
     }
 }
 
@@ -204,6 +225,9 @@ impl Drop for SharedBoard {
         }
         let is_last = self.board.take().is_some_and(Board::leave);
         if is_last && self.index != WORLD_BOARD {
+            if let StageState::Ready(stage) = &self.stage {
+                stage.hand_back();
+            }
             self.segment.free_board(self.index);
         }
     }

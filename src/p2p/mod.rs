@@ -3,7 +3,7 @@
 //! Reading order: [`packet`] (what a cell means), [`peers`] (the table of peers), [`matching`],
 //! [`request`], [`send`], [`arrive`] (what packets do), [`rendezvous`], [`pull`], [`bulk_choice`] and
 //! [`copy_clock`] (large messages), [`receive`], [`probe`], [`progress`] and [`role`] (the only event
-//! loop), [`several`], [`schedule`] (collectives), [`wakers`] (requests as futures), [`credit`] and [`cycle`] (flow
+//! loop), [`several`], [`schedule`] and [`stage`] (collectives), [`wakers`] (requests as futures), [`credit`] and [`cycle`] (flow
 //! control), [`contexts`] (freed communicators), [`leave`] (finalize), [`failure`] (corrupted
 //! shared memory), [`gate`] (who may call). `sim` runs many engines against an oracle, which `arrivals`
 //! tells in what order messages came.
@@ -38,6 +38,7 @@ mod send;
 mod several;
 #[cfg(any(all(test, not(loom)), feature = "internals"))]
 pub(crate) mod sim;
+mod stage;
 mod wakers;
 
 pub(crate) use bulk_choice::BulkOption;
@@ -56,6 +57,7 @@ use crate::{
         pool::{Blocks, Pool},
         segment::Segment,
         slot::{Abort, Published, Slot},
+        stage::StageBlocks,
         tuning::Tuning,
     },
     status::Status,
@@ -157,6 +159,8 @@ pub(crate) struct Core {
     backlog: Vec<PeerId>,
     /// Receives that read the data where it lies.
     pulls: Vec<RequestId>,
+    /// Blocks that communicators have, until they hand them back.
+    stages: Vec<StageBlocks>,
     /// Collectives under way.
     schedules: Vec<RequestId>,
     /// Those that have come to a combination, which is done without the lock.
@@ -209,6 +213,7 @@ impl Engine {
             disarmed: Vec::new(),
             backlog: Vec::new(),
             pulls: Vec::new(),
+            stages: Vec::new(),
             schedules: Vec::new(),
             combinations: VecDeque::new(),
             is_advancing: false,

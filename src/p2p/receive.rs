@@ -45,6 +45,19 @@ impl Engine {
         self.receive_slow(pattern, from, into.into())
     }
 
+    /// Whether a look finds what this rank waits for, before it makes progress: as often as a receive looks at its ring.
+    #[inline]
+    pub(crate) fn looks(&self, mut look: impl FnMut() -> bool) -> bool {
+        // Relaxed: a hint.
+        for _ in 0..self.fast_looks.load(Ordering::Relaxed) {
+            if look() {
+                return true;
+            }
+            poll_hint();
+        }
+        false
+    }
+
     /// How often a receive looks at its ring at first.
     pub(super) fn fast_looks(may_spin: bool) -> u32 {
         if may_spin { FAST_LOOKS } else { 1 }

@@ -248,6 +248,14 @@ impl Engine {
         }
     }
 
+    /// Makes progress once. An error is kept, and reported by later calls.
+    #[cold]
+    pub(crate) fn look_in(&self) {
+        let Ok(mut core) = self.enter() else { return };
+        let _ = core.poll();
+        drop(self.combining(core));
+    }
+
     /// The lock, after the combinations that schedules have come to.
     #[inline]
     pub(super) fn combining<'a>(&'a self, core: Guard<'a, Core>) -> Guard<'a, Core> {

@@ -94,6 +94,14 @@ impl<'a> Span<'a> {
         Self { start, len, segment: core::marker::PhantomData }
     }
 
+    /// The `len` bytes from `offset` on.
+    #[inline]
+    pub(crate) fn part(self, offset: usize, len: usize) -> Self {
+        assert!(offset.checked_add(len).is_some_and(|end| end <= self.len), "a part lies inside");
+        // SAFETY: inside the bytes, by the assertion.
+        Self { start: unsafe { self.start.add(offset) }, len, segment: self.segment }
+    }
+
     pub(crate) fn as_ptr(&self) -> *mut u8 {
         self.start.as_ptr()
     }

@@ -15,5 +15,6 @@ pub(crate) mod ring;
 pub(crate) mod segment;
 mod shape;
 pub(crate) mod slot;
+pub(crate) mod stage;
 pub(crate) mod starts;
 pub(crate) mod tuning;

@@ -3,6 +3,7 @@
 pub(super) mod dissemination;
 pub(super) mod linear;
 pub(super) mod ring;
+mod staged;
 mod varcount;
 
 use super::{
@@ -14,7 +15,7 @@ use super::{
 };
 use crate::{
     buffer::{self, Held, Owned, Plain, ReceiveBytes, SendBytes},
-    communicator::{Communicator, PersistentCollective, Request},
+    communicator::{Communicator, PersistentCollective, Request, landing},
     error::Result,
 };
 
@@ -36,9 +37,7 @@ impl Communicator<'_> {
     /// MPI 5.0, 6.7: `MPI_Allgather`.
     pub fn all_gather<T: Plain>(&self, mine: &[T]) -> Result<Vec<T>> {
         let len = whole("all_gather", mine.len(), self.size())?;
-        let (mut collective, call) = (self.enter_collective()?, Call::new(Function::AllGather));
-        let mine = buffer::of_slice(mine);
-        self.run_new(&mut collective, call, len, None, |plan, all| build(plan, Some(mine), all))
+        landing::new_vec(len, |all| self.all_gather_bytes(Some(buffer::of_slice(mine)), all))
     }
 
     /// As [`all_gather`](Self::all_gather), into a slice.
@@ -51,9 +50,7 @@ impl Communicator<'_> {
     pub fn all_gather_into<T: Plain>(&self, mine: &[T], all: &mut [T]) -> Result<()> {
         let needed = whole("all_gather_into", mine.len(), self.size())?;
         check_len("all_gather_into", "all", all.len(), needed)?;
-        let (mut collective, call) = (self.enter_collective()?, Call::new(Function::AllGather));
-        let mine = buffer::of_slice(mine);
-        self.run_in_place(&mut collective, call, all, None, |plan, all| build(plan, Some(mine), all))
+        landing::in_place(all, |all| self.all_gather_bytes(Some(buffer::of_slice(mine)), all))
     }
 
     /// As [`all_gather`](Self::all_gather), in place: the slice has a part for each rank, and this rank's is there
@@ -66,8 +63,19 @@ impl Communicator<'_> {
     /// MPI 5.0, 6.7: `MPI_Allgather` with `MPI_IN_PLACE`.
     pub fn all_gather_in_place<T: Plain>(&self, all: &mut [T]) -> Result<()> {
         check_parts("all_gather_in_place", "all", all.len(), self.size())?;
+        landing::in_place(all, |all| self.all_gather_bytes(None, all))
+    }
+
+    /// `mine` is none if it is in its place.
+    fn all_gather_bytes(&self, mine: Option<SendBytes>, all: ReceiveBytes) -> Result<()> {
         let (mut collective, call) = (self.enter_collective()?, Call::new(Function::AllGather));
-        self.run_in_place(&mut collective, call, all, None, |plan, all| build(plan, None, all))
+        let blocks = Blocks::equal(self.size(), all.len() / self.size() as u64);
+        let bytes = blocks.bytes(self.rank());
+        if let Some(staged) = self.staged(&mut collective, call, bytes as usize)? {
+            mine.into_iter().for_each(|mine| blocks.of_mut(all, self.rank()).copy_from(mine));
+            return staged::run(staged, all, &blocks);
+        }
+        self.run(&mut collective, call, None, |plan| build(plan, mine, all))
     }
 
     /// As [`all_gather`](Self::all_gather), but only begins: the request gives the result.

@@ -4,6 +4,7 @@ pub(super) mod linear;
 pub(super) mod rooted;
 mod slots;
 pub(super) mod split;
+pub(super) mod staged;
 
 use super::{
     blocks::Blocks,
@@ -93,6 +94,9 @@ impl Communicator<'_> {
             return slots::all_combine(Operation::new(self, board.get()), data, op);
         }
         let (call, operation) = (Call::new(Function::AllReduce).with_op(op), borrowed(op));
+        if let Some(staged) = self.staged(&mut collective, call, data.len() as usize)? {
+            return staged::run(staged, data, op);
+        }
         self.run(&mut collective, call, Some(&operation), |plan| build(plan, data, size_of::<T>()))
     }
 

@@ -3,6 +3,7 @@
 pub(super) mod binomial;
 pub(super) mod chain;
 pub(super) mod split;
+mod staged;
 
 use super::{
     call::{Call, Function},
@@ -13,7 +14,7 @@ use super::{
 };
 use crate::{
     buffer::{Held, Owned, Plain, ReceiveBytes},
-    communicator::{Communicator, PersistentCollective, Request},
+    communicator::{Communicator, PersistentCollective, Request, landing},
     error::Result,
     types::Rank,
 };
@@ -47,6 +48,9 @@ impl Communicator<'_> {
             return window(Operation::new(self, board.get()), data, root, self.rank() == root);
         }
         let call = Call::rooted(Function::Broadcast, root);
+        if let Some(staged) = self.staged(&mut collective, call, size_of_val(data))? {
+            return landing::in_place(data, |data| staged::run(staged, data, root));
+        }
         self.run_in_place(&mut collective, call, data, None, |plan, data| {
             build(plan, data, root);
             Ok(())

@@ -3,6 +3,7 @@
 pub(super) mod linear;
 pub(super) mod slots;
 pub(super) mod split;
+mod staged;
 
 use super::{
     blocks::Blocks,
@@ -112,6 +113,9 @@ impl Communicator<'_> {
         }
         let (call, operation) = (Call::rooted(Function::Reduce, root).with_op(op), borrowed(op));
         let mine = buffer::of_slice(mine);
+        if let Some(staged) = self.staged(&mut collective, call, mine.len() as usize)? {
+            return staged::run(staged, mine, None, op, root);
+        }
         self.run(&mut collective, call, Some(&operation), |plan| {
             build(plan, mine, None, size_of::<T>(), root)
         })
@@ -126,6 +130,9 @@ impl Communicator<'_> {
             return slots::combine(Operation::new(self, board.get()), result, op);
         }
         let (call, operation) = (Call::rooted(Function::Reduce, root).with_op(op), borrowed(op));
+        if let Some(staged) = self.staged(&mut collective, call, mine.len() as usize)? {
+            return staged::run(staged, mine, Some(result), op, root);
+        }
         self.run(&mut collective, call, Some(&operation), |plan| {
             build(plan, mine, Some(result), size_of::<T>(), root)
         })

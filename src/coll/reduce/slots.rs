@@ -1,7 +1,7 @@
 //! Cost: one line from every rank, at the root; on the board.
 
 use crate::{
-    buffer::{Order, Plain, ReceiveBytes, Scratch},
+    buffer::{FewBytes, Order, Plain, ReceiveBytes},
     coll::{
         call::combine_now,
         on_board::{Operation, Waiting},
@@ -41,8 +41,8 @@ pub(in crate::coll) fn combine_slots<T: Plain>(
 ) -> Result<()> {
     let comm = operation.comm();
     let (me, bytes) = (comm.rank(), result.len());
-    let (mut slot, mut below) = (Scratch::new(bytes)?, Scratch::new(bytes)?);
-    let (slot, lower) = (slot.memory(), below.memory());
+    let (mut slot, mut below) = (FewBytes::new(), FewBytes::new());
+    let (slot, lower) = (slot.memory(bytes), below.memory(bytes));
     for rank in 0..comm.size() {
         match rank {
             _ if rank == me && me > 0 => combine_now(comm, op, lower.to_send(), result, Order::IntoUpper)?,

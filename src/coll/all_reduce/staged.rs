@@ -1,0 +1,125 @@
+//! Cost: short slices are combined by all ranks, each of which reads all others. Of longer ones every rank combines a
+//! share, 1/n, which it reads from all others; then all read each other's results. On the stage.
+
+use crate::{
+    buffer::{Order, Plain, ReceiveBytes, Scratch, SendBytes},
+    coll::{
+        blocks::Blocks,
+        call::combine_now,
+        on_board::Waiting,
+        on_stage::{PART_BYTES, Staged},
+        select,
+    },
+    communicator::Communicator,
+    error::Result,
+    op::Op,
+};
+
+/// Bytes that are combined at a time: they stay in the nearest cache.
+const GRAIN_BYTES: u64 = 8 << 10;
+
+/// In place.
+pub(in crate::coll) fn run<T: Plain>(
+    mut staged: Staged<'_, '_, '_>,
+    data: ReceiveBytes,
+    op: &impl Op<T>,
+) -> Result<()> {
+    let unit = size_of::<T>().max(1) as u64;
+    let size = staged.comm().size();
+    if select::all_combine_staged(data.len(), size) {
+        staged.make_room()?;
+        staged.put(0, data.to_send());
+        staged.enter(Waiting::All);
+        return fold_parts(&mut staged, data, (0, unit), op);
+    }
+    let (most, mut offset) = (PART_BYTES / unit * unit, 0);
+    loop {
+        let chunk = data.part(offset, most.min(data.len() - offset));
+        reduce_shares(&mut staged, chunk, unit, op)?;
+        staged.next();
+        share_results(&mut staged, chunk, &Blocks::even(size, chunk.len() / unit, unit))?;
+        offset += chunk.len();
+        if offset == data.len() {
+            return Ok(());
+        }
+        staged.next();
+    }
+}
+
+/// Everyone has its own share of the chunk combined.
+pub(in crate::coll) fn reduce_shares<T: Plain>(
+    staged: &mut Staged<'_, '_, '_>,
+    chunk: ReceiveBytes,
+    unit: u64,
+    op: &impl Op<T>,
+) -> Result<()> {
+    let (me, size) = (staged.comm().rank(), staged.comm().size());
+    let shares = Blocks::even(size, chunk.len() / unit, unit);
+    staged.make_room()?;
+    for rank in (0..size).filter(|rank| *rank != me) {
+        staged.put(shares.start(rank), shares.of(chunk.to_send(), rank));
+    }
+    staged.enter(Waiting::All);
+    fold_parts(staged, shares.of_mut(chunk, me), (shares.start(me), unit), op)
+}
+
+/// Everyone reads the others' shares of the result.
+fn share_results(staged: &mut Staged<'_, '_, '_>, chunk: ReceiveBytes, shares: &Blocks) -> Result<()> {
+    let (me, size) = (staged.comm().rank(), staged.comm().size());
+    staged.make_room()?;
+    staged.put(0, shares.of(chunk.to_send(), me));
+    staged.enter(Waiting::All);
+    // Not all from the same rank at the same time.
+    for rank in (me + 1..size).chain(0..me) {
+        staged.wait_for(rank)?;
+        staged.get(rank, 0, shares.of_mut(chunk, rank));
+    }
+    Ok(())
+}
+
+/// Combines what all others have put from `offset` on with this rank's own part, which `into` holds, in the order of
+/// ranks.
+pub(in crate::coll) fn fold_parts<T: Plain>(
+    staged: &mut Staged<'_, '_, '_>,
+    into: ReceiveBytes,
+    (offset, unit): (u64, u64),
+    op: &impl Op<T>,
+) -> Result<()> {
+    staged.wait_for_others()?;
+    let (comm, me) = (staged.comm(), staged.comm().rank());
+    let most = (GRAIN_BYTES / unit).max(1) * unit;
+    let mut scratch = Scratch::new(2 * most)?;
+    let scratch = scratch.memory();
+    let mut done = 0;
+    while done < into.len() {
+        let len = most.min(into.len() - done);
+        let (into, theirs, lower) = (into.part(done, len), scratch.part(0, len), scratch.part(most, len));
+        for rank in 0..comm.size() {
+            if rank == me {
+                if me > 0 {
+                    combine(comm, op, lower.to_send(), into, Order::IntoUpper)?;
+                }
+            } else if rank == 0 {
+                staged.get(rank, offset + done, lower);
+            } else {
+                staged.get(rank, offset + done, theirs);
+                let into = if rank < me { lower } else { into };
+                combine(comm, op, theirs.to_send(), into, Order::IntoLower)?;
+            }
+        }
+        done += len;
+    }
+    Ok(())
+}
+
+fn combine<T: Plain>(
+    comm: &Communicator<'_>,
+    op: &impl Op<T>,
+    from: SendBytes,
+    into: ReceiveBytes,
+    order: Order,
+) -> Result<()> {
+    combine_now(comm, op, from, into, order)?;
+    // The operation may have forked this process.
+    comm.check_caller()
+}

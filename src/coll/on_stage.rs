@@ -1,0 +1,164 @@
+//! One operation on a communicator's stage: as on its board ([`on_board`](super::on_board)), whose numbers and flags
+//! it uses, with parts of up to [`PART_BYTES`].
+
+use super::{
+    call::{Call, mismatch},
+    on_board::{Operation, Waiting},
+};
+use crate::{
+    buffer::{self, ReceiveBytes, SendBytes},
+    communicator::{Communicator, SharedBoard, StageState},
+    error::{Error, Result},
+    p2p::schedule::check_size,
+    shm::{
+        board::Readers,
+        pool::Block,
+        stage::{SLOT_BYTES, SLOTS, Stage, StageBlocks},
+    },
+    types::Rank,
+};
+
+/// Bytes before a part: in the first operation of a call, what call it is.
+const HEADER_BYTES: u64 = 64;
+
+/// The longest part.
+pub(super) const PART_BYTES: u64 = SLOT_BYTES - HEADER_BYTES;
+
+/// What a member says of its call: the number of its first operation, the call, and its length in bytes.
+type Header = [u64; 3];
+
+/// What a member tells of its blocks that has none.
+const NO_BLOCK: u64 = u64::MAX;
+
+/// Whether the members have a stage. At first all of them find out, in an operation on the board: all come here in
+/// the same call.
+pub(super) fn has_stage(comm: &Communicator<'_>, board: &mut SharedBoard) -> Result<bool> {
+    if let StageState::Unknown = board.stage {
+        let own = comm.engine().take_stage()?;
+        let stage = exchange(comm, board, own)?;
+        if let (None, Some(own)) = (&stage, own) {
+            comm.engine().put_back_stage(own);
+        }
+        board.stage = stage.map_or(StageState::None, StageState::Ready);
+    }
+    Ok(matches!(board.stage, StageState::Ready(_)))
+}
+
+/// All members' blocks, if all have some.
+fn exchange(
+    comm: &Communicator<'_>,
+    board: &mut SharedBoard,
+    own: Option<StageBlocks>,
+) -> Result<Option<Stage>> {
+    let mine: [u64; SLOTS] = own.map_or([NO_BLOCK; SLOTS], |own| own.map(Block::to_word));
+    let mut operation = Operation::new(comm, board.get());
+    operation.give_slot(buffer::of_slice(&mine), Readers::All)?;
+    operation.enter(Waiting::All);
+    let mut members = Vec::with_capacity(comm.size() as usize);
+    for (rank, peer) in (0..comm.size()).zip(comm.local().group.iter()) {
+        let mut words = mine;
+        if rank != comm.rank() {
+            operation.fetch_slot(rank, buffer::of_slice_mut(&mut words))?;
+        }
+        if words.contains(&NO_BLOCK) {
+            // The others look at the rest as well, and come to the same.
+            return Ok(None);
+        }
+        members.push((comm.engine().blocks_of(peer), words.map(Block::from_word)));
+    }
+    let stage = Stage::new(members);
+    stage.map(Some).ok_or_else(|| Error::corrupt("a member of a communicator names blocks that do not exist"))
+}
+
+/// A call of a collective on the stage, of one operation or more.
+pub(super) struct Staged<'a, 'c, 'u> {
+    operation: Operation<'a, 'c, 'u>,
+    stage: &'a Stage,
+    header: Header,
+    is_first: bool,
+}
+
+impl<'a, 'c, 'u> Staged<'a, 'c, 'u> {
+    /// `bytes`: a length that all members have to give alike.
+    pub(super) fn new(
+        comm: &'c Communicator<'u>,
+        board: &'a mut SharedBoard,
+        call: Call,
+        bytes: u64,
+    ) -> Self {
+        let (board, stage) = board.parts();
+        let operation = Operation::new(comm, board);
+        let header = [operation.number(), call.tag(0) as u64, bytes];
+        Self { operation, stage: stage.expect("the caller has asked for it"), header, is_first: true }
+    }
+
+    pub(super) fn comm(&self) -> &'c Communicator<'u> {
+        self.operation.comm()
+    }
+
+    fn me(&self) -> usize {
+        self.comm().rank() as usize
+    }
+
+    /// From now on the next operation of the call.
+    pub(super) fn next(&mut self) {
+        self.operation.go_on();
+        self.is_first = false;
+    }
+
+    /// Waits until this member's part is free. Once an operation, before the first [`put`](Self::put).
+    pub(super) fn make_room(&mut self) -> Result<()> {
+        self.operation.wait_for_passage(SLOTS as u64)?;
+        if self.is_first {
+            let from = buffer::of_slice(&self.header);
+            from.pack(self.stage.slot(self.me(), self.operation.number(), 0, from.len()));
+        }
+        Ok(())
+    }
+
+    /// Puts bytes into this member's part.
+    pub(super) fn put(&self, offset: u64, from: SendBytes) {
+        from.pack(self.stage.slot(self.me(), self.operation.number(), HEADER_BYTES + offset, from.len()));
+    }
+
+    /// Says that this member's part is there, and that it has left all operations before.
+    pub(super) fn enter(&mut self, waiting: Waiting) {
+        self.operation.enter(waiting);
+    }
+
+    /// Waits for a member's part.
+    pub(super) fn wait_for(&mut self, rank: Rank) -> Result<()> {
+        self.operation.wait_for(rank)?;
+        if self.is_first { self.check(rank) } else { Ok(()) }
+    }
+
+    pub(super) fn wait_for_others(&mut self) -> Result<()> {
+        let me = self.comm().rank();
+        (0..self.comm().size()).filter(|rank| *rank != me).try_for_each(|rank| self.wait_for(rank))
+    }
+
+    /// Whether the member is in the same call, with the same length.
+    fn check(&self, rank: Rank) -> Result<()> {
+        let mut theirs: Header = [0; 3];
+        let into = buffer::of_slice_mut(&mut theirs);
+        into.unpack(self.stage.slot(rank as usize, self.operation.number(), 0, into.len()));
+        let [first, call, bytes] = theirs;
+        let [our_first, our_call, our_bytes] = self.header;
+        if (first, call) != (our_first, our_call) {
+            // Without a header of this operation it is in a call that has none.
+            let call = if first == our_first { call } else { u64::MAX };
+            return Err(mismatch(rank, call as i32, our_call as i32));
+        }
+        check_size(rank, bytes, our_bytes)
+    }
+
+    /// Bytes of a member's part, for which this one has waited.
+    pub(super) fn get(&self, rank: Rank, offset: u64, into: ReceiveBytes) {
+        into.unpack(self.stage.slot(
+            rank as usize,
+            self.operation.number(),
+            HEADER_BYTES + offset,
+            into.len(),
+        ));
+    }
+}

@@ -1,0 +1,85 @@
+//! Cost: with few ranks, or short slices, the root reads all slices and combines them. Else every rank combines a
+//! share, 1/n, which it reads from all others, and the root reads the results. On the stage.
+
+use crate::{
+    buffer::{Plain, ReceiveBytes, Scratch, SendBytes},
+    coll::{
+        all_reduce::staged::{fold_parts, reduce_shares},
+        blocks::Blocks,
+        on_board::Waiting,
+        on_stage::{PART_BYTES, Staged},
+        select,
+    },
+    error::Result,
+    op::Op,
+    types::Rank,
+};
+
+/// `result` holds the root's own part.
+pub(in crate::coll) fn run<T: Plain>(
+    mut staged: Staged<'_, '_, '_>,
+    mine: SendBytes,
+    result: Option<ReceiveBytes>,
+    op: &impl Op<T>,
+    root: Rank,
+) -> Result<()> {
+    let unit = size_of::<T>().max(1) as u64;
+    let size = staged.comm().size();
+    let is_split = select::reduce_staged_is_split(mine.len(), size);
+    let (most, mut offset) = (PART_BYTES / unit * unit, 0);
+    // Where ranks that are not the root combine their shares.
+    let room = if is_split && result.is_none() { most.min(mine.len()) } else { 0 };
+    let mut scratch = Scratch::new(room)?;
+    let scratch = scratch.memory();
+    loop {
+        let len = most.min(mine.len() - offset);
+        let own = mine.part(offset, len);
+        match result.map(|result| result.part(offset, len)) {
+            _ if is_split => {
+                let chunk = match result {
+                    Some(result) => result.part(offset, len),
+                    None => scratch.part(0, len),
+                };
+                if result.is_none() {
+                    chunk.copy_from(own);
+                }
+                reduce_shares(&mut staged, chunk, unit, op)?;
+                staged.next();
+                collect_shares(&mut staged, chunk, unit, root)?;
+            }
+            Some(into) => {
+                staged.make_room()?;
+                staged.enter(Waiting::Nobody);
+                fold_parts(&mut staged, into, (0, unit), op)?;
+            }
+            None => {
+                staged.make_room()?;
+                staged.put(0, own);
+                staged.enter(Waiting::Rank(root));
+            }
+        }
+        offset += len;
+        if offset == mine.len() {
+            return Ok(());
+        }
+        staged.next();
+    }
+}
+
+/// The root reads the others' shares of the result.
+fn collect_shares(staged: &mut Staged<'_, '_, '_>, chunk: ReceiveBytes, unit: u64, root: Rank) -> Result<()> {
+    let (me, size) = (staged.comm().rank(), staged.comm().size());
+    let shares = Blocks::even(size, chunk.len() / unit, unit);
+    staged.make_room()?;
+    if me != root {
+        staged.put(0, shares.of(chunk.to_send(), me));
+        staged.enter(Waiting::Rank(root));
+        return Ok(());
+    }
+    staged.enter(Waiting::Nobody);
+    for rank in (0..size).filter(|rank| *rank != root) {
+        staged.wait_for(rank)?;
+        staged.get(rank, 0, shares.of_mut(chunk, rank));
+    }
+    Ok(())
+}
