@@ -40,9 +40,8 @@ impl<'a, 'c, 'u> Operation<'a, 'c, 'u> {
         self.seq = self.board.next();
     }
 
-    /// Waits until all members have left the operation so many before this one.
-    pub(super) fn wait_for_passage(&mut self, operations: u64) -> Result<()> {
-        let Some(number) = (self.seq + 1).checked_sub(operations) else { return Ok(()) };
+    /// Waits until all members have entered an earlier operation, and so left those before.
+    pub(super) fn wait_for_passage(&mut self, number: u64) -> Result<()> {
         while let Some(member) = self.board.missing(number) {
             self.wait_for_reuse(member, number)?;
         }

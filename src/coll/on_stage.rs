@@ -13,7 +13,7 @@ use crate::{
     shm::{
         board::Readers,
         pool::Block,
-        stage::{SLOT_BYTES, SLOTS, Stage, StageBlocks},
+        stage::{ROOM_BYTES, Room, STAGE_BLOCKS, Stage, StageBlocks},
     },
     types::Rank,
 };
@@ -22,7 +22,7 @@ use crate::{
 const HEADER_BYTES: u64 = 64;
 
 /// The longest part.
-pub(super) const PART_BYTES: u64 = SLOT_BYTES - HEADER_BYTES;
+pub(super) const PART_BYTES: u64 = ROOM_BYTES - HEADER_BYTES;
 
 /// What a member says of its call: the number of its first operation, the call, and its length in bytes.
 type Header = [u64; 3];
@@ -50,7 +50,7 @@ fn exchange(
     board: &mut SharedBoard,
     own: Option<StageBlocks>,
 ) -> Result<Option<Stage>> {
-    let mine: [u64; SLOTS] = own.map_or([NO_BLOCK; SLOTS], |own| own.map(Block::to_word));
+    let mine: [u64; STAGE_BLOCKS] = own.map_or([NO_BLOCK; STAGE_BLOCKS], |own| own.map(Block::to_word));
     let mut operation = Operation::new(comm, board.get());
     operation.give_slot(buffer::of_slice(&mine), Readers::All)?;
     operation.enter(Waiting::All);
@@ -73,7 +73,8 @@ fn exchange(
 /// A call of a collective on the stage, of one operation or more.
 pub(super) struct Staged<'a, 'c, 'u> {
     operation: Operation<'a, 'c, 'u>,
-    stage: &'a Stage,
+    stage: &'a mut Stage,
+    room: Room,
     header: Header,
     is_first: bool,
 }
@@ -87,9 +88,10 @@ impl<'a, 'c, 'u> Staged<'a, 'c, 'u> {
         bytes: u64,
     ) -> Self {
         let (board, stage) = board.parts();
+        let stage = stage.expect("the caller has asked for it");
         let operation = Operation::new(comm, board);
         let header = [operation.number(), call.tag(0) as u64, bytes];
-        Self { operation, stage: stage.expect("the caller has asked for it"), header, is_first: true }
+        Self { operation, stage, room: Room::NONE, header, is_first: true }
     }
 
     pub(super) fn comm(&self) -> &'c Communicator<'u> {
@@ -106,19 +108,26 @@ impl<'a, 'c, 'u> Staged<'a, 'c, 'u> {
         self.is_first = false;
     }
 
-    /// Waits until this member's part is free. Once an operation, before the first [`put`](Self::put).
-    pub(super) fn make_room(&mut self) -> Result<()> {
-        self.operation.wait_for_passage(SLOTS as u64)?;
+    /// Room for parts of up to so many bytes: once an operation, by all members alike.
+    pub(super) fn take_room(&mut self, bytes: u64) {
+        self.room = self.stage.take(self.operation.number(), HEADER_BYTES + bytes);
+    }
+
+    /// Waits until this member may write its part: once an operation, before the first [`put`](Self::put).
+    pub(super) fn wait_for_room(&mut self) -> Result<()> {
+        if let Some(number) = self.room.free_at {
+            self.operation.wait_for_passage(number)?;
+        }
         if self.is_first {
             let from = buffer::of_slice(&self.header);
-            from.pack(self.stage.slot(self.me(), self.operation.number(), 0, from.len()));
+            from.pack(self.stage.part(self.me(), self.room, 0, from.len()));
         }
         Ok(())
     }
 
     /// Puts bytes into this member's part.
     pub(super) fn put(&self, offset: u64, from: SendBytes) {
-        from.pack(self.stage.slot(self.me(), self.operation.number(), HEADER_BYTES + offset, from.len()));
+        from.pack(self.stage.part(self.me(), self.room, HEADER_BYTES + offset, from.len()));
     }
 
     /// Says that this member's part is there, and that it has left all operations before.
@@ -141,7 +150,7 @@ impl<'a, 'c, 'u> Staged<'a, 'c, 'u> {
     fn check(&self, rank: Rank) -> Result<()> {
         let mut theirs: Header = [0; 3];
         let into = buffer::of_slice_mut(&mut theirs);
-        into.unpack(self.stage.slot(rank as usize, self.operation.number(), 0, into.len()));
+        into.unpack(self.stage.part(rank as usize, self.room, 0, into.len()));
         let [first, call, bytes] = theirs;
         let [our_first, our_call, our_bytes] = self.header;
         if (first, call) != (our_first, our_call) {
@@ -154,11 +163,6 @@ impl<'a, 'c, 'u> Staged<'a, 'c, 'u> {
 
     /// Bytes of a member's part, for which this one has waited.
     pub(super) fn get(&self, rank: Rank, offset: u64, into: ReceiveBytes) {
-        into.unpack(self.stage.slot(
-            rank as usize,
-            self.operation.number(),
-            HEADER_BYTES + offset,
-            into.len(),
-        ));
+        into.unpack(self.stage.part(rank as usize, self.room, HEADER_BYTES + offset, into.len()));
     }
 }

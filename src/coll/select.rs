@@ -27,6 +27,13 @@ pub(super) enum Way {
     Messages,
 }
 
+/// Longer slices are copied faster on the stage than word by word.
+const WINDOW_BYTES: usize = 256;
+const _: () = assert!(WINDOW_BYTES <= 8 * WINDOW_WORDS);
+
+/// Up to so many bytes it costs least if every rank reads and combines all.
+const ALL_COMBINE_BYTES: u64 = 2048;
+
 /// Above so many ranks a look at everyone costs more than a word that all change.
 const FLAGS_RANKS: Rank = 8;
 
@@ -52,7 +59,7 @@ pub(super) fn barrier(comm: &Communicator<'_>, has_board: bool) -> Barrier {
 }
 
 pub(super) fn small_broadcast(bytes: usize, has_board: bool) -> Way {
-    if has_board && bytes <= 8 * WINDOW_WORDS { Way::Board } else { Way::Messages }
+    if has_board && bytes <= WINDOW_BYTES { Way::Board } else { Way::Messages }
 }
 
 pub(super) fn small_reduce(bytes: usize, has_board: bool) -> Way {
@@ -66,21 +73,21 @@ pub(super) fn all_combine(comm: &Communicator<'_>, bytes: usize, has_board: bool
 
 /// Whether a blocking collective whose length all ranks know goes by the stage.
 pub(super) fn is_staged(function: Function, bytes: usize, size: Rank) -> bool {
-    match function {
-        Function::Broadcast | Function::AllReduce | Function::Reduce => size > 1 && bytes > 0,
-        Function::AllGather => size > 1 && bytes > 0,
-        _ => false,
-    }
+    let has_way = matches!(
+        function,
+        Function::Broadcast | Function::AllReduce | Function::Reduce | Function::AllGather
+    );
+    has_way && size > 1 && bytes > 0
 }
 
 /// Whether all ranks combine all contributions by themselves, on the stage.
 pub(super) fn all_combine_staged(bytes: u64, size: Rank) -> bool {
-    size <= ALL_COMBINE_RANKS && bytes <= 2048
+    size <= ALL_COMBINE_RANKS && bytes <= ALL_COMBINE_BYTES
 }
 
 /// Whether every rank combines a share for the root, on the stage.
 pub(super) fn reduce_staged_is_split(bytes: u64, size: Rank) -> bool {
-    size > 2 && bytes > 2048
+    size > 2 && bytes > ALL_COMBINE_BYTES
 }
 
 /// How a broadcast goes by messages.

@@ -209,8 +209,8 @@ impl SharedBoard {
 
     /// The board, and the stage if there is one.
     #[inline]
-    pub(crate) fn parts(&mut self) -> (&mut Board, Option<&Stage>) {
-        let stage = match &self.stage {
+    pub(crate) fn parts(&mut self) -> (&mut Board, Option<&mut Stage>) {
+        let stage = match &mut self.stage {
             StageState::Ready(stage) => Some(stage),
             StageState::Unknown | StageState::None => None,
         };

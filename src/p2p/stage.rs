@@ -6,13 +6,13 @@ use crate::{
     error::Result,
     shm::{
         pool::{BULK_LARGE, Block, Blocks},
-        stage::{SLOTS, StageBlocks},
+        stage::{STAGE_BLOCKS, StageBlocks},
     },
     types::PeerId,
 };
 
 /// Most stages of a rank at a time: transfers need blocks too.
-const STAGES: usize = 4;
+const STAGES: usize = 2;
 
 impl Engine {
     /// Blocks for a stage; none if other communicators have all that may be had.
@@ -38,7 +38,7 @@ impl Core {
         if stages.len() >= STAGES {
             return None;
         }
-        let mut taken: Vec<Block> = (0..SLOTS).map_while(|_| pool.take(BULK_LARGE)).collect();
+        let mut taken: Vec<Block> = (0..STAGE_BLOCKS).map_while(|_| pool.take(BULK_LARGE)).collect();
         match StageBlocks::try_from(&taken[..]) {
             Ok(stage) => {
                 stages.push(stage);

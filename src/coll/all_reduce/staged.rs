@@ -15,8 +15,8 @@ use crate::{
     op::Op,
 };
 
-/// Bytes that are combined at a time: they stay in the nearest cache.
-const GRAIN_BYTES: u64 = 8 << 10;
+/// Bytes that are combined at a time: they stay in the nearest caches.
+const GRAIN_BYTES: u64 = 32 << 10;
 
 /// In place.
 pub(in crate::coll) fn run<T: Plain>(
@@ -27,7 +27,8 @@ pub(in crate::coll) fn run<T: Plain>(
     let unit = size_of::<T>().max(1) as u64;
     let size = staged.comm().size();
     if select::all_combine_staged(data.len(), size) {
-        staged.make_room()?;
+        staged.take_room(data.len());
+        staged.wait_for_room()?;
         staged.put(0, data.to_send());
         staged.enter(Waiting::All);
         return fold_parts(&mut staged, data, (0, unit), op);
@@ -55,7 +56,8 @@ pub(in crate::coll) fn reduce_shares<T: Plain>(
 ) -> Result<()> {
     let (me, size) = (staged.comm().rank(), staged.comm().size());
     let shares = Blocks::even(size, chunk.len() / unit, unit);
-    staged.make_room()?;
+    staged.take_room(chunk.len());
+    staged.wait_for_room()?;
     for rank in (0..size).filter(|rank| *rank != me) {
         staged.put(shares.start(rank), shares.of(chunk.to_send(), rank));
     }
@@ -66,7 +68,9 @@ pub(in crate::coll) fn reduce_shares<T: Plain>(
 /// Everyone reads the others' shares of the result.
 fn share_results(staged: &mut Staged<'_, '_, '_>, chunk: ReceiveBytes, shares: &Blocks) -> Result<()> {
     let (me, size) = (staged.comm().rank(), staged.comm().size());
-    staged.make_room()?;
+    // The first share is the longest.
+    staged.take_room(shares.bytes(0));
+    staged.wait_for_room()?;
     staged.put(0, shares.of(chunk.to_send(), me));
     staged.enter(Waiting::All);
     // Not all from the same rank at the same time.

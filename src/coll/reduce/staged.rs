@@ -48,12 +48,14 @@ pub(in crate::coll) fn run<T: Plain>(
                 collect_shares(&mut staged, chunk, unit, root)?;
             }
             Some(into) => {
-                staged.make_room()?;
+                staged.take_room(len);
+                staged.wait_for_room()?;
                 staged.enter(Waiting::Nobody);
                 fold_parts(&mut staged, into, (0, unit), op)?;
             }
             None => {
-                staged.make_room()?;
+                staged.take_room(len);
+                staged.wait_for_room()?;
                 staged.put(0, own);
                 staged.enter(Waiting::Rank(root));
             }
@@ -70,7 +72,9 @@ pub(in crate::coll) fn run<T: Plain>(
 fn collect_shares(staged: &mut Staged<'_, '_, '_>, chunk: ReceiveBytes, unit: u64, root: Rank) -> Result<()> {
     let (me, size) = (staged.comm().rank(), staged.comm().size());
     let shares = Blocks::even(size, chunk.len() / unit, unit);
-    staged.make_room()?;
+    // The first share is the longest.
+    staged.take_room(shares.bytes(0));
+    staged.wait_for_room()?;
     if me != root {
         staged.put(0, shares.of(chunk.to_send(), me));
         staged.enter(Waiting::Rank(root));
