@@ -22,6 +22,9 @@ pub(crate) fn duplicates_without_end(world: &Communicator<'_>) -> Result<()> {
             1 => drop(next(&comm).tag(2).immediate_synchronous_send(vec![0u8; 10])?),
             2 => std::mem::forget(previous(&comm).tag(3).immediate_receive::<u8>(1)?),
             3 if round % 1024 == 3 => drop(next(&comm).tag(2).immediate_send(vec![0u8; 100_000])?),
+            // They go on, and are nobody's.
+            4 => drop(comm.immediate_barrier()?),
+            5 => drop(comm.immediate_duplicate()?),
             _ => {}
         }
         // The first that there is, of whatever communicator had the ids before.
