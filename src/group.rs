@@ -122,6 +122,15 @@ impl<'u> Group<'u> {
 
     /// How many processes there are; 0 for the empty group.
     ///
+    /// ```
+    /// ringmpi::threads(4, |world| {
+    ///     assert_eq!(world.group().size(), 4);
+    ///     assert_eq!(world.group().include(&[])?.size(), 0);
+    ///     ringmpi::Result::Ok(())
+    /// })?.into_iter().collect::<ringmpi::Result<()>>()?;
+    /// # Ok::<(), ringmpi::Error>(())
+    /// ```
+    ///
     /// # Standard
     /// MPI 5.0, 7.3.1: `MPI_Group_size`.
     #[must_use]
@@ -130,6 +139,15 @@ impl<'u> Group<'u> {
     }
 
     /// The rank of this process; `None` if it is no member.
+    ///
+    /// ```
+    /// ringmpi::threads(4, |world| {
+    ///     let upper = world.group().exclude(&[0, 1])?;
+    ///     assert_eq!(upper.rank(), (world.rank() > 1).then_some(world.rank() - 2));
+    ///     ringmpi::Result::Ok(())
+    /// })?.into_iter().collect::<ringmpi::Result<()>>()?;
+    /// # Ok::<(), ringmpi::Error>(())
+    /// ```
     ///
     /// # Standard
     /// MPI 5.0, 7.3.1: `MPI_Group_rank`.
@@ -140,6 +158,16 @@ impl<'u> Group<'u> {
 
     /// All processes of this group, in its order, then those of the other one that are not in this one, in
     /// its order.
+    ///
+    /// ```
+    /// ringmpi::threads(4, |world| {
+    ///     let (ends, lower) = (world.group().include(&[3, 0])?, world.group().include(&[0, 1])?);
+    ///     let all = ends.union(&lower)?;
+    ///     assert_eq!(all.translate_ranks(&[0, 1, 2], &world.group())?, [Some(3), Some(0), Some(1)]);
+    ///     ringmpi::Result::Ok(())
+    /// })?.into_iter().collect::<ringmpi::Result<()>>()?;
+    /// # Ok::<(), ringmpi::Error>(())
+    /// ```
     ///
     /// # Errors
     /// A group of another universe.
@@ -155,6 +183,16 @@ impl<'u> Group<'u> {
 
     /// The processes of this group that are in the other one too, in the order of this one.
     ///
+    /// ```
+    /// ringmpi::threads(4, |world| {
+    ///     let (ends, lower) = (world.group().include(&[3, 0])?, world.group().include(&[0, 1])?);
+    ///     let both = ends.intersection(&lower)?;
+    ///     assert_eq!((both.size(), both.translate_rank(0, &world.group())?), (1, Some(0)));
+    ///     ringmpi::Result::Ok(())
+    /// })?.into_iter().collect::<ringmpi::Result<()>>()?;
+    /// # Ok::<(), ringmpi::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// A group of another universe.
     ///
@@ -167,6 +205,16 @@ impl<'u> Group<'u> {
     }
 
     /// The processes of this group that are not in the other one, in the order of this one.
+    ///
+    /// ```
+    /// ringmpi::threads(4, |world| {
+    ///     let (ends, lower) = (world.group().include(&[3, 0])?, world.group().include(&[0, 1])?);
+    ///     let upper = ends.difference(&lower)?;
+    ///     assert_eq!((upper.size(), upper.translate_rank(0, &world.group())?), (1, Some(3)));
+    ///     ringmpi::Result::Ok(())
+    /// })?.into_iter().collect::<ringmpi::Result<()>>()?;
+    /// # Ok::<(), ringmpi::Error>(())
+    /// ```
     ///
     /// # Errors
     /// A group of another universe.
@@ -182,6 +230,15 @@ impl<'u> Group<'u> {
     /// The processes with these ranks, in this order: rank `i` of the result is rank `ranks[i]` of this group.
     /// No ranks give the empty group.
     ///
+    /// ```
+    /// ringmpi::threads(4, |world| {
+    ///     let turned = world.group().include(&[3, 2, 1, 0])?;
+    ///     assert_eq!(turned.rank(), Some(3 - world.rank()));
+    ///     ringmpi::Result::Ok(())
+    /// })?.into_iter().collect::<ringmpi::Result<()>>()?;
+    /// # Ok::<(), ringmpi::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// A rank that does not exist, or that is there twice.
     ///
@@ -192,6 +249,15 @@ impl<'u> Group<'u> {
     }
 
     /// The processes but those with these ranks, in the order of this group.
+    ///
+    /// ```
+    /// ringmpi::threads(4, |world| {
+    ///     let others = world.group().exclude(&[0])?;
+    ///     assert_eq!(others.rank(), (world.rank() > 0).then_some(world.rank() - 1));
+    ///     ringmpi::Result::Ok(())
+    /// })?.into_iter().collect::<ringmpi::Result<()>>()?;
+    /// # Ok::<(), ringmpi::Error>(())
+    /// ```
     ///
     /// # Errors
     /// A rank that does not exist, or that is there twice.
@@ -228,6 +294,15 @@ impl<'u> Group<'u> {
     /// As [`exclude`](Self::exclude), of the ranks of ranges, which are written as in
     /// [`range_include`](Self::range_include).
     ///
+    /// ```
+    /// ringmpi::threads(4, |world| {
+    ///     let odd = world.group().range_exclude(&[(0, 3, 2)])?;
+    ///     assert_eq!(odd.translate_ranks(&[0, 1], &world.group())?, [Some(1), Some(3)]);
+    ///     ringmpi::Result::Ok(())
+    /// })?.into_iter().collect::<ringmpi::Result<()>>()?;
+    /// # Ok::<(), ringmpi::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// As [`range_include`](Self::range_include).
     ///
@@ -242,6 +317,16 @@ impl<'u> Group<'u> {
     /// The rank in the other group of the process that has this rank here; `None` if it is not in there.
     /// [`PROC_NULL`] stays what it is.
     ///
+    /// ```
+    /// ringmpi::threads(4, |world| {
+    ///     let ends = world.group().include(&[3, 0])?;
+    ///     assert_eq!(world.group().translate_rank(3, &ends)?, Some(0));
+    ///     assert_eq!(world.group().translate_rank(1, &ends)?, None);
+    ///     ringmpi::Result::Ok(())
+    /// })?.into_iter().collect::<ringmpi::Result<()>>()?;
+    /// # Ok::<(), ringmpi::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// A rank that does not exist; a group of another universe.
     ///
@@ -254,6 +339,15 @@ impl<'u> Group<'u> {
     }
 
     /// As [`translate_rank`](Self::translate_rank), for many.
+    ///
+    /// ```
+    /// ringmpi::threads(4, |world| {
+    ///     let ends = world.group().include(&[3, 0])?;
+    ///     assert_eq!(world.group().translate_ranks(&[0, 1, 3], &ends)?, [Some(1), None, Some(0)]);
+    ///     ringmpi::Result::Ok(())
+    /// })?.into_iter().collect::<ringmpi::Result<()>>()?;
+    /// # Ok::<(), ringmpi::Error>(())
+    /// ```
     ///
     /// # Errors
     /// As [`translate_rank`](Self::translate_rank).
@@ -271,6 +365,16 @@ impl<'u> Group<'u> {
     }
 
     /// Whether both have the same processes, and in the same order. Groups of different universes are unequal.
+    ///
+    /// ```
+    /// ringmpi::threads(4, |world| {
+    ///     use ringmpi::GroupRelation;
+    ///     let turned = world.group().include(&[3, 2, 1, 0])?;
+    ///     assert_eq!(turned.compare(&world.group()), GroupRelation::Similar);
+    ///     ringmpi::Result::Ok(())
+    /// })?.into_iter().collect::<ringmpi::Result<()>>()?;
+    /// # Ok::<(), ringmpi::Error>(())
+    /// ```
     ///
     /// # Standard
     /// MPI 5.0, 7.3.1: `MPI_Group_compare`.
@@ -375,6 +479,14 @@ impl std::fmt::Debug for Group<'_> {
 
 impl<'u> Communicator<'u> {
     /// The communicator's processes.
+    ///
+    /// ```
+    /// ringmpi::threads(4, |world| {
+    ///     assert_eq!(world.group().rank(), Some(world.rank()));
+    ///     ringmpi::Result::Ok(())
+    /// })?.into_iter().collect::<ringmpi::Result<()>>()?;
+    /// # Ok::<(), ringmpi::Error>(())
+    /// ```
     ///
     /// # Standard
     /// MPI 5.0, 7.3.2: `MPI_Comm_group`.

@@ -256,7 +256,7 @@ impl Universe {
         if std::mem::replace(&mut self.is_finalized, true) || self.engine.is_inert() {
             return Ok(());
         }
-        self.home.end_orphans(&self.engine);
+        self.home.leave(&self.engine);
         self.engine.leave()
     }
 

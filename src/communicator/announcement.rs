@@ -56,7 +56,7 @@ impl Home {
     }
 
     /// Gives up the parts that nobody waits for, as far as they have come.
-    pub(crate) fn end_orphans(&self, engine: &Engine) {
+    pub(super) fn end_orphans(&self, engine: &Engine) {
         let mut orphans = std::mem::take(&mut *unpoisoned(&self.orphans));
         orphans.retain(|Orphan { announcement, .. }| match announcement.look(engine) {
             Ok(None) => true,
@@ -68,5 +68,11 @@ impl Home {
             Err(_) => false,
         });
         unpoisoned(&self.orphans).append(&mut orphans);
+    }
+
+    /// In finalize: what has not come yet, never will come to this process.
+    pub(crate) fn leave(&self, engine: &Engine) {
+        self.end_orphans(engine);
+        unpoisoned(&self.orphans).clear();
     }
 }

@@ -140,7 +140,7 @@ impl<'c, 'u, B: Owned> Persistent<'c, 'u, B> {
     /// use ringmpi::Source;
     /// ringmpi::threads(2, |world| {
     ///     let peer = world.process_at_rank(1 - world.rank());
-    ///     let mut sending = peer.send_init(vec![0; 4]);
+    ///     let mut sending = peer.send_init(vec![0; 4])?;
     ///     let mut receiving = peer.receive_init(vec![0; 4])?;
     ///     world.block_on(async {
     ///         for round in 0..3 {

@@ -145,6 +145,18 @@ impl<'u> Communicator<'u> {
 impl<'u> InterCommunicator<'u> {
     /// An intercommunicator of the same groups in a context of its own. All ranks of both groups call it.
     ///
+    /// ```
+    /// ringmpi::threads(3, |world| {
+    ///     let side = (world.rank() == 2) as u32;
+    ///     let group = world.split(Some(side), 0)?.expect("a colour was given");
+    ///     let bridge = group.create_intercommunicator(0, &world, if side == 0 { 2 } else { 0 }, 0)?;
+    ///     let other = bridge.duplicate()?;
+    ///     assert_eq!((other.size(), other.remote_size()), (bridge.size(), bridge.remote_size()));
+    ///     ringmpi::Result::Ok(())
+    /// })?.into_iter().collect::<ringmpi::Result<()>>()?;
+    /// # Ok::<(), ringmpi::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// The end of the job; all context ids used up.
     ///
@@ -166,6 +178,19 @@ impl<'u> InterCommunicator<'u> {
 
     /// A communicator of both groups. All ranks of both call it; those of one group give the same `high`. The
     /// group that gives `true` comes behind the other; if both give the same, the order is the same for all.
+    ///
+    /// ```
+    /// ringmpi::threads(3, |world| {
+    ///     let side = (world.rank() == 2) as u32;
+    ///     let group = world.split(Some(side), 0)?.expect("a colour was given");
+    ///     let bridge = group.create_intercommunicator(0, &world, if side == 0 { 2 } else { 0 }, 0)?;
+    ///     // Rank 2 comes first.
+    ///     let all = bridge.merge(side == 0)?;
+    ///     assert_eq!(all.all_gather(&[world.rank()])?, [2, 0, 1]);
+    ///     ringmpi::Result::Ok(())
+    /// })?.into_iter().collect::<ringmpi::Result<()>>()?;
+    /// # Ok::<(), ringmpi::Error>(())
+    /// ```
     ///
     /// # Errors
     /// Ranks of one group that differ in `high`; the end of the job; all context ids used up.

@@ -46,6 +46,15 @@ impl<'u> Communicator<'u> {
     /// The ranks that can share memory, ordered by key, then by rank: all of them, since a job is on one
     /// machine. All ranks call it.
     ///
+    /// ```
+    /// ringmpi::threads(3, |world| {
+    ///     let machine = world.split_shared(0)?;
+    ///     assert_eq!((machine.rank(), machine.size()), (world.rank(), world.size()));
+    ///     ringmpi::Result::Ok(())
+    /// })?.into_iter().collect::<ringmpi::Result<()>>()?;
+    /// # Ok::<(), ringmpi::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// As [`split`](Self::split).
     ///

@@ -5,7 +5,7 @@
 //! members have, it *cleans*: it takes in what has come, and throws away what has these ids. Then the record is
 //! free (docs/PROTOCOL.md, "Context ids").
 
-use super::{Core, Engine, RequestId, request::ReceivePhase};
+use super::{Core, Engine, request::ReceivePhase};
 use crate::{
     buffer::ReceiveBuffer,
     envelope::Pattern,
@@ -120,10 +120,9 @@ impl Core {
         if self.contexts.leaving.is_empty() {
             return Ok(());
         }
-        let mut queued = self.records_of_queued_sends();
-        queued.extend(self.records_of_schedules());
+        let still_used = self.records_still_used();
         let Contexts { table, leaving, cleaning } = &mut self.contexts;
-        for record in leaving.extract_if(.., |record| !queued.contains(record)) {
+        for record in leaving.extract_if(.., |record| !still_used.contains(record)) {
             table.let_go(record).map_err(miscounted)?;
             cleaning.push(record);
         }
@@ -132,20 +131,13 @@ impl Core {
 
     /// The records with whose ids an envelope is still to be sent: what is queued, and what schedules that
     /// nobody waits for have still to do.
-    fn records_of_queued_sends(&mut self) -> HashSet<usize> {
-        let mut ids = self.scheduled_contexts();
-        let Self { backlog, peers, requests, contexts, .. } = self;
+    fn records_still_used(&mut self) -> HashSet<usize> {
+        let Self { backlog, peers, schedules, requests, contexts, .. } = self;
+        let running = schedules.iter().filter_map(|id| Some(requests.schedule(*id)?.contexts()));
+        let mut ids: Vec<ContextId> = running.flatten().collect();
         let queued = backlog.iter().flat_map(|to| &peers[to.index()].sends);
-        ids.extend(queued.filter_map(|id| requests.send(*id).map(|send| send.envelope.context)));
+        ids.extend(queued.filter_map(|id| Some(requests.send(*id)?.envelope.context)));
         ids.iter().filter_map(|id| contexts.table.record_of(id.0)).collect()
-    }
-
-    /// The records with whose ids collectives go on.
-    fn records_of_schedules(&mut self) -> Vec<usize> {
-        let Self { schedules, requests, contexts, .. } = self;
-        let contexts_of = |id: &RequestId| requests.schedule(*id).map(|running| running.contexts());
-        let ids = schedules.iter().filter_map(contexts_of).flatten();
-        ids.filter_map(|id| contexts.table.record_of(id.0)).collect()
     }
 
     /// Receives that were posted and forgotten: they would take messages of the next communicator.

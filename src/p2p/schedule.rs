@@ -484,14 +484,6 @@ impl Core {
         self.end(id, Err(error));
     }
 
-    /// The contexts in which schedules that have not ended send.
-    pub(super) fn scheduled_contexts(&mut self) -> Vec<ContextId> {
-        let Self { schedules, requests, .. } = self;
-        let running =
-            schedules.iter().filter_map(|id| Some(requests.schedule(*id)?.schedule.channel.sends_in));
-        running.collect()
-    }
-
     /// The messages of all schedules.
     pub(super) fn scheduled_messages(&mut self) -> Vec<RequestId> {
         let mut messages = Vec::new();

@@ -6,7 +6,7 @@
 //! or a file behind has failed.
 //!
 //! `RINGMPI_TEST_SEED` repeats a random run, `RINGMPI_TEST_KILLS` sets how many jobs are killed at
-//! random instants.
+//! random instants, `RINGMPI_TEST_MILLION` makes a million communicators where it is fewer.
 #![allow(clippy::unwrap_used, reason = "a test that panics has failed, as it should")]
 
 mod bodies;
