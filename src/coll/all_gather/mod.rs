@@ -42,6 +42,19 @@ impl Communicator<'_> {
 
     /// As [`all_gather`](Self::all_gather), into a slice.
     ///
+    /// ```
+    /// # ringmpi::threads(3, |world| {
+    /// let mut ranks = [0; 3];
+    /// world.all_gather_into(&[world.rank()], &mut ranks)?;
+    /// assert_eq!(ranks, [0, 1, 2]);
+    /// // A slice that has no room for all is an error, and nothing is sent.
+    /// let error = world.all_gather_into(&[world.rank()], &mut ranks[..2]).unwrap_err();
+    /// assert_eq!(error.class(), ringmpi::ErrorClass::COUNT);
+    /// # ringmpi::Result::Ok(())
+    /// # })?.into_iter().collect::<ringmpi::Result<()>>()?;
+    /// # Ok::<(), ringmpi::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// A slice that is not as long as all parts; and as [`all_gather`](Self::all_gather).
     ///
@@ -55,6 +68,19 @@ impl Communicator<'_> {
 
     /// As [`all_gather`](Self::all_gather), in place: the slice has a part for each rank, and this rank's is there
     /// already.
+    ///
+    /// ```
+    /// # ringmpi::threads(3, |world| {
+    /// // Each rank has computed its third of a table.
+    /// let mut table = [0; 6];
+    /// let mine = 2 * world.rank() as usize;
+    /// table[mine..mine + 2].copy_from_slice(&[mine, mine + 1]);
+    /// world.all_gather_in_place(&mut table)?;
+    /// assert_eq!(table, [0, 1, 2, 3, 4, 5]);
+    /// # ringmpi::Result::Ok(())
+    /// # })?.into_iter().collect::<ringmpi::Result<()>>()?;
+    /// # Ok::<(), ringmpi::Error>(())
+    /// ```
     ///
     /// # Errors
     /// A slice that does not divide into equal parts; and as [`all_gather`](Self::all_gather).
@@ -80,6 +106,18 @@ impl Communicator<'_> {
 
     /// As [`all_gather`](Self::all_gather), but only begins: the request gives the result.
     ///
+    /// ```
+    /// # ringmpi::threads(3, |world| {
+    /// // Two at the same time, of different types; they may end in any order.
+    /// let names = world.immediate_all_gather(vec![b'a' + world.rank() as u8])?;
+    /// let ranks = world.immediate_all_gather(vec![world.rank()])?;
+    /// assert_eq!(ranks.wait()?, [0, 1, 2]);
+    /// assert_eq!(names.wait()?, b"abc");
+    /// # ringmpi::Result::Ok(())
+    /// # })?.into_iter().collect::<ringmpi::Result<()>>()?;
+    /// # Ok::<(), ringmpi::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// No memory for all slices. The rest is reported by the request.
     ///
@@ -92,6 +130,20 @@ impl Communicator<'_> {
     }
 
     /// An all-gather that can be started again and again, from `mine` into `all`.
+    ///
+    /// ```
+    /// # ringmpi::threads(3, |world| {
+    /// let mut all_gather = world.all_gather_init(vec![0.0], vec![0.0; 3])?;
+    /// for step in 1..5 {
+    ///     all_gather.input_mut()?[0] = f64::from(step);
+    ///     all_gather.start()?;
+    ///     all_gather.wait()?;
+    ///     assert_eq!(all_gather.output_mut()?, [f64::from(step); 3]);
+    /// }
+    /// # ringmpi::Result::Ok(())
+    /// # })?.into_iter().collect::<ringmpi::Result<()>>()?;
+    /// # Ok::<(), ringmpi::Error>(())
+    /// ```
     ///
     /// # Errors
     /// A buffer that is not as long as all parts.

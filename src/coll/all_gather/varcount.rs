@@ -47,6 +47,19 @@ impl Communicator<'_> {
 
     /// As [`all_gather_varcount`](Self::all_gather_varcount), into the parts of a slice.
     ///
+    /// ```
+    /// use ringmpi::PartitionMut;
+    /// # ringmpi::threads(3, |world| {
+    /// let mine = vec![world.rank(); world.rank() as usize];
+    /// // All ranks know all lengths.
+    /// let mut all = [0; 3];
+    /// world.all_gather_varcount_into(&mine, PartitionMut::new(&mut all, vec![0, 1, 2]))?;
+    /// assert_eq!(all, [1, 2, 2]);
+    /// # ringmpi::Result::Ok(())
+    /// # })?.into_iter().collect::<ringmpi::Result<()>>()?;
+    /// # Ok::<(), ringmpi::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// Parts that lie outside of the slice, overlap, or are not one for each rank, or whose own is of another length than
     /// `mine`; slices of other lengths than their parts; bytes that are no values of the type; the end of the job.
@@ -67,6 +80,17 @@ impl Communicator<'_> {
 
     /// As [`all_gather_varcount`](Self::all_gather_varcount), but only begins: all ranks give all lengths (`counts`), and
     /// the request gives the slices, one behind the other.
+    ///
+    /// ```
+    /// # ringmpi::threads(3, |world| {
+    /// let mine = vec![world.rank(); world.rank() as usize];
+    /// let gathering = world.immediate_all_gather_varcount(mine, &[0, 1, 2])?;
+    /// // Computation goes here.
+    /// assert_eq!(gathering.wait()?, [1, 2, 2]);
+    /// # ringmpi::Result::Ok(())
+    /// # })?.into_iter().collect::<ringmpi::Result<()>>()?;
+    /// # Ok::<(), ringmpi::Error>(())
+    /// ```
     ///
     /// # Errors
     /// Counts that are not one for each rank, or of which the own is not the length of `mine`; no memory for all slices.
@@ -89,6 +113,21 @@ impl Communicator<'_> {
 
     /// An all-gather of slices of different lengths that can be started again and again, from `mine` into `all`, one
     /// behind the other.
+    ///
+    /// ```
+    /// # ringmpi::threads(2, |world| {
+    /// let mine = vec![0; 1 + world.rank() as usize];
+    /// let mut all_gather = world.all_gather_varcount_init(mine, vec![0; 3], &[1, 2])?;
+    /// for round in 0..3 {
+    ///     all_gather.input_mut()?.fill(10 * round + world.rank());
+    ///     all_gather.start()?;
+    ///     all_gather.wait()?;
+    ///     assert_eq!(all_gather.output_mut()?, [10 * round, 10 * round + 1, 10 * round + 1]);
+    /// }
+    /// # ringmpi::Result::Ok(())
+    /// # })?.into_iter().collect::<ringmpi::Result<()>>()?;
+    /// # Ok::<(), ringmpi::Error>(())
+    /// ```
     ///
     /// # Errors
     /// As [`immediate_all_gather_varcount`](Self::immediate_all_gather_varcount); a buffer of another length.

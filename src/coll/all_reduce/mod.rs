@@ -49,6 +49,20 @@ impl Communicator<'_> {
 
     /// As [`all_reduce`](Self::all_reduce), into a slice.
     ///
+    /// ```
+    /// use ringmpi::op;
+    /// # ringmpi::threads(3, |world| {
+    /// // The same memory takes the result of every step.
+    /// let mut total = [0; 2];
+    /// for step in 1..4 {
+    ///     world.all_reduce_into(&[step, world.rank()], &mut total, op::Sum)?;
+    ///     assert_eq!(total, [3 * step, 3]);
+    /// }
+    /// # ringmpi::Result::Ok(())
+    /// # })?.into_iter().collect::<ringmpi::Result<()>>()?;
+    /// # Ok::<(), ringmpi::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// A slice of another length; the end of the job.
     ///
@@ -64,6 +78,20 @@ impl Communicator<'_> {
 
     /// As [`all_reduce`](Self::all_reduce), in place.
     ///
+    /// ```
+    /// use ringmpi::op;
+    /// # ringmpi::threads(3, |world| {
+    /// // The corners of the smallest box around the points of all ranks.
+    /// let x = f64::from(world.rank());
+    /// let (mut low, mut high) = ([x, -x], [x, -x]);
+    /// world.all_reduce_in_place(&mut low, op::Min)?;
+    /// world.all_reduce_in_place(&mut high, op::Max)?;
+    /// assert_eq!((low, high), ([0.0, -2.0], [2.0, 0.0]));
+    /// # ringmpi::Result::Ok(())
+    /// # })?.into_iter().collect::<ringmpi::Result<()>>()?;
+    /// # Ok::<(), ringmpi::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// As [`all_reduce`](Self::all_reduce).
     ///
@@ -74,6 +102,17 @@ impl Communicator<'_> {
     }
 
     /// As [`all_reduce`](Self::all_reduce), of one element.
+    ///
+    /// ```
+    /// use ringmpi::op;
+    /// # ringmpi::threads(3, |world| {
+    /// let is_done = world.rank() != 1;
+    /// let are_all_done = world.all_reduce_value(is_done, op::LogicalAnd)?;
+    /// assert!(!are_all_done);
+    /// # ringmpi::Result::Ok(())
+    /// # })?.into_iter().collect::<ringmpi::Result<()>>()?;
+    /// # Ok::<(), ringmpi::Error>(())
+    /// ```
     ///
     /// # Errors
     /// The end of the job.
@@ -139,6 +178,22 @@ impl Communicator<'_> {
     }
 
     /// An all-reduce that can be started again and again, from `mine` into `result`.
+    ///
+    /// ```
+    /// use ringmpi::op;
+    /// # ringmpi::threads(3, |world| {
+    /// let mut dot = world.all_reduce_init(vec![0.0], vec![0.0], op::Sum)?;
+    /// for step in 0..5 {
+    ///     dot.input_mut()?[0] = f64::from(step * world.rank());
+    ///     dot.start()?;
+    ///     // Computation that does not need the result goes here.
+    ///     dot.wait()?;
+    ///     assert_eq!(dot.output_mut()?, [f64::from(3 * step)]);
+    /// }
+    /// # ringmpi::Result::Ok(())
+    /// # })?.into_iter().collect::<ringmpi::Result<()>>()?;
+    /// # Ok::<(), ringmpi::Error>(())
+    /// ```
     ///
     /// # Errors
     /// Buffers of different lengths.

@@ -47,6 +47,20 @@ impl Communicator<'_> {
 
     /// As [`all_to_all`](Self::all_to_all), into a slice of the same length.
     ///
+    /// ```
+    /// # ringmpi::threads(3, |world| {
+    /// // Twice: what was taken apart comes together again.
+    /// let mine = [10 * world.rank(), 10 * world.rank() + 1, 10 * world.rank() + 2];
+    /// let (mut column, mut back) = ([0; 3], [0; 3]);
+    /// world.all_to_all_into(&mine, &mut column)?;
+    /// assert_eq!(column, [world.rank(), 10 + world.rank(), 20 + world.rank()]);
+    /// world.all_to_all_into(&column, &mut back)?;
+    /// assert_eq!(back, mine);
+    /// # ringmpi::Result::Ok(())
+    /// # })?.into_iter().collect::<ringmpi::Result<()>>()?;
+    /// # Ok::<(), ringmpi::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// A slice of another length; and as [`all_to_all`](Self::all_to_all).
     ///
@@ -61,6 +75,16 @@ impl Communicator<'_> {
     }
 
     /// As [`all_to_all`](Self::all_to_all), in place: what comes takes the place of what was sent.
+    ///
+    /// ```
+    /// # ringmpi::threads(3, |world| {
+    /// let mut data: Vec<i32> = (0..3).map(|to| 10 * world.rank() + to).collect();
+    /// world.all_to_all_in_place(&mut data)?;
+    /// assert_eq!(data, [world.rank(), 10 + world.rank(), 20 + world.rank()]);
+    /// # ringmpi::Result::Ok(())
+    /// # })?.into_iter().collect::<ringmpi::Result<()>>()?;
+    /// # Ok::<(), ringmpi::Error>(())
+    /// ```
     ///
     /// # Errors
     /// As [`all_to_all`](Self::all_to_all).
@@ -79,6 +103,16 @@ impl Communicator<'_> {
 
     /// As [`all_to_all`](Self::all_to_all), but only begins: the request gives the result.
     ///
+    /// ```
+    /// # ringmpi::threads(3, |world| {
+    /// let exchange = world.immediate_all_to_all(vec![world.rank(); 3])?;
+    /// // Computation goes here.
+    /// assert_eq!(exchange.wait()?, [0, 1, 2]);
+    /// # ringmpi::Result::Ok(())
+    /// # })?.into_iter().collect::<ringmpi::Result<()>>()?;
+    /// # Ok::<(), ringmpi::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// A buffer that does not divide into equal parts; no memory. The rest is reported by the request.
     ///
@@ -92,6 +126,20 @@ impl Communicator<'_> {
     }
 
     /// An all-to-all that can be started again and again, from `mine` into `all`.
+    ///
+    /// ```
+    /// # ringmpi::threads(2, |world| {
+    /// let mut exchange = world.all_to_all_init(vec![0; 2], vec![0; 2])?;
+    /// for round in 0..5 {
+    ///     exchange.input_mut()?.copy_from_slice(&[round, round + 100]);
+    ///     exchange.start()?;
+    ///     exchange.wait()?;
+    ///     assert_eq!(exchange.output_mut()?, [round + 100 * world.rank(); 2]);
+    /// }
+    /// # ringmpi::Result::Ok(())
+    /// # })?.into_iter().collect::<ringmpi::Result<()>>()?;
+    /// # Ok::<(), ringmpi::Error>(())
+    /// ```
     ///
     /// # Errors
     /// A buffer that does not divide into equal parts; buffers of different lengths.

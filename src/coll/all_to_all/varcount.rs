@@ -54,6 +54,20 @@ impl Communicator<'_> {
 
     /// As [`all_to_all_varcount`](Self::all_to_all_varcount), into the parts of a slice.
     ///
+    /// ```
+    /// use ringmpi::{Partition, PartitionMut};
+    /// # ringmpi::threads(2, |world| {
+    /// // Rank 0 keeps one element and sends two; rank 1 sends none and keeps one.
+    /// let (mine, counts) = if world.rank() == 0 { (vec![1, 2, 3], [1, 2]) } else { (vec![4], [0, 1]) };
+    /// let all_counts = if world.rank() == 0 { [1, 0] } else { [2, 1] };
+    /// let mut all = [0; 3];
+    /// world.all_to_all_varcount_into(Partition::new(&mine, &counts[..]), PartitionMut::new(&mut all, &all_counts[..]))?;
+    /// assert_eq!(all, if world.rank() == 0 { [1, 0, 0] } else { [2, 3, 4] });
+    /// # ringmpi::Result::Ok(())
+    /// # })?.into_iter().collect::<ringmpi::Result<()>>()?;
+    /// # Ok::<(), ringmpi::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// Parts that lie outside of their slice, are not one for each rank, or, of `all`, overlap; a rank's own part of
     /// different lengths in both; parts of other lengths than what comes; bytes that are no values of the type; the end
@@ -80,6 +94,19 @@ impl Communicator<'_> {
     /// As [`all_to_all_varcount`](Self::all_to_all_varcount), but only begins: the parts of `mine` lie one behind the
     /// other, of lengths `counts`, and so will those of the result, of lengths `all_counts`.
     ///
+    /// ```
+    /// # ringmpi::threads(2, |world| {
+    /// // Every rank gives rank 0 one element, and rank 1 two.
+    /// let (rank, counts) = (world.rank(), [1, 2]);
+    /// let all_counts = [counts[rank as usize]; 2];
+    /// let exchange = world.immediate_all_to_all_varcount(vec![rank; 3], &counts, &all_counts)?;
+    /// // Computation goes here.
+    /// assert_eq!(exchange.wait()?, if rank == 0 { vec![0, 1] } else { vec![0, 0, 1, 1] });
+    /// # ringmpi::Result::Ok(())
+    /// # })?.into_iter().collect::<ringmpi::Result<()>>()?;
+    /// # Ok::<(), ringmpi::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// Counts that are not one for each rank, do not add up to the length of `mine`, or differ for this rank's own part;
     /// no memory. The rest is reported by the request.
@@ -103,6 +130,22 @@ impl Communicator<'_> {
 
     /// An all-to-all of parts of different lengths that can be started again and again, from `mine` into `all`, both one
     /// behind the other.
+    ///
+    /// ```
+    /// # ringmpi::threads(2, |world| {
+    /// let (rank, counts) = (world.rank() as usize, [1, 2]);
+    /// let all = vec![0; 2 * counts[rank]];
+    /// let mut exchange = world.all_to_all_varcount_init(vec![0; 3], &counts, all, &[counts[rank]; 2])?;
+    /// for round in 0..3 {
+    ///     exchange.input_mut()?.fill(round);
+    ///     exchange.start()?;
+    ///     exchange.wait()?;
+    ///     assert!(exchange.output_mut()?.iter().all(|number| *number == round));
+    /// }
+    /// # ringmpi::Result::Ok(())
+    /// # })?.into_iter().collect::<ringmpi::Result<()>>()?;
+    /// # Ok::<(), ringmpi::Error>(())
+    /// ```
     ///
     /// # Errors
     /// As [`immediate_all_to_all_varcount`](Self::immediate_all_to_all_varcount); a buffer of another length.

@@ -16,6 +16,21 @@ use crate::{
 impl Communicator<'_> {
     /// Waits until all ranks have called it.
     ///
+    /// ```
+    /// use std::time::Instant;
+    /// # ringmpi::threads(3, |world| {
+    /// // Nobody starts the clock before all are there.
+    /// world.barrier()?;
+    /// let start = Instant::now();
+    /// // The work to be measured goes here.
+    /// world.barrier()?;
+    /// let seconds = start.elapsed().as_secs_f64();
+    /// # assert!(seconds >= 0.0);
+    /// # ringmpi::Result::Ok(())
+    /// # })?.into_iter().collect::<ringmpi::Result<()>>()?;
+    /// # Ok::<(), ringmpi::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// The end of the job.
     ///
@@ -36,6 +51,19 @@ impl Communicator<'_> {
 
     /// As [`barrier`](Self::barrier), but only begins: the request ends when all ranks have called it.
     ///
+    /// ```
+    /// # ringmpi::threads(3, |world| {
+    /// let mut barrier = world.immediate_barrier()?;
+    /// let mut steps = 0;
+    /// while !barrier.test()? {
+    ///     steps += 1; // useful work, until the last rank has come
+    /// }
+    /// # assert!(steps >= 0);
+    /// # ringmpi::Result::Ok(())
+    /// # })?.into_iter().collect::<ringmpi::Result<()>>()?;
+    /// # Ok::<(), ringmpi::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// The end of the job.
     ///
@@ -49,6 +77,19 @@ impl Communicator<'_> {
     }
 
     /// A barrier that can be started again and again.
+    ///
+    /// ```
+    /// # ringmpi::threads(3, |world| {
+    /// let mut barrier = world.barrier_init()?;
+    /// for _ in 0..10 {
+    ///     barrier.start()?;
+    ///     // Work that need not wait for the others goes here.
+    ///     barrier.wait()?;
+    /// }
+    /// # ringmpi::Result::Ok(())
+    /// # })?.into_iter().collect::<ringmpi::Result<()>>()?;
+    /// # Ok::<(), ringmpi::Error>(())
+    /// ```
     ///
     /// # Errors
     /// The end of the job.

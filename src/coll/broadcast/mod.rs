@@ -59,6 +59,16 @@ impl Communicator<'_> {
 
     /// As [`broadcast_into`](Self::broadcast_into), of one element: the root's, on all ranks.
     ///
+    /// ```
+    /// # ringmpi::threads(3, |world| {
+    /// // Only the root knows the number; what the others give does not matter.
+    /// let seed = if world.rank() == 0 { 42 } else { 0 };
+    /// assert_eq!(world.broadcast_value(seed, 0)?, 42);
+    /// # ringmpi::Result::Ok(())
+    /// # })?.into_iter().collect::<ringmpi::Result<()>>()?;
+    /// # Ok::<(), ringmpi::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// As [`broadcast_into`](Self::broadcast_into).
     ///
@@ -71,6 +81,21 @@ impl Communicator<'_> {
     }
 
     /// As [`broadcast_into`](Self::broadcast_into), but only begins: the request gives the buffer back.
+    ///
+    /// ```
+    /// # ringmpi::threads(3, |world| {
+    /// // A broadcast of every rank, all at the same time.
+    /// let mut requests = vec![];
+    /// for root in 0..world.size() {
+    ///     requests.push(world.immediate_broadcast(vec![world.rank(); 1000], root)?);
+    /// }
+    /// for (root, numbers) in (0..).zip(ringmpi::wait_all(requests)?) {
+    ///     assert_eq!(numbers, [root; 1000]);
+    /// }
+    /// # ringmpi::Result::Ok(())
+    /// # })?.into_iter().collect::<ringmpi::Result<()>>()?;
+    /// # Ok::<(), ringmpi::Error>(())
+    /// ```
     ///
     /// # Errors
     /// A root that does not exist; the rest is reported by the request.
@@ -86,6 +111,22 @@ impl Communicator<'_> {
     }
 
     /// A broadcast that can be started again and again.
+    ///
+    /// ```
+    /// # ringmpi::threads(3, |world| {
+    /// let mut broadcast = world.broadcast_init(vec![0; 4], 0)?;
+    /// for round in 0..10 {
+    ///     if world.rank() == 0 {
+    ///         broadcast.output_mut()?.fill(round);
+    ///     }
+    ///     broadcast.start()?;
+    ///     broadcast.wait()?;
+    ///     assert_eq!(broadcast.output_mut()?, [round; 4]);
+    /// }
+    /// # ringmpi::Result::Ok(())
+    /// # })?.into_iter().collect::<ringmpi::Result<()>>()?;
+    /// # Ok::<(), ringmpi::Error>(())
+    /// ```
     ///
     /// # Errors
     /// A root that does not exist.

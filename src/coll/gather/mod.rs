@@ -56,6 +56,22 @@ impl Communicator<'_> {
 
     /// As [`gather`](Self::gather), into the root's slice; the other ranks have none.
     ///
+    /// ```
+    /// # ringmpi::threads(3, |world| {
+    /// // Only the root needs room for all; it is used again and again.
+    /// let mut all = vec![0; if world.rank() == 0 { 3 } else { 0 }];
+    /// for round in 0..4 {
+    ///     let room = (world.rank() == 0).then_some(&mut all[..]);
+    ///     world.gather_into(&[10 * round + world.rank()], room, 0)?;
+    ///     if world.rank() == 0 {
+    ///         assert_eq!(all, [10 * round, 10 * round + 1, 10 * round + 2]);
+    ///     }
+    /// }
+    /// # ringmpi::Result::Ok(())
+    /// # })?.into_iter().collect::<ringmpi::Result<()>>()?;
+    /// # Ok::<(), ringmpi::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// A root that does not exist; a root without a slice, or with one of another length; other lengths; the end of
     /// the job.
@@ -84,6 +100,16 @@ impl Communicator<'_> {
     /// As [`gather`](Self::gather), in place: the root's slice has a part for each rank, its own is there already; the
     /// slices of the others are their parts.
     ///
+    /// ```
+    /// # ringmpi::threads(3, |world| {
+    /// let mut data = if world.rank() == 1 { vec![0, 10, 0] } else { vec![10 * world.rank()] };
+    /// world.gather_in_place(&mut data, 1)?;
+    /// assert_eq!(data, if world.rank() == 1 { vec![0, 10, 20] } else { vec![10 * world.rank()] });
+    /// # ringmpi::Result::Ok(())
+    /// # })?.into_iter().collect::<ringmpi::Result<()>>()?;
+    /// # Ok::<(), ringmpi::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// A root that does not exist; a root whose slice does not divide into equal parts; other lengths; the end of the
     /// job.
@@ -105,6 +131,18 @@ impl Communicator<'_> {
 
     /// As [`gather`](Self::gather), but only begins: the request gives the result.
     ///
+    /// ```
+    /// # ringmpi::threads(3, |world| {
+    /// let gathering = world.immediate_gather(vec![world.rank(); 2], 0)?;
+    /// // Computation goes here.
+    /// if let Some(all) = gathering.wait()? {
+    ///     assert_eq!(all, [0, 0, 1, 1, 2, 2]); // at the root
+    /// }
+    /// # ringmpi::Result::Ok(())
+    /// # })?.into_iter().collect::<ringmpi::Result<()>>()?;
+    /// # Ok::<(), ringmpi::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// A root that does not exist; no memory for all slices. The rest is reported by the request.
     ///
@@ -125,6 +163,23 @@ impl Communicator<'_> {
     }
 
     /// A gather that can be started again and again, from `mine` into the root's `all`; the others' may be empty.
+    ///
+    /// ```
+    /// # ringmpi::threads(3, |world| {
+    /// let room = if world.rank() == 0 { 3 } else { 0 };
+    /// let mut gather = world.gather_init(vec![0.0], vec![0.0; room], 0)?;
+    /// for step in 0..5 {
+    ///     gather.input_mut()?[0] = f64::from(step * world.rank());
+    ///     gather.start()?;
+    ///     gather.wait()?;
+    ///     if world.rank() == 0 {
+    ///         assert_eq!(gather.output_mut()?, [0.0, f64::from(step), f64::from(2 * step)]);
+    ///     }
+    /// }
+    /// # ringmpi::Result::Ok(())
+    /// # })?.into_iter().collect::<ringmpi::Result<()>>()?;
+    /// # Ok::<(), ringmpi::Error>(())
+    /// ```
     ///
     /// # Errors
     /// A root that does not exist, or whose `all` is not as long as all parts.

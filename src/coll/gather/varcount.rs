@@ -62,6 +62,22 @@ impl Communicator<'_> {
 
     /// As [`gather_varcount`](Self::gather_varcount), into the parts of the root's slice; the other ranks have none.
     ///
+    /// ```
+    /// use ringmpi::PartitionMut;
+    /// # ringmpi::threads(3, |world| {
+    /// // The parts of a table, with a gap of one element behind each.
+    /// let mut table = [-1; 6];
+    /// let parts = PartitionMut::with_displacements(&mut table, vec![0, 1, 2], vec![0, 1, 3]);
+    /// let mine = vec![world.rank(); world.rank() as usize];
+    /// world.gather_varcount_into(&mine, (world.rank() == 0).then_some(parts), 0)?;
+    /// if world.rank() == 0 {
+    ///     assert_eq!(table, [-1, 1, -1, 2, 2, -1]);
+    /// }
+    /// # ringmpi::Result::Ok(())
+    /// # })?.into_iter().collect::<ringmpi::Result<()>>()?;
+    /// # Ok::<(), ringmpi::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// A root that does not exist; a root without a slice; parts that lie outside of it, overlap, or are not one for
     /// each rank, or whose own is of another length than `mine`; slices of other lengths than their parts; the end of
@@ -106,6 +122,19 @@ impl Communicator<'_> {
     /// As [`gather_varcount`](Self::gather_varcount), but only begins; the root says how long the slices are (`counts`,
     /// which the other ranks need not give), and the request gives it all of them, one behind the other.
     ///
+    /// ```
+    /// # ringmpi::threads(3, |world| {
+    /// let mine = vec![world.rank(); world.rank() as usize];
+    /// // The root knows how much comes from whom.
+    /// let counts: &[usize] = if world.rank() == 0 { &[0, 1, 2] } else { &[] };
+    /// let gathering = world.immediate_gather_varcount(mine, counts, 0)?;
+    /// // Computation goes here.
+    /// assert_eq!(gathering.wait()?, (world.rank() == 0).then(|| vec![1, 2, 2]));
+    /// # ringmpi::Result::Ok(())
+    /// # })?.into_iter().collect::<ringmpi::Result<()>>()?;
+    /// # Ok::<(), ringmpi::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// A root that does not exist, or whose counts are not one for each rank, or whose own is not the length of `mine`;
     /// no memory for all slices. The rest is reported by the request.
@@ -130,6 +159,23 @@ impl Communicator<'_> {
 
     /// A gather of slices of different lengths that can be started again and again, from `mine` into the root's `all`,
     /// one behind the other.
+    ///
+    /// ```
+    /// # ringmpi::threads(2, |world| {
+    /// let (mine, all) = if world.rank() == 0 { (vec![0], vec![0; 3]) } else { (vec![7; 2], vec![]) };
+    /// let mut gather = world.gather_varcount_init(mine, all, &[1, 2], 0)?;
+    /// for round in 0..3 {
+    ///     gather.input_mut()?[0] = round;
+    ///     gather.start()?;
+    ///     gather.wait()?;
+    ///     if world.rank() == 0 {
+    ///         assert_eq!(gather.output_mut()?, [round, round, 7]);
+    ///     }
+    /// }
+    /// # ringmpi::Result::Ok(())
+    /// # })?.into_iter().collect::<ringmpi::Result<()>>()?;
+    /// # Ok::<(), ringmpi::Error>(())
+    /// ```
     ///
     /// # Errors
     /// As [`immediate_gather_varcount`](Self::immediate_gather_varcount); a root whose `all` has another length.

@@ -51,6 +51,20 @@ impl Communicator<'_> {
 
     /// As [`reduce`](Self::reduce), into the root's slice; the other ranks have none.
     ///
+    /// ```
+    /// use ringmpi::op;
+    /// # ringmpi::threads(3, |world| {
+    /// let mut largest = [0.0; 2];
+    /// let room = (world.rank() == 0).then_some(&mut largest[..]);
+    /// world.reduce_into(&[f64::from(world.rank()), 0.5], room, op::Max, 0)?;
+    /// if world.rank() == 0 {
+    ///     assert_eq!(largest, [2.0, 0.5]);
+    /// }
+    /// # ringmpi::Result::Ok(())
+    /// # })?.into_iter().collect::<ringmpi::Result<()>>()?;
+    /// # Ok::<(), ringmpi::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// A root that does not exist, without a slice, or with one of another length; other lengths; the end of the job.
     ///
@@ -80,6 +94,17 @@ impl Communicator<'_> {
     /// As [`reduce`](Self::reduce), in place: the root's slice takes the result, and those of the others stay as they
     /// are.
     ///
+    /// ```
+    /// use ringmpi::op;
+    /// # ringmpi::threads(3, |world| {
+    /// let mut data = [1 + world.rank()];
+    /// world.reduce_in_place(&mut data, op::Product, 0)?;
+    /// assert_eq!(data, [if world.rank() == 0 { 6 } else { 1 + world.rank() }]);
+    /// # ringmpi::Result::Ok(())
+    /// # })?.into_iter().collect::<ringmpi::Result<()>>()?;
+    /// # Ok::<(), ringmpi::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// As [`reduce`](Self::reduce).
     ///
@@ -94,6 +119,18 @@ impl Communicator<'_> {
     }
 
     /// As [`reduce`](Self::reduce), of one element.
+    ///
+    /// ```
+    /// use ringmpi::op;
+    /// # ringmpi::threads(3, |world| {
+    /// if let Some(sum) = world.reduce_value(world.rank(), op::Sum, 0)? {
+    ///     println!("the ranks add up to {sum}"); // printed once, by the root
+    /// #   assert_eq!(sum, 3);
+    /// }
+    /// # ringmpi::Result::Ok(())
+    /// # })?.into_iter().collect::<ringmpi::Result<()>>()?;
+    /// # Ok::<(), ringmpi::Error>(())
+    /// ```
     ///
     /// # Errors
     /// As [`reduce`](Self::reduce).
@@ -141,6 +178,20 @@ impl Communicator<'_> {
     /// As [`reduce`](Self::reduce), but only begins: the request gives the result. Progress on any thread may call the
     /// operation.
     ///
+    /// ```
+    /// use ringmpi::op;
+    /// # ringmpi::threads(3, |world| {
+    /// // One to each root, under way at the same time.
+    /// let reductions: Vec<_> =
+    ///     (0..3).map(|root| world.immediate_reduce(vec![root], op::Sum, root)).collect::<Result<_, _>>()?;
+    /// let results = ringmpi::wait_all(reductions)?;
+    /// let mine: Vec<_> = results.into_iter().flatten().collect();
+    /// assert_eq!(mine, [[3 * world.rank()]]);
+    /// # ringmpi::Result::Ok(())
+    /// # })?.into_iter().collect::<ringmpi::Result<()>>()?;
+    /// # Ok::<(), ringmpi::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// A root that does not exist; no memory. The rest is reported by the request.
     ///
@@ -161,6 +212,24 @@ impl Communicator<'_> {
     }
 
     /// A reduction that can be started again and again, from `mine` into the root's `result`; the others' may be empty.
+    ///
+    /// ```
+    /// use ringmpi::op;
+    /// # ringmpi::threads(3, |world| {
+    /// let room = if world.rank() == 0 { 2 } else { 0 };
+    /// let mut reduce = world.reduce_init(vec![0; 2], vec![0; room], op::Sum, 0)?;
+    /// for round in 0..5 {
+    ///     reduce.input_mut()?.copy_from_slice(&[round, world.rank()]);
+    ///     reduce.start()?;
+    ///     reduce.wait()?;
+    ///     if world.rank() == 0 {
+    ///         assert_eq!(reduce.output_mut()?, [3 * round, 3]);
+    ///     }
+    /// }
+    /// # ringmpi::Result::Ok(())
+    /// # })?.into_iter().collect::<ringmpi::Result<()>>()?;
+    /// # Ok::<(), ringmpi::Error>(())
+    /// ```
     ///
     /// # Errors
     /// A root that does not exist, or whose buffers have different lengths.

@@ -84,6 +84,17 @@ impl Communicator<'_> {
     /// As [`reduce_scatter`](Self::reduce_scatter), but only begins: the request gives the part. Progress on any thread
     /// may call the operation.
     ///
+    /// ```
+    /// use ringmpi::op;
+    /// # ringmpi::threads(2, |world| {
+    /// let reducing = world.immediate_reduce_scatter(vec![1, 2, 3], &[1, 2], op::Sum)?;
+    /// // Computation goes here.
+    /// assert_eq!(reducing.wait()?, if world.rank() == 0 { vec![2] } else { vec![4, 6] });
+    /// # ringmpi::Result::Ok(())
+    /// # })?.into_iter().collect::<ringmpi::Result<()>>()?;
+    /// # Ok::<(), ringmpi::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// Counts that are not one for each rank, or do not add up to the length of `mine`; no memory. The rest is reported
     /// by the request.
@@ -106,6 +117,19 @@ impl Communicator<'_> {
     /// As [`reduce_scatter_block`](Self::reduce_scatter_block), but only begins: the request gives the part. Progress on
     /// any thread may call the operation.
     ///
+    /// ```
+    /// use ringmpi::op;
+    /// # ringmpi::threads(3, |world| {
+    /// // How much comes for each rank, when each knows only what it will send to whom.
+    /// let counts = vec![1u64, 0, 2];
+    /// let counting = world.immediate_reduce_scatter_block(counts, op::Sum)?;
+    /// // The sends may begin here.
+    /// assert_eq!(counting.wait()?, [[3], [0], [6]][world.rank() as usize]);
+    /// # ringmpi::Result::Ok(())
+    /// # })?.into_iter().collect::<ringmpi::Result<()>>()?;
+    /// # Ok::<(), ringmpi::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// A buffer that does not divide into equal parts; no memory. The rest is reported by the request.
     ///
@@ -125,6 +149,22 @@ impl Communicator<'_> {
     }
 
     /// A reduce-scatter that can be started again and again, from `mine` into `part`.
+    ///
+    /// ```
+    /// use ringmpi::op;
+    /// # ringmpi::threads(2, |world| {
+    /// let part = vec![0; 1 + world.rank() as usize];
+    /// let mut reduce = world.reduce_scatter_init(vec![0; 3], part, &[1, 2], op::Max)?;
+    /// for round in 0..3 {
+    ///     reduce.input_mut()?.fill(round + world.rank());
+    ///     reduce.start()?;
+    ///     reduce.wait()?;
+    ///     assert!(reduce.output_mut()?.iter().all(|largest| *largest == round + 1));
+    /// }
+    /// # ringmpi::Result::Ok(())
+    /// # })?.into_iter().collect::<ringmpi::Result<()>>()?;
+    /// # Ok::<(), ringmpi::Error>(())
+    /// ```
     ///
     /// # Errors
     /// As [`immediate_reduce_scatter`](Self::immediate_reduce_scatter); a part of another length.
@@ -147,6 +187,21 @@ impl Communicator<'_> {
     }
 
     /// A reduce-scatter of equal parts that can be started again and again, from `mine` into `part`.
+    ///
+    /// ```
+    /// use ringmpi::op;
+    /// # ringmpi::threads(2, |world| {
+    /// let mut reduce = world.reduce_scatter_block_init(vec![0; 2], vec![0], op::Sum)?;
+    /// for round in 0..3 {
+    ///     reduce.input_mut()?.copy_from_slice(&[round, 10 * round]);
+    ///     reduce.start()?;
+    ///     reduce.wait()?;
+    ///     assert_eq!(reduce.output_mut()?, [if world.rank() == 0 { 2 * round } else { 20 * round }]);
+    /// }
+    /// # ringmpi::Result::Ok(())
+    /// # })?.into_iter().collect::<ringmpi::Result<()>>()?;
+    /// # Ok::<(), ringmpi::Error>(())
+    /// ```
     ///
     /// # Errors
     /// A buffer that does not divide into equal parts; a part of another length.

@@ -61,6 +61,17 @@ impl Communicator<'_> {
 
     /// As [`scan`](Self::scan), into a slice.
     ///
+    /// ```
+    /// use ringmpi::op;
+    /// # ringmpi::threads(3, |world| {
+    /// let mut largest_so_far = [0];
+    /// world.scan_into(&[[5, 2, 9][world.rank() as usize]], &mut largest_so_far, op::Max)?;
+    /// assert_eq!(largest_so_far, [[5, 5, 9][world.rank() as usize]]);
+    /// # ringmpi::Result::Ok(())
+    /// # })?.into_iter().collect::<ringmpi::Result<()>>()?;
+    /// # Ok::<(), ringmpi::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// A slice of another length; other lengths; the end of the job.
     ///
@@ -76,6 +87,19 @@ impl Communicator<'_> {
 
     /// As [`scan`](Self::scan), in place.
     ///
+    /// ```
+    /// use ringmpi::op;
+    /// # ringmpi::threads(3, |world| {
+    /// // The order of ranks is that of the operands: products of matrices, say.
+    /// let then = op::ordered(|[a, b]: &[i32; 2], [c, d]: &[i32; 2]| [a * c, b * c + d]);
+    /// let mut function = [[2, world.rank()]]; // [a, b] stands for x ↦ a·x + b
+    /// world.scan_in_place(&mut function, then)?;
+    /// assert_eq!(function, [[[2, 0], [4, 1], [8, 4]][world.rank() as usize]]);
+    /// # ringmpi::Result::Ok(())
+    /// # })?.into_iter().collect::<ringmpi::Result<()>>()?;
+    /// # Ok::<(), ringmpi::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// As [`scan`](Self::scan).
     ///
@@ -86,6 +110,18 @@ impl Communicator<'_> {
     }
 
     /// As [`scan`](Self::scan), of one element.
+    ///
+    /// ```
+    /// use ringmpi::op;
+    /// # ringmpi::threads(3, |world| {
+    /// // Where the part of each rank ends in the whole.
+    /// let len = [4, 0, 2][world.rank() as usize];
+    /// let end = world.scan_value(len, op::Sum)?;
+    /// assert_eq!(end, [4, 4, 6][world.rank() as usize]);
+    /// # ringmpi::Result::Ok(())
+    /// # })?.into_iter().collect::<ringmpi::Result<()>>()?;
+    /// # Ok::<(), ringmpi::Error>(())
+    /// ```
     ///
     /// # Errors
     /// The end of the job.
@@ -125,6 +161,17 @@ impl Communicator<'_> {
 
     /// As [`exclusive_scan`](Self::exclusive_scan), in place; rank 0's slice stays as it is.
     ///
+    /// ```
+    /// use ringmpi::op;
+    /// # ringmpi::threads(3, |world| {
+    /// let mut data = [1 + world.rank()];
+    /// world.exclusive_scan_in_place(&mut data, op::Sum)?;
+    /// assert_eq!(data, [[1, 1, 3][world.rank() as usize]]);
+    /// # ringmpi::Result::Ok(())
+    /// # })?.into_iter().collect::<ringmpi::Result<()>>()?;
+    /// # Ok::<(), ringmpi::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// As [`exclusive_scan`](Self::exclusive_scan).
     ///
@@ -135,6 +182,18 @@ impl Communicator<'_> {
     }
 
     /// As [`exclusive_scan`](Self::exclusive_scan), of one element.
+    ///
+    /// ```
+    /// use ringmpi::op;
+    /// # ringmpi::threads(3, |world| {
+    /// // Where the part of each rank begins in the whole.
+    /// let len = [4, 0, 2][world.rank() as usize];
+    /// let start = world.exclusive_scan_value(len, op::Sum)?.unwrap_or(0);
+    /// assert_eq!(start, [0, 4, 4][world.rank() as usize]);
+    /// # ringmpi::Result::Ok(())
+    /// # })?.into_iter().collect::<ringmpi::Result<()>>()?;
+    /// # Ok::<(), ringmpi::Error>(())
+    /// ```
     ///
     /// # Errors
     /// The end of the job.
@@ -157,6 +216,17 @@ impl Communicator<'_> {
     /// As [`scan`](Self::scan), in place, but only begins: the request gives the buffer back. Progress on any thread may
     /// call the operation.
     ///
+    /// ```
+    /// use ringmpi::op;
+    /// # ringmpi::threads(3, |world| {
+    /// let scanning = world.immediate_scan(vec![1, world.rank()], op::Sum)?;
+    /// // Computation goes here.
+    /// assert_eq!(scanning.wait()?, [[1, 0], [2, 1], [3, 3]][world.rank() as usize]);
+    /// # ringmpi::Result::Ok(())
+    /// # })?.into_iter().collect::<ringmpi::Result<()>>()?;
+    /// # Ok::<(), ringmpi::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// No memory. The rest is reported by the request.
     ///
@@ -176,6 +246,19 @@ impl Communicator<'_> {
     /// As [`exclusive_scan_in_place`](Self::exclusive_scan_in_place), but only begins: the request gives the buffer back;
     /// rank 0's is as it was.
     ///
+    /// ```
+    /// use ringmpi::op;
+    /// # ringmpi::threads(3, |world| {
+    /// // The numbers of new elements, while their values are still being computed.
+    /// let numbering = world.immediate_exclusive_scan(vec![10], op::Sum)?;
+    /// // Computation goes here.
+    /// let first = if world.rank() == 0 { 0 } else { numbering.wait()?[0] };
+    /// assert_eq!(first, 10 * world.rank());
+    /// # ringmpi::Result::Ok(())
+    /// # })?.into_iter().collect::<ringmpi::Result<()>>()?;
+    /// # Ok::<(), ringmpi::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// No memory. The rest is reported by the request.
     ///
@@ -194,6 +277,21 @@ impl Communicator<'_> {
 
     /// A scan that can be started again and again, from `mine` into `result`.
     ///
+    /// ```
+    /// use ringmpi::op;
+    /// # ringmpi::threads(3, |world| {
+    /// let mut scan = world.scan_init(vec![0], vec![0], op::Sum)?;
+    /// for round in 0..5 {
+    ///     scan.input_mut()?[0] = round;
+    ///     scan.start()?;
+    ///     scan.wait()?;
+    ///     assert_eq!(scan.output_mut()?, [(1 + world.rank()) * round]);
+    /// }
+    /// # ringmpi::Result::Ok(())
+    /// # })?.into_iter().collect::<ringmpi::Result<()>>()?;
+    /// # Ok::<(), ringmpi::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// Buffers of different lengths.
     ///
@@ -209,6 +307,22 @@ impl Communicator<'_> {
     }
 
     /// An exclusive scan that can be started again and again, from `mine` into `result`; rank 0's takes its own part.
+    ///
+    /// ```
+    /// use ringmpi::op;
+    /// # ringmpi::threads(3, |world| {
+    /// let mut scan = world.exclusive_scan_init(vec![0], vec![0], op::Sum)?;
+    /// for round in 0..5 {
+    ///     scan.input_mut()?[0] = round;
+    ///     scan.start()?;
+    ///     scan.wait()?;
+    ///     let below = if world.rank() == 0 { 0 } else { scan.output_mut()?[0] };
+    ///     assert_eq!(below, world.rank() * round);
+    /// }
+    /// # ringmpi::Result::Ok(())
+    /// # })?.into_iter().collect::<ringmpi::Result<()>>()?;
+    /// # Ok::<(), ringmpi::Error>(())
+    /// ```
     ///
     /// # Errors
     /// Buffers of different lengths.

@@ -66,6 +66,20 @@ impl Communicator<'_> {
 
     /// As [`scatter`](Self::scatter), into slices of equal length on all ranks.
     ///
+    /// ```
+    /// # ringmpi::threads(3, |world| {
+    /// // Each rank has a buffer of its own, used for one line after the other of the root's table.
+    /// let table = [[0, 1, 2], [10, 11, 12]];
+    /// let mut mine = [0];
+    /// for (line, numbers) in (0..).zip(&table) {
+    ///     world.scatter_into((world.rank() == 0).then_some(&numbers[..]), &mut mine, 0)?;
+    ///     assert_eq!(mine, [10 * line + world.rank()]);
+    /// }
+    /// # ringmpi::Result::Ok(())
+    /// # })?.into_iter().collect::<ringmpi::Result<()>>()?;
+    /// # Ok::<(), ringmpi::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// A root that does not exist, that gives no slice, or one that is not as long as all parts; other lengths; bytes
     /// that are no values of the type; the end of the job.
@@ -86,6 +100,17 @@ impl Communicator<'_> {
 
     /// As [`scatter`](Self::scatter), in place: the root's slice has a part for each rank, and keeps its own; the slices
     /// of the others take their parts.
+    ///
+    /// ```
+    /// # ringmpi::threads(3, |world| {
+    /// let mut data = if world.rank() == 0 { vec![5, 6, 7] } else { vec![0] };
+    /// world.scatter_in_place(&mut data, 0)?;
+    /// // The root's own part stays where it is, the first of three.
+    /// assert_eq!(data[0], 5 + world.rank());
+    /// # ringmpi::Result::Ok(())
+    /// # })?.into_iter().collect::<ringmpi::Result<()>>()?;
+    /// # Ok::<(), ringmpi::Error>(())
+    /// ```
     ///
     /// # Errors
     /// A root that does not exist, or whose slice does not divide into equal parts; other lengths; bytes that are no
@@ -109,6 +134,18 @@ impl Communicator<'_> {
     /// As [`scatter`](Self::scatter), of `len` elements a rank, but only begins: the request gives the part. Only the
     /// root's `all` matters; the others may give an empty buffer.
     ///
+    /// ```
+    /// # ringmpi::threads(3, |world| {
+    /// let all = if world.rank() == 2 { vec!['a', 'b', 'c', 'd', 'e', 'f'] } else { vec![] };
+    /// let scattering = world.immediate_scatter(all, 2, 2)?;
+    /// // Computation goes here.
+    /// let mine = scattering.wait()?;
+    /// assert_eq!(mine, [['a', 'b'], ['c', 'd'], ['e', 'f']][world.rank() as usize]);
+    /// # ringmpi::Result::Ok(())
+    /// # })?.into_iter().collect::<ringmpi::Result<()>>()?;
+    /// # Ok::<(), ringmpi::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// A root that does not exist, or whose buffer is not as long as all parts. The rest is reported by the request.
     ///
@@ -129,6 +166,23 @@ impl Communicator<'_> {
 
     /// A scatter that can be started again and again, from the root's `all` into `mine`; the others' `all` may be
     /// empty.
+    ///
+    /// ```
+    /// # ringmpi::threads(2, |world| {
+    /// let all = vec![0; if world.rank() == 0 { 2 } else { 0 }];
+    /// let mut scatter = world.scatter_init(all, vec![0], 0)?;
+    /// for round in 0..5 {
+    ///     if world.rank() == 0 {
+    ///         scatter.input_mut()?.copy_from_slice(&[round, -round]);
+    ///     }
+    ///     scatter.start()?;
+    ///     scatter.wait()?;
+    ///     assert_eq!(scatter.output_mut()?, [if world.rank() == 0 { round } else { -round }]);
+    /// }
+    /// # ringmpi::Result::Ok(())
+    /// # })?.into_iter().collect::<ringmpi::Result<()>>()?;
+    /// # Ok::<(), ringmpi::Error>(())
+    /// ```
     ///
     /// # Errors
     /// As [`immediate_scatter`](Self::immediate_scatter).

@@ -70,6 +70,20 @@ impl Communicator<'_> {
 
     /// As [`scatter_varcount`](Self::scatter_varcount), into slices of the lengths of the parts.
     ///
+    /// ```
+    /// use ringmpi::Partition;
+    /// # ringmpi::threads(2, |world| {
+    /// // Parts may begin anywhere, and may overlap: both have the middle.
+    /// let all = [1, 2, 3, 4, 5];
+    /// let parts = Partition::with_displacements(&all, vec![3, 3], vec![0, 2]);
+    /// let mut mine = [0; 3];
+    /// world.scatter_varcount_into((world.rank() == 0).then_some(parts), &mut mine, 0)?;
+    /// assert_eq!(mine, if world.rank() == 0 { [1, 2, 3] } else { [3, 4, 5] });
+    /// # ringmpi::Result::Ok(())
+    /// # })?.into_iter().collect::<ringmpi::Result<()>>()?;
+    /// # Ok::<(), ringmpi::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// A root that does not exist, that gives no slice, or parts that lie outside of it or are not one for each rank, or
     /// whose own is of another length than its `mine`; slices of other lengths than their parts; bytes that are no
@@ -106,6 +120,19 @@ impl Communicator<'_> {
     /// As [`scatter_varcount`](Self::scatter_varcount), but only begins: the parts of the root's `all` lie one behind
     /// the other, of lengths `counts` (which, as `all`, the other ranks need not give); `len` is that of this rank's.
     ///
+    /// ```
+    /// # ringmpi::threads(3, |world| {
+    /// let (all, counts) = if world.rank() == 0 { (vec![1, 2, 2], vec![0, 1, 2]) } else { (vec![], vec![]) };
+    /// // A rank knows how long its own part is.
+    /// let len = world.rank() as usize;
+    /// let scattering = world.immediate_scatter_varcount(all, &counts, len, 0)?;
+    /// // Computation goes here.
+    /// assert_eq!(scattering.wait()?, vec![world.rank(); len]);
+    /// # ringmpi::Result::Ok(())
+    /// # })?.into_iter().collect::<ringmpi::Result<()>>()?;
+    /// # Ok::<(), ringmpi::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// A root that does not exist, or whose counts are not one for each rank, do not add up to the length of `all`, or
     /// whose own is not `len`. The rest is reported by the request.
@@ -128,6 +155,24 @@ impl Communicator<'_> {
     }
 
     /// A scatter of parts of different lengths that can be started again and again, from the root's `all` into `mine`.
+    ///
+    /// ```
+    /// # ringmpi::threads(2, |world| {
+    /// let is_root = world.rank() == 0;
+    /// let mine = vec![0; if is_root { 1 } else { 2 }];
+    /// let mut scatter = world.scatter_varcount_init(vec![0; if is_root { 3 } else { 0 }], &[1, 2], mine, 0)?;
+    /// for round in 0..3 {
+    ///     if is_root {
+    ///         scatter.input_mut()?.fill(round);
+    ///     }
+    ///     scatter.start()?;
+    ///     scatter.wait()?;
+    ///     assert!(scatter.output_mut()?.iter().all(|number| *number == round));
+    /// }
+    /// # ringmpi::Result::Ok(())
+    /// # })?.into_iter().collect::<ringmpi::Result<()>>()?;
+    /// # Ok::<(), ringmpi::Error>(())
+    /// ```
     ///
     /// # Errors
     /// As [`immediate_scatter_varcount`](Self::immediate_scatter_varcount).
