@@ -155,6 +155,7 @@ classes! {
     REQUEST = 7, "Invalid request.";
     ROOT = 8, "Invalid root.";
     GROUP = 9, "Invalid group.";
+    DIMS = 12, "Invalid dimensions of a grid.";
     ARG = 13, "Invalid argument of another kind.";
     TRUNCATE = 15, "A message was longer than the receive buffer.";
     OTHER = 16, "A known error of no other class.";

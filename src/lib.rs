@@ -312,7 +312,7 @@
 //! | `shm` | the segment of a job: its layout, rings, doorbells to wake sleepers, blocks for payload |
 //! | `envelope`, `status`, `datatype`, `op`, `buffer` | what a message says of itself, and where its bytes lie |
 //! | `p2p` | the engine: sends, receives, matching, credit, progress |
-//! | `group`, `communicator` | who takes part, and the calls between two processes |
+//! | `group`, `communicator`, `topology` | who takes part, the calls between two processes, and who is whose neighbour |
 //! | `coll` | collectives; `select` chooses the algorithm, `on_board` runs those of few bytes |
 //! | `constructors` | communicators made from communicators |
 //! | `launch` | `mpiexec`: starts ranks, watches them, ends the job |
@@ -354,6 +354,7 @@ mod status;
 mod sync;
 #[allow(unsafe_code)]
 mod sys;
+mod topology;
 mod types;
 mod world;
 
@@ -373,5 +374,6 @@ pub use group::{Group, GroupRelation};
 pub use join::join;
 pub use run::{run, threads};
 pub use status::{PROC_NULL, Status};
+pub use topology::{CartesianCommunicator, GraphCommunicator, Neighbourhood, dimensions_create};
 pub use types::{Rank, TAG_MAX, Tag};
 pub use world::{Universe, init};

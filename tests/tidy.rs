@@ -35,7 +35,7 @@ const LAYERS: &[Layer] = &[
     Layer { modules: &["shm"], peers: false },
     Layer { modules: &["envelope", "status", "datatype", "op", "buffer"], peers: true },
     Layer { modules: &["p2p"], peers: false },
-    Layer { modules: &["group", "communicator"], peers: true },
+    Layer { modules: &["group", "communicator", "topology"], peers: true },
     Layer { modules: &["coll"], peers: false },
     Layer { modules: &["constructors"], peers: false },
     Layer { modules: &["world", "join"], peers: true },

@@ -1,11 +1,11 @@
-//! [`Blocks`]: how the bytes of a buffer divide into one block a rank.
+//! [`Blocks`]: how the bytes of a buffer divide into one block a rank, or a neighbour.
 
 use crate::{
     buffer::{ReceiveBytes, SendBytes},
     types::Rank,
 };
 
-/// One block of bytes a rank: where it begins, and how long it is.
+/// One block of bytes a rank, or a neighbour: where it begins, and how long it is.
 #[derive(Clone, Debug)]
 pub(super) struct Blocks(Vec<(u64, u64)>);
 
@@ -51,13 +51,23 @@ impl Blocks {
 
     /// A rank's block of memory that is read.
     pub(super) fn of(&self, memory: SendBytes, rank: Rank) -> SendBytes {
-        let (start, len) = self.0[rank as usize];
-        memory.part(start, len)
+        self.nth(memory, rank as usize)
     }
 
     /// A rank's block of memory that is written.
     pub(super) fn of_mut(&self, memory: ReceiveBytes, rank: Rank) -> ReceiveBytes {
-        let (start, len) = self.0[rank as usize];
+        self.nth_mut(memory, rank as usize)
+    }
+
+    /// The block of a place in memory that is read.
+    pub(super) fn nth(&self, memory: SendBytes, place: usize) -> SendBytes {
+        let (start, len) = self.0[place];
+        memory.part(start, len)
+    }
+
+    /// The block of a place in memory that is written.
+    pub(super) fn nth_mut(&self, memory: ReceiveBytes, place: usize) -> ReceiveBytes {
+        let (start, len) = self.0[place];
         memory.part(start, len)
     }
 }

@@ -43,11 +43,15 @@ pub(super) enum Function {
     ExclusiveScan,
     ReduceScatter,
     ReduceScatterBlock,
+    NeighbourAllGather,
+    NeighbourAllGatherVarcount,
+    NeighbourAllToAll,
+    NeighbourAllToAllVarcount,
     Construction,
 }
 
 impl Function {
-    const ALL: [(Self, &'static str); 17] = [
+    const ALL: [(Self, &'static str); 21] = [
         (Self::Barrier, "barrier"),
         (Self::Broadcast, "broadcast"),
         (Self::Gather, "gather"),
@@ -64,6 +68,10 @@ impl Function {
         (Self::ExclusiveScan, "exclusive_scan"),
         (Self::ReduceScatter, "reduce_scatter"),
         (Self::ReduceScatterBlock, "reduce_scatter_block"),
+        (Self::NeighbourAllGather, "neighbour_all_gather"),
+        (Self::NeighbourAllGatherVarcount, "neighbour_all_gather_varcount"),
+        (Self::NeighbourAllToAll, "neighbour_all_to_all"),
+        (Self::NeighbourAllToAllVarcount, "neighbour_all_to_all_varcount"),
         (Self::Construction, "the construction of a communicator"),
     ];
 }

@@ -18,6 +18,7 @@ mod broadcast;
 mod call;
 mod fold;
 mod gather;
+mod neighbour;
 mod on_board;
 mod on_stage;
 mod partition;

@@ -29,6 +29,35 @@ pub struct PartitionMut<'a, T> {
     parts: Parts<'a>,
 }
 
+/// Whom there is a part for.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Parties {
+    /// What one of them is called.
+    one: &'static str,
+    count: usize,
+}
+
+impl Parties {
+    pub(super) fn neighbours(one: &'static str, count: usize) -> Self {
+        Self { one, count }
+    }
+
+    pub(super) fn one(self) -> &'static str {
+        self.one
+    }
+
+    pub(super) fn count(self) -> usize {
+        self.count
+    }
+}
+
+impl From<Rank> for Parties {
+    /// All ranks of a communicator.
+    fn from(ranks: Rank) -> Self {
+        Self { one: "rank", count: ranks as usize }
+    }
+}
+
 #[derive(Clone, Debug)]
 struct Parts<'a> {
     counts: Cow<'a, [usize]>,
@@ -62,8 +91,12 @@ impl<'a, T: Plain> Partition<'a, T> {
         self.parts.count(rank)
     }
 
-    pub(super) fn check(&self, function: &str, ranks: Rank) -> Result<Blocks> {
-        self.parts.check::<T>(function, ranks, self.data.len())
+    pub(super) fn counts(&self) -> &[usize] {
+        &self.parts.counts
+    }
+
+    pub(super) fn check(&self, function: &str, parties: impl Into<Parties>) -> Result<Blocks> {
+        self.parts.check::<T>(function, parties.into(), self.data.len())
     }
 }
 
@@ -93,9 +126,10 @@ impl<'a, T: Plain> PartitionMut<'a, T> {
         self.parts.count(rank)
     }
 
-    pub(super) fn check(&self, function: &str, ranks: Rank) -> Result<Blocks> {
-        let blocks = self.parts.check::<T>(function, ranks, self.data.len())?;
-        self.parts.check_apart(function)?;
+    pub(super) fn check(&self, function: &str, parties: impl Into<Parties>) -> Result<Blocks> {
+        let parties = parties.into();
+        let blocks = self.parts.check::<T>(function, parties, self.data.len())?;
+        self.parts.check_apart(function, parties)?;
         Ok(blocks)
     }
 }
@@ -116,15 +150,16 @@ impl Parts<'_> {
         self.counts.get(rank as usize).copied().unwrap_or(0)
     }
 
-    fn check<T>(&self, function: &str, ranks: Rank, len: usize) -> Result<Blocks> {
-        check_entries(function, "counts", self.counts.len(), ranks)?;
+    fn check<T>(&self, function: &str, parties: Parties, len: usize) -> Result<Blocks> {
+        check_entries(function, "counts", self.counts.len(), parties)?;
         if let Some(displacements) = &self.displacements {
-            check_entries(function, "displacements", displacements.len(), ranks)?;
+            check_entries(function, "displacements", displacements.len(), parties)?;
         }
-        for (rank, (start, count)) in self.iter().enumerate() {
+        let one = parties.one;
+        for (index, (start, count)) in self.iter().enumerate() {
             if start.checked_add(count).is_none_or(|end| end > len) {
                 let what = format!(
-                    "{function}: the part of rank {rank} is {count} elements from {start} on, of a slice of {len}"
+                    "{function}: the part of {one} {index} is {count} elements from {start} on, of a slice of {len}"
                 );
                 return Err(Error::new(ErrorClass::COUNT, what));
             }
@@ -132,7 +167,8 @@ impl Parts<'_> {
         Ok(Blocks::of_elements(self.iter(), size_of::<T>()))
     }
 
-    fn check_apart(&self, function: &str) -> Result<()> {
+    fn check_apart(&self, function: &str, parties: Parties) -> Result<()> {
+        let noun = parties.one;
         let mut parts: Vec<(usize, usize, usize)> = self
             .iter()
             .enumerate()
@@ -144,8 +180,8 @@ impl Parts<'_> {
             let [(first, end, one), (second, _, other)] = pair else { continue };
             if second < end {
                 let what = format!(
-                    "{function}: the parts of rank {one}, elements {first} to {}, and of rank {other}, from {second} \
-                     on, overlap",
+                    "{function}: the parts of {noun} {one}, elements {first} to {}, and of {noun} {other}, from \
+                     {second} on, overlap",
                     end - 1
                 );
                 return Err(Error::new(ErrorClass::BUFFER, what)
@@ -156,18 +192,24 @@ impl Parts<'_> {
     }
 }
 
-/// One entry a rank.
-fn check_entries(function: &str, argument: &str, entries: usize, ranks: Rank) -> Result<()> {
-    if entries == ranks as usize {
+/// One entry for each.
+fn check_entries(function: &str, argument: &str, entries: usize, parties: Parties) -> Result<()> {
+    let Parties { one, count } = parties;
+    if entries == count {
         return Ok(());
     }
-    let what = format!("{function}: {argument} has {entries} entries, for {ranks} ranks");
+    let what = format!("{function}: {argument} has {entries} entries, for {count} {one}s");
     Err(Error::new(ErrorClass::COUNT, what))
 }
 
-/// Counts given without a slice: one a rank. Their sum.
-pub(super) fn check_counts(function: &str, argument: &str, counts: &[usize], ranks: Rank) -> Result<usize> {
-    check_entries(function, argument, counts.len(), ranks)?;
+/// Counts given without a slice: one for each. Their sum.
+pub(super) fn check_counts(
+    function: &str,
+    argument: &str,
+    counts: &[usize],
+    parties: impl Into<Parties>,
+) -> Result<usize> {
+    check_entries(function, argument, counts.len(), parties.into())?;
     let sum = counts.iter().try_fold(0usize, |sum, count| sum.checked_add(*count));
     sum.ok_or_else(|| {
         Error::new(ErrorClass::COUNT, format!("{function}: {argument} add up to too many elements"))

@@ -1,6 +1,9 @@
 //! Constructors of communicators: most of them are collective.
 
+mod agreement;
+mod cartesian;
 mod duplicate;
+mod graph;
 mod immediate;
 mod inter;
 mod internal;

@@ -1,0 +1,101 @@
+//! All-gather of neighbours.
+
+use super::{check_parts_for, divided, linear, repeated, whole_of};
+use crate::{
+    buffer::{self, Held, Owned, Plain, ReceiveBytes, SendBytes},
+    coll::{
+        call::{Call, Function},
+        plan::Plan,
+    },
+    communicator::{PersistentCollective, Request},
+    error::Result,
+    topology::Neighbourhood,
+};
+
+impl Neighbourhood<'_> {
+    /// Sends this rank's slice to all its out-neighbours, and gives the slices that come from its in-neighbours, of the
+    /// same length, in their order ([`in_neighbours`](Self::in_neighbours)).
+    ///
+    /// Where a grid ends there is no neighbour: the part is this rank's own slice.
+    ///
+    /// ```
+    /// ringmpi::threads(4, |world| {
+    ///     let row = world.create_cartesian(&[4], &[false], false)?.expect("it has a place for all");
+    ///     let expected = [[0, 1], [0, 2], [1, 3], [2, 3]][row.rank() as usize];
+    ///     assert_eq!(row.neighbour_all_gather(&[row.rank()])?, expected);
+    ///     ringmpi::Result::Ok(())
+    /// })?.into_iter().collect::<ringmpi::Result<()>>()?;
+    /// # Ok::<(), ringmpi::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// Other lengths; no memory for all slices; bytes that are no values of the type; the end of the job.
+    ///
+    /// # Standard
+    /// MPI 5.0, 8.6.1: `MPI_Neighbor_allgather`.
+    pub fn neighbour_all_gather<T: Plain>(&self, mine: &[T]) -> Result<Vec<T>> {
+        let len = whole_of("neighbour_all_gather", mine.len(), self.incoming())?;
+        let (mut collective, call) = (self.enter_collective()?, Call::new(Function::NeighbourAllGather));
+        let mine = buffer::of_slice(mine);
+        self.comm().run_new(&mut collective, call, len, None, |plan, all| self.gather_new(plan, mine, all))
+    }
+
+    /// As [`neighbour_all_gather`](Self::neighbour_all_gather), into a slice, whose equal parts need not be as long as
+    /// this rank's. Where a grid ends the part stays as it was.
+    ///
+    /// # Errors
+    /// A slice that is no equal parts; and as [`neighbour_all_gather`](Self::neighbour_all_gather).
+    ///
+    /// # Standard
+    /// MPI 5.0, 8.6.1: `MPI_Neighbor_allgather`.
+    pub fn neighbour_all_gather_into<T: Plain>(&self, mine: &[T], all: &mut [T]) -> Result<()> {
+        check_parts_for("neighbour_all_gather_into", "all", all.len(), self.incoming())?;
+        let (mut collective, call) = (self.enter_collective()?, Call::new(Function::NeighbourAllGather));
+        let mine = buffer::of_slice(mine);
+        self.comm()
+            .run_in_place(&mut collective, call, all, None, |plan, all| self.gather_into(plan, mine, all))
+    }
+
+    /// As [`neighbour_all_gather`](Self::neighbour_all_gather), but only begins: the request gives the result.
+    ///
+    /// # Errors
+    /// No memory for all slices. The rest is reported by the request.
+    ///
+    /// # Standard
+    /// MPI 5.0, 8.7.1: `MPI_Ineighbor_allgather`.
+    pub fn immediate_neighbour_all_gather<B: Owned>(&self, mine: B) -> Result<Request<'_, Vec<B::Item>>> {
+        let mine = Held::new(mine);
+        let len = whole_of("immediate_neighbour_all_gather", mine.len(), self.incoming())?;
+        self.comm().begin_new(mine, len, None, |plan, mine, all| self.gather_new(plan, mine, all))
+    }
+
+    /// An all-gather of neighbours that can be started again and again, from `mine` into `all`. Where a grid ends the
+    /// part stays as it was.
+    ///
+    /// # Errors
+    /// A buffer that is no equal parts, one for each in-neighbour.
+    ///
+    /// # Standard
+    /// MPI 5.0, 8.8.1: `MPI_Neighbor_allgather_init`.
+    pub fn neighbour_all_gather_init<I: Owned, O: Owned<Item = I::Item>>(
+        &self,
+        mine: I,
+        all: O,
+    ) -> Result<PersistentCollective<'_, I, O>> {
+        let (mine, all) = (Held::new(mine), Held::new(all));
+        check_parts_for("neighbour_all_gather_init", "all", all.len(), self.incoming())?;
+        self.comm().prepare(mine, all, None, |plan, mine, all| self.gather_into(plan, mine, all))
+    }
+
+    fn gather_new(&self, plan: &mut Plan<'_>, mine: SendBytes, all: ReceiveBytes) -> Result<()> {
+        let (same, parts) = (repeated(mine.len(), self.sources()), divided(all.len(), self.sources()));
+        self.mirror(plan, (mine, &same), (all, &parts));
+        self.gather_into(plan, mine, all)
+    }
+
+    fn gather_into(&self, plan: &mut Plan<'_>, mine: SendBytes, all: ReceiveBytes) -> Result<()> {
+        let (same, parts) = (repeated(mine.len(), self.destinations()), divided(all.len(), self.sources()));
+        linear::plan(plan, self.neighbours(), (mine, &same), (all, &parts));
+        Ok(())
+    }
+}

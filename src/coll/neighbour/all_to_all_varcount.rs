@@ -1,0 +1,149 @@
+//! All-to-all of neighbours, of parts of different lengths.
+
+use super::linear;
+use crate::{
+    buffer::{self, Held, Owned, Plain},
+    coll::{
+        blocks::Blocks,
+        call::{Call, Function},
+        check_len,
+        gather::split,
+        partition::{Partition, PartitionMut, blocks_of, check_counts},
+    },
+    communicator::{PersistentCollective, Request},
+    error::Result,
+    topology::Neighbourhood,
+};
+
+impl Neighbourhood<'_> {
+    /// Sends each out-neighbour its part of this rank's slice, and gives the parts that come from the in-neighbours, of
+    /// any length, a vector each, in their order ([`in_neighbours`](Self::in_neighbours)). Nobody need know how much
+    /// others send. Where a grid ends nothing is sent, and the vector is empty.
+    ///
+    /// ```
+    /// use ringmpi::Partition;
+    /// ringmpi::threads(3, |world| {
+    ///     let ring = world.create_cartesian(&[3], &[true], false)?.expect("it has a place for all");
+    ///     // One number backward, two forward.
+    ///     let mine = [ring.rank(), 10 + ring.rank(), 10 + ring.rank()];
+    ///     let got = ring.neighbour_all_to_all_varcount(Partition::new(&mine, &[1, 2][..]))?;
+    ///     let (behind, ahead) = ring.shift(0, 1)?;
+    ///     assert_eq!(got, [vec![10 + behind; 2], vec![ahead]]);
+    ///     ringmpi::Result::Ok(())
+    /// })?.into_iter().collect::<ringmpi::Result<()>>()?;
+    /// # Ok::<(), ringmpi::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// Parts that lie outside of the slice, or are not one for each out-neighbour; no memory; bytes that are no values of
+    /// the type; the end of the job.
+    ///
+    /// # Standard
+    /// MPI 5.0, 8.6.2: `MPI_Neighbor_alltoallv`.
+    pub fn neighbour_all_to_all_varcount<T: Plain>(&self, mine: Partition<'_, T>) -> Result<Vec<Vec<T>>> {
+        const NAME: &str = "neighbour_all_to_all_varcount";
+        let from = mine.check(NAME, self.outgoing())?;
+        let lens: Vec<u64> = mine.counts().iter().map(|count| *count as u64).collect();
+        let mut counts = vec![0; self.sources()];
+        self.neighbour_all_to_all_into(&lens, &mut counts)?;
+        let counts: Vec<usize> = counts.into_iter().map(|count: u64| count as usize).collect();
+        let len = check_counts(NAME, "the lengths of what neighbours send", &counts, self.incoming())?;
+        let into = blocks_of::<T>(&counts);
+        let call = Call::new(Function::NeighbourAllToAllVarcount);
+        let mut collective = self.enter_collective()?;
+        let mine = buffer::of_slice(mine.data());
+        let all: Vec<T> = self.comm().run_new(&mut collective, call, len, None, |plan, all| {
+            linear::plan(plan, self.neighbours(), (mine, &from), (all, &into));
+            Ok(())
+        })?;
+        Ok(split(&all, &counts))
+    }
+
+    /// As [`neighbour_all_to_all_varcount`](Self::neighbour_all_to_all_varcount), into the parts of a slice, one for each
+    /// in-neighbour. Where a grid ends the part stays as it was.
+    ///
+    /// # Errors
+    /// Parts that lie outside of their slice, are not one for each neighbour, or, of `all`, overlap; parts of other
+    /// lengths than what comes; bytes that are no values of the type; the end of the job.
+    ///
+    /// # Standard
+    /// MPI 5.0, 8.6.2: `MPI_Neighbor_alltoallv`.
+    pub fn neighbour_all_to_all_varcount_into<T: Plain>(
+        &self,
+        mine: Partition<'_, T>,
+        mut all: PartitionMut<'_, T>,
+    ) -> Result<()> {
+        const NAME: &str = "neighbour_all_to_all_varcount_into";
+        let (from, into) = (mine.check(NAME, self.outgoing())?, all.check(NAME, self.incoming())?);
+        let call = Call::new(Function::NeighbourAllToAllVarcount);
+        let mut collective = self.enter_collective()?;
+        let mine = buffer::of_slice(mine.data());
+        self.comm().run_in_place(&mut collective, call, all.data(), None, |plan, all| {
+            linear::plan(plan, self.neighbours(), (mine, &from), (all, &into));
+            Ok(())
+        })
+    }
+
+    /// As [`neighbour_all_to_all_varcount`](Self::neighbour_all_to_all_varcount), but only begins: the parts of `mine` lie
+    /// one behind the other, of lengths `counts`, and so will those of the result, of lengths `all_counts`.
+    ///
+    /// # Errors
+    /// Counts that are not one for each neighbour, do not add up to the length of `mine`, or, of what comes, are not 0
+    /// where a grid ends; no memory. The rest is reported by the request.
+    ///
+    /// # Standard
+    /// MPI 5.0, 8.7.2: `MPI_Ineighbor_alltoallv`.
+    pub fn immediate_neighbour_all_to_all_varcount<B: Owned>(
+        &self,
+        mine: B,
+        counts: &[usize],
+        all_counts: &[usize],
+    ) -> Result<Request<'_, Vec<B::Item>>> {
+        const NAME: &str = "immediate_neighbour_all_to_all_varcount";
+        let mine = Held::new(mine);
+        let (len, from, into) = self.check_varied(NAME, &mine, counts, all_counts)?;
+        self.check_null_counts(NAME, "all_counts", all_counts)?;
+        self.comm().begin_new(mine, len, None, |plan, mine, all| {
+            linear::plan(plan, self.neighbours(), (mine, &from), (all, &into));
+            Ok(())
+        })
+    }
+
+    /// An all-to-all of neighbours, of parts of different lengths, that can be started again and again, from `mine` into
+    /// `all`, both one behind the other. Where a grid ends the part stays as it was.
+    ///
+    /// # Errors
+    /// Counts that are not one for each neighbour, or do not add up to the lengths of `mine` and `all`.
+    ///
+    /// # Standard
+    /// MPI 5.0, 8.8.2: `MPI_Neighbor_alltoallv_init`.
+    pub fn neighbour_all_to_all_varcount_init<I: Owned, O: Owned<Item = I::Item>>(
+        &self,
+        mine: I,
+        counts: &[usize],
+        all: O,
+        all_counts: &[usize],
+    ) -> Result<PersistentCollective<'_, I, O>> {
+        const NAME: &str = "neighbour_all_to_all_varcount_init";
+        let (mine, all) = (Held::new(mine), Held::new(all));
+        let (len, from, into) = self.check_varied(NAME, &mine, counts, all_counts)?;
+        check_len(NAME, "all", all.len(), len)?;
+        self.comm().prepare(mine, all, None, |plan, mine, all| {
+            linear::plan(plan, self.neighbours(), (mine, &from), (all, &into));
+            Ok(())
+        })
+    }
+
+    fn check_varied<B: Owned>(
+        &self,
+        function: &str,
+        mine: &Held<B>,
+        counts: &[usize],
+        all_counts: &[usize],
+    ) -> Result<(usize, Blocks, Blocks)> {
+        let given = check_counts(function, "counts", counts, self.outgoing())?;
+        check_len(function, "mine", mine.len(), given)?;
+        let len = check_counts(function, "all_counts", all_counts, self.incoming())?;
+        Ok((len, blocks_of::<B::Item>(counts), blocks_of::<B::Item>(all_counts)))
+    }
+}

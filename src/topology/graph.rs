@@ -1,0 +1,69 @@
+//! [`GraphCommunicator`]: processes that are joined by edges.
+
+use super::{Neighbourhood, Neighbours};
+use crate::communicator::Communicator;
+use std::ops::Deref;
+
+/// A communicator in which each process has any number of others that it receives from, and that it sends to: the edges
+/// of a directed graph. Made by [`Communicator::create_graph_adjacent`] and [`Communicator::create_graph`].
+///
+/// It dereferences to a [`Neighbourhood`], which has the lists of neighbours and their collectives, and that to a
+/// [`Communicator`], so all calls of one are there too.
+///
+/// # Standard
+/// MPI 5.0, 8.5.4.
+pub struct GraphCommunicator<'u> {
+    neighbourhood: Neighbourhood<'u>,
+    weights: Option<Weights>,
+}
+
+/// One for each neighbour.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Weights {
+    pub(crate) incoming: Vec<u32>,
+    pub(crate) outgoing: Vec<u32>,
+}
+
+impl<'u> GraphCommunicator<'u> {
+    pub(crate) fn new(comm: Communicator<'u>, neighbours: Neighbours, weights: Option<Weights>) -> Self {
+        Self { neighbourhood: Neighbourhood::new(comm, neighbours), weights }
+    }
+
+    pub(crate) fn weights(&self) -> Option<&Weights> {
+        self.weights.as_ref()
+    }
+
+    /// The weights of the edges from [`in_neighbours`](Neighbourhood::in_neighbours); `None` if the graph has none.
+    ///
+    /// # Standard
+    /// MPI 5.0, 8.5.5: `MPI_Dist_graph_neighbors`, `MPI_Dist_graph_neighbors_count`.
+    #[must_use]
+    pub fn in_weights(&self) -> Option<&[u32]> {
+        self.weights.as_ref().map(|weights| &weights.incoming[..])
+    }
+
+    /// The weights of the edges to [`out_neighbours`](Neighbourhood::out_neighbours); `None` if the graph has none.
+    ///
+    /// # Standard
+    /// MPI 5.0, 8.5.5: `MPI_Dist_graph_neighbors`, `MPI_Dist_graph_neighbors_count`.
+    #[must_use]
+    pub fn out_weights(&self) -> Option<&[u32]> {
+        self.weights.as_ref().map(|weights| &weights.outgoing[..])
+    }
+}
+
+impl<'u> Deref for GraphCommunicator<'u> {
+    type Target = Neighbourhood<'u>;
+
+    fn deref(&self) -> &Neighbourhood<'u> {
+        &self.neighbourhood
+    }
+}
+
+impl std::fmt::Debug for GraphCommunicator<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let mut out = f.debug_struct("GraphCommunicator");
+        out.field("in_neighbours", &self.in_neighbours()).field("out_neighbours", &self.out_neighbours());
+        out.field("weights", &self.weights).finish()
+    }
+}
