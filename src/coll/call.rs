@@ -233,15 +233,16 @@ impl<'u> Communicator<'u> {
         Ok(plan.finish())
     }
 
-    /// The collective on the stage, if that is the way of a length which all ranks know.
+    /// The collective on the stage, if that is the way of a length which all ranks know, in elements of `unit` bytes.
     pub(super) fn staged<'a>(
         &'a self,
         collective: &'a mut Collective,
         call: Call,
         bytes: usize,
+        unit: usize,
     ) -> Result<Option<Staged<'a, 'a, 'u>>> {
         match &mut collective.board {
-            Some(board) if select::is_staged(call.function, bytes, self.size()) => {
+            Some(board) if select::is_staged(call.function, bytes, unit, self.size()) => {
                 let has_stage = on_stage::has_stage(self, board)?;
                 Ok(has_stage.then(|| Staged::new(self, board, call, bytes as u64)))
             }

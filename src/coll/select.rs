@@ -1,8 +1,9 @@
 //! Which algorithm a collective takes: the only place that reads sizes and numbers of ranks for it.
 //!
-//! Where ranks agree on a length (all of them know it) the choice may depend on it; else it must not.
+//! Where ranks agree on a length (all of them know it) the choice may depend on it; else it must not. All ranks of a job
+//! have to choose alike: a change of these numbers is one of the protocol (`PROTOCOL` in shm/layout.rs).
 
-use super::call::Function;
+use super::{call::Function, on_stage::PART_BYTES};
 use crate::{
     communicator::Communicator,
     shm::board::{SLOT_WORDS, WINDOW_WORDS},
@@ -72,12 +73,12 @@ pub(super) fn all_combine(comm: &Communicator<'_>, bytes: usize, has_board: bool
 }
 
 /// Whether a blocking collective whose length all ranks know goes by the stage.
-pub(super) fn is_staged(function: Function, bytes: usize, size: Rank) -> bool {
+pub(super) fn is_staged(function: Function, bytes: usize, unit: usize, size: Rank) -> bool {
     let has_way = matches!(
         function,
         Function::Broadcast | Function::AllReduce | Function::Reduce | Function::AllGather
     );
-    has_way && size > 1 && bytes > 0
+    has_way && size > 1 && bytes > 0 && unit as u64 <= PART_BYTES
 }
 
 /// Whether all ranks combine all contributions by themselves, on the stage.

@@ -79,6 +79,7 @@ impl Ring {
             free_at = Some(used + 1);
             self.used.pop_front();
         }
+        debug_assert!(free_at.is_none_or(|free_at| free_at < seq), "a ring holds more than two rooms");
         self.used.push_back((seq, start..end));
         self.next = end;
         Room { start, len, free_at }
@@ -153,7 +154,7 @@ mod tests {
                 used == 0 || free > used,
                 "operation {used} may go on in the room of {seq}, free at {free}"
             );
-            assert!(free <= seq, "it waits for itself");
+            assert!(free < seq, "it would wait for itself");
             lines.for_each(|line| last[line] = seq);
             assert!(ring.used.len() < 5000 / 2);
         }

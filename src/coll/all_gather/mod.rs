@@ -97,7 +97,7 @@ impl Communicator<'_> {
         let (mut collective, call) = (self.enter_collective()?, Call::new(Function::AllGather));
         let blocks = Blocks::equal(self.size(), all.len() / self.size() as u64);
         let bytes = blocks.bytes(self.rank());
-        if let Some(staged) = self.staged(&mut collective, call, bytes as usize)? {
+        if let Some(staged) = self.staged(&mut collective, call, bytes as usize, 1)? {
             mine.into_iter().for_each(|mine| blocks.of_mut(all, self.rank()).copy_from(mine));
             return staged::run(staged, all, &blocks);
         }

@@ -133,7 +133,7 @@ impl Communicator<'_> {
             return slots::all_combine(Operation::new(self, board.get()), data, op);
         }
         let (call, operation) = (Call::new(Function::AllReduce).with_op(op), borrowed(op));
-        if let Some(staged) = self.staged(&mut collective, call, data.len() as usize)? {
+        if let Some(staged) = self.staged(&mut collective, call, data.len() as usize, size_of::<T>())? {
             return staged::run(staged, data, op);
         }
         self.run(&mut collective, call, Some(&operation), |plan| build(plan, data, size_of::<T>()))

@@ -48,7 +48,7 @@ impl Communicator<'_> {
             return window(Operation::new(self, board.get()), data, root, self.rank() == root);
         }
         let call = Call::rooted(Function::Broadcast, root);
-        if let Some(staged) = self.staged(&mut collective, call, size_of_val(data))? {
+        if let Some(staged) = self.staged(&mut collective, call, size_of_val(data), 1)? {
             return landing::in_place(data, |data| staged::run(staged, data, root));
         }
         self.run_in_place(&mut collective, call, data, None, |plan, data| {

@@ -150,7 +150,7 @@ impl Communicator<'_> {
         }
         let (call, operation) = (Call::rooted(Function::Reduce, root).with_op(op), borrowed(op));
         let mine = buffer::of_slice(mine);
-        if let Some(staged) = self.staged(&mut collective, call, mine.len() as usize)? {
+        if let Some(staged) = self.staged(&mut collective, call, mine.len() as usize, size_of::<T>())? {
             return staged::run(staged, mine, None, op, root);
         }
         self.run(&mut collective, call, Some(&operation), |plan| {
@@ -167,7 +167,7 @@ impl Communicator<'_> {
             return slots::combine(Operation::new(self, board.get()), result, op);
         }
         let (call, operation) = (Call::rooted(Function::Reduce, root).with_op(op), borrowed(op));
-        if let Some(staged) = self.staged(&mut collective, call, mine.len() as usize)? {
+        if let Some(staged) = self.staged(&mut collective, call, mine.len() as usize, size_of::<T>())? {
             return staged::run(staged, mine, Some(result), op, root);
         }
         self.run(&mut collective, call, Some(&operation), |plan| {
