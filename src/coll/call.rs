@@ -12,7 +12,7 @@ use crate::{
     },
     communicator::{Collective, Communicator, PersistentCollective, Request, landing},
     error::{Error, ErrorClass, Result},
-    op::Op,
+    op::{self, Op},
     p2p::{
         RequestId,
         schedule::{Channel, ChannelOrder, Schedule},
@@ -110,40 +110,58 @@ impl Call {
         Self { op: op.code() & ((1 << OP_BITS) - 1), ..self }
     }
 
+    /// Bits of [`word`](Self::word).
+    pub(super) const BITS: u32 = FUNCTION_BITS + OP_BITS + ROOT_BITS;
+
     /// A word that differs if calls differ: roots only by their low bits.
-    pub(super) fn tag(self, number: u64) -> Tag {
-        let root = self.root.map_or(0, |root| root as u32 + 1) & ((1 << ROOT_BITS) - 1);
-        let word = (root << OP_BITS | u32::from(self.op)) << FUNCTION_BITS | self.function as u32;
-        let number = number as u32 & ((1 << NUMBER_BITS) - 1);
-        // 31 bits.
-        (word << NUMBER_BITS | number) as Tag
+    pub(super) fn word(self) -> u64 {
+        let root = self.root.map_or(0, |root| root as u64 + 1) & ((1 << ROOT_BITS) - 1);
+        (root << OP_BITS | u64::from(self.op)) << FUNCTION_BITS | self.function as u64
     }
 
-    fn describe(tag: Tag) -> String {
-        let word = tag as u32 >> NUMBER_BITS;
+    /// The word and the number of a call, of which only the low bits count.
+    pub(super) fn tag(self, number: u64) -> Tag {
+        const { assert!(Self::BITS + NUMBER_BITS == 31) };
+        (self.word() << NUMBER_BITS | number & ((1 << NUMBER_BITS) - 1)) as Tag
+    }
+
+    fn describe(word: u64) -> String {
         let function = Function::ALL.get((word & ((1 << FUNCTION_BITS) - 1)) as usize);
         let Some((_, name)) = function else { return "something else".into() };
         let (op, root) = (word >> FUNCTION_BITS & ((1 << OP_BITS) - 1), word >> (FUNCTION_BITS + OP_BITS));
         let root = root.checked_sub(1).map(|root| format!("root {root}"));
-        let op = crate::op::name_of_code(op as u8).map(str::to_string);
+        let op = op::name_of_code(op as u8).map(str::to_string);
         let facts: Vec<String> = [op, root].into_iter().flatten().collect();
         if facts.is_empty() { name.to_string() } else { format!("{name} ({})", facts.join(", ")) }
     }
 }
 
-/// Two ranks are in different collectives.
+/// Two ranks are in different collectives, as their tags say.
 #[cold]
-pub(super) fn mismatch(from: Rank, theirs: Tag, ours: Tag) -> Error {
-    let number = |tag: Tag| tag as u32 & ((1 << NUMBER_BITS) - 1);
-    let (theirs_is, ours_is) = (Call::describe(theirs), Call::describe(ours));
-    let what = if theirs_is == ours_is {
-        let (theirs, ours) = (number(theirs), number(ours));
-        format!(
-            "rank {from} is in call {theirs} of a collective of the communicator, this rank in call {ours}"
-        )
-    } else {
-        format!("rank {from} called {theirs_is} where this rank called {ours_is}")
-    };
+fn other_tag(from: Rank, theirs: Tag, ours: Tag) -> Error {
+    let part = |tag: Tag| (tag as u64 >> NUMBER_BITS, tag as u64 & ((1 << NUMBER_BITS) - 1));
+    let ((theirs, their_number), (ours, our_number)) = (part(theirs), part(ours));
+    if theirs != ours {
+        return different(from, &Call::describe(theirs), &Call::describe(ours));
+    }
+    let (theirs, ours) = (their_number, our_number);
+    different_order(format!(
+        "rank {from} is in call {theirs} of a collective of the communicator, this rank in call {ours}"
+    ))
+}
+
+/// Two ranks are in different collectives: the other one's word, unless it is in one that says nothing.
+#[cold]
+pub(super) fn mismatch(from: Rank, theirs: Option<u64>, ours: Call) -> Error {
+    let theirs = theirs.map_or_else(|| "something else".into(), Call::describe);
+    different(from, &theirs, &Call::describe(ours.word()))
+}
+
+fn different(from: Rank, theirs: &str, ours: &str) -> Error {
+    different_order(format!("rank {from} called {theirs} where this rank called {ours}"))
+}
+
+fn different_order(what: String) -> Error {
     Error::new(ErrorClass::COMM, what)
         .with_help("all ranks of a communicator have to call the same collectives in the same order")
 }
@@ -157,7 +175,7 @@ impl Collective {
             receives_in: comm.local().contexts.collective(),
             rank: comm.rank(),
             tag: call.tag(self.sequence),
-            order: ChannelOrder::Consecutive(mismatch),
+            order: ChannelOrder::Consecutive(other_tag),
         }
     }
 }
@@ -243,7 +261,7 @@ impl<'u> Communicator<'u> {
     ) -> Result<Option<Staged<'a, 'a, 'u>>> {
         match &mut collective.board {
             Some(board) if select::is_staged(call.function, bytes, unit, self.size()) => {
-                let has_stage = on_stage::has_stage(self, board)?;
+                let has_stage = on_stage::has_stage(self, board, call)?;
                 Ok(has_stage.then(|| Staged::new(self, board, call, bytes as u64)))
             }
             _ => Ok(None),
@@ -383,7 +401,7 @@ mod tests {
         assert!(sum.tag(5) >= 0 && sum.tag(u64::MAX) >= 0);
         for other in others {
             assert_ne!(sum.tag(5), other.tag(5));
-            let error = mismatch(7, other.tag(5), sum.tag(5)).to_string();
+            let error = other_tag(7, other.tag(5), sum.tag(5)).to_string();
             assert!(
                 error.contains("rank 7 called") && error.contains("reduce (") && error.contains("root 3"),
                 "{error}"

@@ -36,18 +36,10 @@ pub(crate) use call::Round;
 pub use partition::{Partition, PartitionMut};
 
 use crate::{
-    buffer::{self, Plain},
     communicator::Communicator,
     error::{Error, ErrorClass, Result},
     types::Rank,
 };
-
-fn values<T: Plain>(bits: &[T::Bits], from: Rank) -> Result<&[T]> {
-    buffer::check::<T>(bits).map_err(|index| {
-        let name = std::any::type_name::<T>();
-        Error::new(ErrorClass::TYPE, format!("element {index} from rank {from} is no value of {name}"))
-    })
-}
 
 /// The root of a collective has to be a rank.
 fn check_root(comm: &Communicator<'_>, function: &str, root: Rank) -> Result<()> {

@@ -1,8 +1,8 @@
 //! One operation on a communicator's board: its steps, each followed by the wait that it needs.
 
-use super::values;
+use super::call::{Call, mismatch};
 use crate::{
-    buffer::{self, Plain, ReceiveBytes, SendBytes},
+    buffer::{ReceiveBytes, SendBytes},
     communicator::Communicator,
     error::Result,
     p2p::{Until, schedule::check_size},
@@ -13,26 +13,35 @@ use crate::{
 /// Operations that find what they wait for at once, between two polls.
 const POLL_EVERY: u64 = 64;
 
+/// Bits of a label: from the lowest, the length of the part, its call, and the low ones of its operation's number.
+const LENGTH_BITS: u32 = 16;
+const CALL_BITS: u32 = Call::BITS;
+
 /// An operation on a board, by its number.
 pub(super) struct Operation<'a, 'c, 'u> {
     comm: &'c Communicator<'u>,
     board: &'a mut Board,
     seq: u64,
+    call: Call,
 }
 
 impl<'a, 'c, 'u> Operation<'a, 'c, 'u> {
-    pub(super) fn new(comm: &'c Communicator<'u>, board: &'a mut Board) -> Self {
+    pub(super) fn new(comm: &'c Communicator<'u>, board: &'a mut Board, call: Call) -> Self {
         let seq = board.next();
         // Others may wait for this rank to take what they have sent, and its own collectives for a turn.
         if seq.is_multiple_of(POLL_EVERY) {
             comm.engine().look_in();
         }
-        Self { comm, board, seq }
+        Self { comm, board, seq, call }
     }
 
     /// The operation's number.
     pub(super) fn number(&self) -> u64 {
         self.seq
+    }
+
+    pub(super) fn call(&self) -> Call {
+        self.call
     }
 
     /// From now on the next operation of the same call.
@@ -117,25 +126,39 @@ impl<'a, 'c, 'u> Operation<'a, 'c, 'u> {
     }
 
     /// The root's data, once nobody reads what was there.
-    pub(super) fn write_window<T: Plain>(&mut self, data: &[T]) -> Result<()> {
+    pub(super) fn write_window(&mut self, data: SendBytes) -> Result<()> {
         while let Some(reader) = self.board.window_reader(self.seq) {
             self.wait_for_reuse(reader, self.seq - 1)?;
         }
-        self.board.write_window(self.seq, size_of_val(data), buffer::of_slice(data).words());
+        self.board.write_window(self.seq, self.label(data.len()), data.words());
         Ok(())
     }
 
-    pub(super) fn read_window<T: Plain>(&self, data: &mut [T], root: Rank) -> Result<()> {
-        check_size(root, self.board.window_bytes(self.seq), size_of_val(data) as u64)?;
-        let mut bits = buffer::aside::<T>(data.len())?;
-        buffer::of_aside::<T>(&mut bits).fill_from_words(self.board.read_window(self.seq));
-        data.copy_from_slice(values::<T>(&bits, root)?);
+    /// The root's data, once it has entered.
+    pub(super) fn read_window(&mut self, root: Rank, into: ReceiveBytes) -> Result<()> {
+        self.wait_for(root)?;
+        self.check(root, self.board.window_label(self.seq), into.len())?;
+        into.fill_from_words(self.board.read_window(self.seq));
         Ok(())
     }
 
-    /// As [`Self::give_slot`].
-    pub(super) fn write_slot<T: Plain>(&mut self, data: &[T], readers: Readers) -> Result<()> {
-        self.give_slot(buffer::of_slice(data), readers)
+    /// What a member says of its part, of few bytes: how long it is, of which call, and of which operation.
+    fn label(&self, bytes: u64) -> u64 {
+        debug_assert!(bytes < 1 << LENGTH_BITS);
+        bytes | self.call.word() << LENGTH_BITS | self.seq << (LENGTH_BITS + CALL_BITS)
+    }
+
+    /// Whether a member's part is of this call, and of this length.
+    fn check(&self, rank: Rank, theirs: u64, expected: u64) -> Result<()> {
+        let ours = self.label(0);
+        let (operation, call) = (LENGTH_BITS + CALL_BITS, LENGTH_BITS);
+        if theirs >> operation != ours >> operation {
+            return Err(mismatch(rank, None, self.call));
+        }
+        if theirs >> call != ours >> call {
+            return Err(mismatch(rank, Some(theirs >> call & ((1 << CALL_BITS) - 1)), self.call));
+        }
+        check_size(rank, theirs & ((1 << LENGTH_BITS) - 1), expected)
     }
 
     /// This rank's contribution, once nobody reads what was there.
@@ -143,7 +166,7 @@ impl<'a, 'c, 'u> Operation<'a, 'c, 'u> {
         while let Some((reader, number)) = self.board.slot_reader(self.seq) {
             self.wait_for_reuse(reader, number)?;
         }
-        self.board.write_slot(self.seq, readers, data.len() as usize, data.words());
+        self.board.write_slot(self.seq, readers, self.label(data.len()), data.words());
         Ok(())
     }
 
@@ -157,7 +180,7 @@ impl<'a, 'c, 'u> Operation<'a, 'c, 'u> {
     /// A member's contribution, once it has entered.
     pub(super) fn fetch_slot(&mut self, rank: Rank, into: ReceiveBytes) -> Result<()> {
         self.wait_for(rank)?;
-        check_size(rank, self.board.slot_bytes(rank as usize, self.seq), into.len())?;
+        self.check(rank, self.board.slot_label(rank as usize, self.seq), into.len())?;
         into.fill_from_words(self.board.read_slot(rank as usize, self.seq));
         Ok(())
     }

@@ -32,14 +32,14 @@ const NO_BLOCK: u64 = u64::MAX;
 
 /// Whether the members have a stage. At first all of them find out, in an operation on the board: all come here in
 /// the same call.
-pub(super) fn has_stage(comm: &Communicator<'_>, board: &mut SharedBoard) -> Result<bool> {
+pub(super) fn has_stage(comm: &Communicator<'_>, board: &mut SharedBoard, call: Call) -> Result<bool> {
     if let StageState::Unknown = board.stage {
         let own = comm.engine().take_stage()?;
-        let stage = exchange(comm, board, own)?;
-        if let (None, Some(own)) = (&stage, own) {
+        let stage = exchange(comm, board, call, own);
+        if let (Ok(None) | Err(_), Some(own)) = (&stage, own) {
             comm.engine().put_back_stage(own);
         }
-        board.stage = stage.map_or(StageState::None, StageState::Ready);
+        board.stage = stage?.map_or(StageState::None, StageState::Ready);
     }
     Ok(matches!(board.stage, StageState::Ready(_)))
 }
@@ -48,23 +48,24 @@ pub(super) fn has_stage(comm: &Communicator<'_>, board: &mut SharedBoard) -> Res
 fn exchange(
     comm: &Communicator<'_>,
     board: &mut SharedBoard,
+    call: Call,
     own: Option<StageBlocks>,
 ) -> Result<Option<Stage>> {
     let mine: [u64; STAGE_BLOCKS] = own.map_or([NO_BLOCK; STAGE_BLOCKS], |own| own.map(Block::to_word));
-    let mut operation = Operation::new(comm, board.get());
+    let mut operation = Operation::new(comm, board.get(), call);
     operation.give_slot(buffer::of_slice(&mine), Readers::All)?;
     operation.enter(Waiting::All);
-    let mut members = Vec::with_capacity(comm.size() as usize);
+    let (mut members, mut is_whole) = (Vec::with_capacity(comm.size() as usize), true);
     for (rank, peer) in (0..comm.size()).zip(comm.local().group.iter()) {
         let mut words = mine;
         if rank != comm.rank() {
             operation.fetch_slot(rank, buffer::of_slice_mut(&mut words))?;
         }
-        if words.contains(&NO_BLOCK) {
-            // The others look at the rest as well, and come to the same.
-            return Ok(None);
-        }
+        is_whole &= !words.contains(&NO_BLOCK);
         members.push((comm.engine().blocks_of(peer), words.map(Block::from_word)));
+    }
+    if !is_whole {
+        return Ok(None);
     }
     let stage = Stage::new(members);
     stage.map(Some).ok_or_else(|| Error::corrupt("a member of a communicator names blocks that do not exist"))
@@ -89,8 +90,8 @@ impl<'a, 'c, 'u> Staged<'a, 'c, 'u> {
     ) -> Self {
         let (board, stage) = board.parts();
         let stage = stage.expect("the caller has asked for it");
-        let operation = Operation::new(comm, board);
-        let header = [operation.number(), call.tag(0) as u64, bytes];
+        let operation = Operation::new(comm, board, call);
+        let header = [operation.number(), call.word(), bytes];
         Self { operation, stage, room: Room::NONE, header, is_first: true }
     }
 
@@ -155,8 +156,8 @@ impl<'a, 'c, 'u> Staged<'a, 'c, 'u> {
         let [our_first, our_call, our_bytes] = self.header;
         if (first, call) != (our_first, our_call) {
             // Without a header of this operation it is in a call that has none.
-            let call = if first == our_first { call } else { u64::MAX };
-            return Err(mismatch(rank, call as i32, our_call as i32));
+            let theirs = (first == our_first).then_some(call);
+            return Err(mismatch(rank, theirs, self.operation.call()));
         }
         check_size(rank, bytes, our_bytes)
     }

@@ -3,10 +3,10 @@
 //! | word | written by | read by | meaning |
 //! | --- | --- | --- | --- |
 //! | `entered` of member m | m | all | the last operation that m has entered |
-//! | slot of m, one for each parity | m | the readers that m names | m's contribution to a reduction, and its length |
+//! | slot of m, one for each parity | m | the readers that m names | m's contribution to a reduction, and what m says of it (call, length) |
 //! | `arrived` | all | all | members in the counted barrier; the last one sets it back to 0 |
 //! | `released` | the last to arrive | all | the last counted barrier that all have entered |
-//! | window, one for each parity | the root | all | what a root broadcasts, and its length |
+//! | window, one for each parity | the root | all | what a root broadcasts, and what it says of it |
 //! | `members` | all, once each | all | members that have not left the board |
 //! | `reuse_waiters` | members that wait to reuse | all | how many those are |
 //!
@@ -54,7 +54,7 @@ use super::{
     segment::Segment,
     shape::{Shape, shape},
 };
-use crate::sync::{AtomicU32, AtomicU64, CachePadded, Ordering};
+use crate::sync::{AtomicU64, CachePadded, Ordering};
 use std::sync::Arc;
 
 /// Windows of a board, and slots of a member.
@@ -65,7 +65,7 @@ mod sizes {
     /// 64-bit words of a window.
     pub(crate) const WINDOW_WORDS: usize = 999;
     /// Words of a slot that lie in the line of the member's flag: one line transfer brings both.
-    pub(super) const SLOT_NEAR: usize = 3;
+    pub(super) const SLOT_NEAR: usize = 2;
     pub(super) const SLOT_REST: usize = 12;
 }
 #[cfg(loom)]
@@ -90,10 +90,10 @@ pub(crate) struct Common {
     windows: [Window; PARITIES],
 }
 
-/// The length lies beside the first words: one line transfer brings both.
+/// The label lies beside the first words: one line transfer brings both.
 #[repr(C)]
 struct Window {
-    bytes: AtomicU64,
+    label: AtomicU64,
     words: [AtomicU64; WINDOW_WORDS],
 }
 
@@ -110,8 +110,8 @@ struct Counts {
 pub(crate) struct Member {
     entered: AtomicU64,
     near: [[AtomicU64; SLOT_NEAR]; PARITIES],
-    /// The lengths of what is in the slots.
-    bytes: [AtomicU32; PARITIES],
+    /// What the member says of what is in the slots.
+    labels: [AtomicU64; PARITIES],
     rest: [[AtomicU64; SLOT_REST]; PARITIES],
 }
 
@@ -119,11 +119,11 @@ pub(crate) struct Member {
 unsafe impl Words for Common {
     const SHAPE: Shape = shape!(Common { arrived, released, counts, windows })
         .with(shape!(Counts { members, reuse_waiters }).hash())
-        .with(shape!(Window { bytes, words }).hash());
+        .with(shape!(Window { label, words }).hash());
 }
 // SAFETY: all atomics.
 unsafe impl Words for Member {
-    const SHAPE: Shape = shape!(Member { entered, near, bytes, rest }).with_all(&[
+    const SHAPE: Shape = shape!(Member { entered, near, labels, rest }).with_all(&[
         PARITIES as u64,
         SLOT_NEAR as u64,
         SLOT_REST as u64,
@@ -290,22 +290,23 @@ impl Board {
         &self.common.windows[parity(seq)]
     }
 
-    /// The root's part in a broadcast, before it enters; only after `window_reader` said none. `bytes` is
-    /// how long it is, for those who expect as much.
+    /// The root's part in a broadcast, before it enters; only after `window_reader` said none. `label` is
+    /// what it says of it, for those who expect something.
     #[inline]
-    pub(crate) fn write_window(&self, seq: u64, bytes: usize, words: impl ExactSizeIterator<Item = u64>) {
+    pub(crate) fn write_window(&self, seq: u64, label: u64, words: impl ExactSizeIterator<Item = u64>) {
         assert!(words.len() <= WINDOW_WORDS, "the caller stops at the window");
         let window = self.window(seq);
         // Relaxed: BOARD_WORD publishes it when the writer enters.
-        window.bytes.store(bytes as u64, Ordering::Relaxed);
+        window.label.store(label, Ordering::Relaxed);
         write(window.words.iter(), words);
     }
 
-    /// How many bytes the root has written for `seq`, which it has entered.
+    /// What the root says of what it has written for `seq`, which it has entered. It may be of an earlier operation,
+    /// if the root is in another one than this member.
     #[inline]
-    pub(crate) fn window_bytes(&self, seq: u64) -> u64 {
+    pub(crate) fn window_label(&self, seq: u64) -> u64 {
         // Relaxed: BOARD_WORD has made it visible: the reader has seen that the writer entered.
-        self.window(seq).bytes.load(Ordering::Relaxed)
+        self.window(seq).label.load(Ordering::Relaxed)
     }
 
     /// What the root has written for `seq`, which it has entered; the words behind are meaningless.
@@ -332,27 +333,28 @@ impl Board {
         member.near[parity(seq)].iter().chain(&member.rest[parity(seq)])
     }
 
-    /// This member's contribution of so many bytes, before it enters; only after `slot_reader` said none.
+    /// This member's contribution, and what it says of it, before it enters; only after `slot_reader` said none.
     #[inline]
     pub(crate) fn write_slot(
         &mut self,
         seq: u64,
         readers: Readers,
-        bytes: usize,
+        label: u64,
         words: impl ExactSizeIterator<Item = u64>,
     ) {
         assert!(words.len() <= SLOT_WORDS, "the caller stops at the slot");
         self.slot_uses[parity(seq)] = (seq, readers);
         // Relaxed: BOARD_WORD publishes it when the writer enters.
-        self.members[self.me].bytes[parity(seq)].store(bytes as u32, Ordering::Relaxed);
+        self.members[self.me].labels[parity(seq)].store(label, Ordering::Relaxed);
         write(self.slot(self.me, seq), words);
     }
 
-    /// How many bytes the member has contributed to `seq`, which it has entered.
+    /// What the member says of its contribution to `seq`, which it has entered. It may be of an earlier operation, if
+    /// the member is in another one than this.
     #[inline]
-    pub(crate) fn slot_bytes(&self, member: usize, seq: u64) -> u64 {
+    pub(crate) fn slot_label(&self, member: usize, seq: u64) -> u64 {
         // Relaxed: BOARD_WORD has made it visible: the reader has seen that the writer entered.
-        self.members[member].bytes[parity(seq)].load(Ordering::Relaxed).into()
+        self.members[member].labels[parity(seq)].load(Ordering::Relaxed)
     }
 
     /// What the member has contributed to `seq`, which it has entered; the words behind are
@@ -445,7 +447,7 @@ fn on_heap(members: usize, mode: BarrierMode, start: u64) -> Vec<Board> {
         released: CachePadded::default(),
         counts: CachePadded::default(),
         windows: core::array::from_fn(|_| Window {
-            bytes: AtomicU64::new(0),
+            label: AtomicU64::new(0),
             words: core::array::from_fn(|_| AtomicU64::new(0)),
         }),
     }));

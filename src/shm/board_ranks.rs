@@ -85,7 +85,7 @@ impl Rank {
         let seq = self.board.next();
         if self.board.me == root {
             self.sleep_until_free(|board| board.window_reader(seq).is_none());
-            self.board.write_window(seq, value as usize, [value].into_iter());
+            self.board.write_window(seq, value, [value].into_iter());
             let _ = self.board.enter(seq);
             self.ring_all();
             return value;
@@ -95,7 +95,7 @@ impl Rank {
         }
         self.sleep_until(|board| board.has_entered(root, seq));
         let seen = self.board.read_window(seq).next().expect("a window has words");
-        assert_eq!(self.board.window_bytes(seq), seen, "the length is that of the words");
+        assert_eq!(self.board.window_label(seq), seen, "the label is that of the words");
         seen
     }
 
@@ -128,12 +128,12 @@ impl Rank {
 
     fn contribute(&mut self, seq: u64, readers: Readers, words: &[u64]) {
         self.sleep_until_free(|board| board.slot_reader(seq).is_none());
-        self.board.write_slot(seq, readers, Self::bytes(words), words.iter().copied());
+        self.board.write_slot(seq, readers, Self::label(words), words.iter().copied());
     }
 
     /// Some number that tells the words from those of other operations.
-    fn bytes(words: &[u64]) -> usize {
-        words.last().map_or(0, |word| *word as u32 as usize)
+    fn label(words: &[u64]) -> u64 {
+        words.last().map_or(0, |word| *word)
     }
 
     fn collect(&mut self, seq: u64, own: &[u64]) -> Vec<Vec<u64>> {
@@ -146,8 +146,8 @@ impl Rank {
             }
             self.sleep_until(|board| board.has_entered(member, seq));
             let seen: Vec<u64> = self.board.read_slot(member, seq).take(own.len()).collect();
-            let bytes = Self::bytes(&seen) as u64;
-            assert_eq!(self.board.slot_bytes(member, seq), bytes, "the length is that of the words");
+            let label = Self::label(&seen);
+            assert_eq!(self.board.slot_label(member, seq), label, "the label is that of the words");
             all.push(seen);
         }
         all

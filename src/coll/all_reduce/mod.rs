@@ -128,11 +128,12 @@ impl Communicator<'_> {
     /// In place.
     fn all_reduce_bytes<T: Plain>(&self, data: ReceiveBytes, op: &impl Op<T>) -> Result<()> {
         let mut collective = self.enter_collective()?;
+        let call = Call::new(Function::AllReduce).with_op(op);
         let is_on_board = select::all_combine(self, data.len() as usize, collective.board.is_some());
         if let (true, Some(board)) = (is_on_board, &mut collective.board) {
-            return slots::all_combine(Operation::new(self, board.get()), data, op);
+            return slots::all_combine(Operation::new(self, board.get(), call), data, op);
         }
-        let (call, operation) = (Call::new(Function::AllReduce).with_op(op), borrowed(op));
+        let operation = borrowed(op);
         if let Some(staged) = self.staged(&mut collective, call, data.len() as usize, size_of::<T>())? {
             return staged::run(staged, data, op);
         }

@@ -38,11 +38,14 @@ impl Communicator<'_> {
     /// MPI 5.0, 6.3: `MPI_Barrier`.
     pub fn barrier(&self) -> Result<()> {
         let mut collective = self.enter_collective()?;
+        let call = Call::new(Function::Barrier);
         let way = select::barrier(self, collective.board.is_some());
         match (way, &mut collective.board) {
-            (select::Barrier::Flags, Some(board)) => flags(Operation::new(self, board.get())),
-            (select::Barrier::Count, Some(board)) => Operation::new(self, board.get()).arrive_and_wait(),
-            _ => self.run(&mut collective, Call::new(Function::Barrier), None, |plan| {
+            (select::Barrier::Flags, Some(board)) => flags(Operation::new(self, board.get(), call)),
+            (select::Barrier::Count, Some(board)) => {
+                Operation::new(self, board.get(), call).arrive_and_wait()
+            }
+            _ => self.run(&mut collective, call, None, |plan| {
                 dissemination::plan(plan);
                 Ok(())
             }),

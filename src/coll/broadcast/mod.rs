@@ -43,11 +43,12 @@ impl Communicator<'_> {
     pub fn broadcast_into<T: Plain>(&self, data: &mut [T], root: Rank) -> Result<()> {
         check_root(self, NAME, root)?;
         let mut collective = self.enter_collective()?;
+        let call = Call::rooted(Function::Broadcast, root);
         let way = select::small_broadcast(size_of_val(data), collective.board.is_some());
         if let (Way::Board, Some(board)) = (way, &mut collective.board) {
-            return window(Operation::new(self, board.get()), data, root, self.rank() == root);
+            let operation = Operation::new(self, board.get(), call);
+            return landing::in_place(data, |data| window(operation, data, root));
         }
-        let call = Call::rooted(Function::Broadcast, root);
         if let Some(staged) = self.staged(&mut collective, call, size_of_val(data), 1)? {
             return landing::in_place(data, |data| staged::run(staged, data, root));
         }
@@ -152,18 +153,12 @@ pub(super) fn build(plan: &mut Plan<'_>, data: ReceiveBytes, root: Rank) {
 }
 
 /// Cost: two copies of the slice; the readers copy at the same time.
-fn window<T: Plain>(
-    mut operation: Operation<'_, '_, '_>,
-    data: &mut [T],
-    root: Rank,
-    is_root: bool,
-) -> Result<()> {
-    if is_root {
-        operation.write_window(data)?;
+fn window(mut operation: Operation<'_, '_, '_>, data: ReceiveBytes, root: Rank) -> Result<()> {
+    if operation.comm().rank() == root {
+        operation.write_window(data.to_send())?;
         operation.enter(Waiting::All);
         return Ok(());
     }
     operation.enter(Waiting::Nobody);
-    operation.wait_for(root)?;
-    operation.read_window(data, root)
+    operation.read_window(root, data)
 }

@@ -144,11 +144,12 @@ impl Communicator<'_> {
     /// A rank that is not the root.
     fn contribute<T: Plain>(&self, mine: &[T], op: &impl Op<T>, root: Rank) -> Result<()> {
         let mut collective = self.enter_collective()?;
+        let call = Call::rooted(Function::Reduce, root).with_op(op);
         let way = select::small_reduce(size_of_val(mine), collective.board.is_some());
         if let (Way::Board, Some(board)) = (way, &mut collective.board) {
-            return slots::contribute(Operation::new(self, board.get()), mine, root);
+            return slots::contribute(Operation::new(self, board.get(), call), buffer::of_slice(mine), root);
         }
-        let (call, operation) = (Call::rooted(Function::Reduce, root).with_op(op), borrowed(op));
+        let operation = borrowed(op);
         let mine = buffer::of_slice(mine);
         if let Some(staged) = self.staged(&mut collective, call, mine.len() as usize, size_of::<T>())? {
             return staged::run(staged, mine, None, op, root);
@@ -162,11 +163,12 @@ impl Communicator<'_> {
     fn reduce_at_root<T: Plain>(&self, mine: SendBytes, result: ReceiveBytes, op: &impl Op<T>) -> Result<()> {
         let (mut collective, root) = (self.enter_collective()?, self.rank());
         result.copy_from(mine);
+        let call = Call::rooted(Function::Reduce, root).with_op(op);
         let way = select::small_reduce(mine.len() as usize, collective.board.is_some());
         if let (Way::Board, Some(board)) = (way, &mut collective.board) {
-            return slots::combine(Operation::new(self, board.get()), result, op);
+            return slots::combine(Operation::new(self, board.get(), call), result, op);
         }
-        let (call, operation) = (Call::rooted(Function::Reduce, root).with_op(op), borrowed(op));
+        let operation = borrowed(op);
         if let Some(staged) = self.staged(&mut collective, call, mine.len() as usize, size_of::<T>())? {
             return staged::run(staged, mine, Some(result), op, root);
         }

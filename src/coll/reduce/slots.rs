@@ -1,7 +1,7 @@
 //! Cost: one line from every rank, at the root; on the board.
 
 use crate::{
-    buffer::{FewBytes, Order, Plain, ReceiveBytes},
+    buffer::{FewBytes, Order, Plain, ReceiveBytes, SendBytes},
     coll::{
         call::combine_now,
         on_board::{Operation, Waiting},
@@ -13,12 +13,12 @@ use crate::{
 };
 
 /// A rank that is not the root.
-pub(in crate::coll) fn contribute<T: Plain>(
+pub(in crate::coll) fn contribute(
     mut operation: Operation<'_, '_, '_>,
-    mine: &[T],
+    mine: SendBytes,
     root: Rank,
 ) -> Result<()> {
-    operation.write_slot(mine, Readers::One(root as usize))?;
+    operation.give_slot(mine, Readers::One(root as usize))?;
     operation.enter(Waiting::Rank(root));
     Ok(())
 }
