@@ -5,7 +5,7 @@ use crate::types::{Rank, Tag};
 /// The null process: sends and receives with it finish at once and move nothing.
 ///
 /// # Standard
-/// MPI 5.0, 3.10; the number is the standard ABI's.
+/// MPI 5.0, 3.11; the number is the standard ABI's.
 pub const PROC_NULL: Rank = -3;
 
 /// The tag in the status of a receive from the null process.

@@ -12,7 +12,7 @@ use std::borrow::Cow;
 /// in elements.
 ///
 /// # Standard
-/// MPI 5.0, 6.5: the arguments `sendcounts` and `displs`.
+/// MPI 5.0, 6.6: the arguments `sendcounts` and `displs`.
 #[derive(Clone, Debug)]
 pub struct Partition<'a, T> {
     data: &'a [T],

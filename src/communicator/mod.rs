@@ -415,7 +415,7 @@ impl<'u> Communicator<'u> {
     /// Ends the job: all ranks are stopped, and the launcher exits with `code`.
     ///
     /// # Standard
-    /// MPI 5.0, 9.6: `MPI_Abort`.
+    /// MPI 5.0, 11.4.2: `MPI_Abort`.
     pub fn abort(&self, code: i32) -> ! {
         self.engine.abort(Abort { code, reason: AbortReason::Call });
         std::process::exit(code)

@@ -4,7 +4,7 @@
 //! back their buffers. One with `_of` takes requests of any types, leaves them where they are, and tells
 //! the places of those that have ended.
 
-use super::{Persistent, Request, Scoped};
+use super::{Persistent, PersistentCollective, Request, Scoped};
 use crate::{
     buffer::Owned,
     error::{Error, ErrorClass, Result},
@@ -17,11 +17,12 @@ mod sealed {
     impl<B: super::Owned> Sealed for super::Request<'_, B> {}
     impl<B> Sealed for super::Scoped<'_, B> {}
     impl<B: super::Owned> Sealed for super::Persistent<'_, '_, B> {}
+    impl<I: super::Owned, O: super::Owned> Sealed for super::PersistentCollective<'_, I, O> {}
     impl<P: Sealed + ?Sized> Sealed for &mut P {}
 }
 
-/// An operation that may be in flight, whatever its buffer: a [`Request`], a [`Scoped`] or a
-/// [`Persistent`]. For [`wait_any_of`] and its like.
+/// An operation that may be in flight, whatever its buffer: a [`Request`], a [`Scoped`], a
+/// [`Persistent`] or a [`PersistentCollective`]. For [`wait_any_of`] and its like.
 pub trait Pending: sealed::Sealed {
     #[doc(hidden)]
     #[expect(private_interfaces, reason = "the trait is sealed")]
@@ -38,9 +39,9 @@ pub trait Completion: Pending + Sized {
     fn complete(self) -> Result<(Self::Buffer, Status)>;
 }
 
-/// An operation that can be started: a [`Persistent`]. For [`start_all`].
+/// An operation that can be started: a [`Persistent`] or a [`PersistentCollective`]. For [`start_all`].
 pub trait Startable: Pending {
-    /// Starts it: [`Persistent::start`].
+    /// Starts it: [`Persistent::start`] or [`PersistentCollective::start`].
     ///
     /// # Errors
     /// If it is active already; the end of the job.
@@ -62,6 +63,13 @@ impl<B> Pending for Scoped<'_, B> {
 }
 
 impl<B: Owned> Pending for Persistent<'_, '_, B> {
+    #[expect(private_interfaces, reason = "the trait is sealed")]
+    fn in_flight(&self) -> Option<(&Engine, RequestId)> {
+        self.active.map(|id| (self.engine, id))
+    }
+}
+
+impl<I: Owned, O: Owned> Pending for PersistentCollective<'_, I, O> {
     #[expect(private_interfaces, reason = "the trait is sealed")]
     fn in_flight(&self) -> Option<(&Engine, RequestId)> {
         self.active.map(|id| (self.engine, id))
@@ -96,6 +104,20 @@ impl<B: Owned> Completion for &mut Persistent<'_, '_, B> {
     fn complete(self) -> Result<(Self, Status)> {
         let status = self.wait()?;
         Ok((self, status))
+    }
+}
+
+impl<I: Owned, O: Owned> Completion for &mut PersistentCollective<'_, I, O> {
+    type Buffer = Self;
+    fn complete(self) -> Result<(Self, Status)> {
+        self.wait()?;
+        Ok((self, Status::EMPTY))
+    }
+}
+
+impl<I: Owned, O: Owned> Startable for PersistentCollective<'_, I, O> {
+    fn start(&mut self) -> Result<()> {
+        PersistentCollective::start(self)
     }
 }
 
