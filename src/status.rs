@@ -4,6 +4,17 @@ use crate::types::{Rank, Tag};
 
 /// The null process: sends and receives with it finish at once and move nothing.
 ///
+/// ```
+/// use ringmpi::{PROC_NULL, Source};
+/// # ringmpi::threads(1, |world| {
+/// let nobody = world.process_at_rank(PROC_NULL);
+/// nobody.send(&[1])?; // goes nowhere
+/// assert_eq!(nobody.receive_vec::<i32>()?.0, []);
+/// # ringmpi::Result::Ok(())
+/// # })?.into_iter().collect::<ringmpi::Result<()>>()?;
+/// # Ok::<(), ringmpi::Error>(())
+/// ```
+///
 /// # Standard
 /// MPI 5.0, 3.10; the number is the standard ABI's.
 pub const PROC_NULL: Rank = -3;
@@ -15,6 +26,20 @@ pub(crate) const ANY_TAG: Tag = -2;
 pub(crate) const ANY_SOURCE: Rank = -1;
 
 /// Source, tag, size and fate of a message.
+///
+/// ```
+/// use ringmpi::Source;
+/// # ringmpi::threads(1, |world| {
+/// let myself = world.process_at_rank(0);
+/// myself.tag(7).send(&[1.5f32; 3])?;
+/// let status = myself.probe()?;
+/// assert_eq!((status.source(), status.tag(), status.bytes()), (0, 7, 12));
+/// assert_eq!((status.count::<f32>(), status.count::<f64>()), (Some(3), None));
+/// # myself.receive_vec::<f32>()?;
+/// # ringmpi::Result::Ok(())
+/// # })?.into_iter().collect::<ringmpi::Result<()>>()?;
+/// # Ok::<(), ringmpi::Error>(())
+/// ```
 ///
 /// # Standard
 /// MPI 5.0, 3.2.5 (the status object) and 3.8.4 (cancelled).
