@@ -102,6 +102,9 @@ impl Error {
     }
 
     /// The MPI error class.
+    ///
+    /// # Standard
+    /// MPI 5.0, 9.4: `MPI_Error_class`.
     #[must_use]
     pub fn class(&self) -> ErrorClass {
         self.0.class

@@ -73,24 +73,36 @@ impl Status {
     pub(crate) const CANCELLED: Self = Self { size: CANCELLED, ..Self::EMPTY };
 
     /// The sender's rank in the communicator; [`PROC_NULL`] for the null process.
+    ///
+    /// # Standard
+    /// MPI 5.0, 3.2.5: `MPI_SOURCE`.
     #[must_use]
     pub fn source(&self) -> Rank {
         self.source
     }
 
     /// The message's tag.
+    ///
+    /// # Standard
+    /// MPI 5.0, 3.2.5: `MPI_TAG`.
     #[must_use]
     pub fn tag(&self) -> Tag {
         self.tag
     }
 
     /// The message's size in bytes.
+    ///
+    /// # Standard
+    /// MPI 5.0, 3.2.5: `MPI_Get_count` of `MPI_BYTE`.
     #[must_use]
     pub fn bytes(&self) -> u64 {
         self.size & !CANCELLED
     }
 
     /// The message's size in elements of `T`; `None` if it is no whole number of them.
+    ///
+    /// # Standard
+    /// MPI 5.0, 3.2.5: `MPI_Get_count`.
     #[must_use]
     pub fn count<T>(&self) -> Option<usize> {
         let (bytes, size) = (self.bytes(), size_of::<T>() as u64);
@@ -102,6 +114,21 @@ impl Status {
     }
 
     /// Whether the operation was cancelled instead of finished.
+    ///
+    /// ```
+    /// use ringmpi::Source;
+    /// # ringmpi::threads(1, |world| {
+    /// let mut receiving = world.process_at_rank(0).receive_init(vec![0; 2])?;
+    /// receiving.start()?;
+    /// receiving.cancel();
+    /// assert!(receiving.wait()?.is_cancelled());
+    /// # ringmpi::Result::Ok(())
+    /// # })?.into_iter().collect::<ringmpi::Result<()>>()?;
+    /// # Ok::<(), ringmpi::Error>(())
+    /// ```
+    ///
+    /// # Standard
+    /// MPI 5.0, 3.8.4: `MPI_Test_cancelled`.
     #[must_use]
     pub fn is_cancelled(&self) -> bool {
         self.size & CANCELLED != 0

@@ -59,6 +59,22 @@ pub(crate) fn any_bits<T: Plain>() -> bool {
 
 /// A buffer that the engine may hold while its handle moves, or is forgotten.
 ///
+/// ```
+/// use ringmpi::{Communicator, Owned, Request, Result, Source};
+/// # ringmpi::threads(1, |world| {
+///
+/// /// Of a vector, a boxed slice or a `SharedBuffer`.
+/// fn come_back<'c, B: Owned>(world: &'c Communicator<'_>, buffer: B) -> Result<Request<'c, B>> {
+///     world.process_at_rank(world.rank()).immediate_send(buffer)
+/// }
+/// # let sending = come_back(&world, vec![1u8].into_boxed_slice())?;
+/// # assert_eq!(world.any_process().receive::<u8>()?.0, 1);
+/// # assert_eq!(*sending.wait()?, [1]);
+/// # ringmpi::Result::Ok(())
+/// # })?.into_iter().collect::<ringmpi::Result<()>>()?;
+/// # Ok::<(), ringmpi::Error>(())
+/// ```
+///
 /// # Safety
 /// The memory that `into_parts` gives (start, elements, a word of the type's own, such as a vector's
 /// capacity) stays valid and unaliased until `from_parts` takes it back, wherever the value was moved

@@ -37,6 +37,9 @@ impl<'c> Message<'c> {
     }
 
     /// Source, tag and size.
+    ///
+    /// # Standard
+    /// MPI 5.0, 3.8.2: `MPI_Mprobe`.
     #[must_use]
     pub fn status(&self) -> Status {
         self.status

@@ -443,6 +443,9 @@ impl<'u> Communicator<'u> {
     /// # })?.into_iter().collect::<ringmpi::Result<()>>()?;
     /// # Ok::<(), ringmpi::Error>(())
     /// ```
+    ///
+    /// # Standard
+    /// MPI 5.0, 3.10: `MPI_PROC_NULL`.
     #[must_use]
     pub fn neighbour(&self, offset: Rank) -> Process<'_, 'u> {
         let rank = self.rank.checked_add(offset).filter(|rank| (0..self.size()).contains(rank));
@@ -465,6 +468,9 @@ impl<'u> Communicator<'u> {
     /// # })?.into_iter().collect::<ringmpi::Result<()>>()?;
     /// # Ok::<(), ringmpi::Error>(())
     /// ```
+    ///
+    /// # Standard
+    /// MPI 5.0, 3.2.4: `MPI_ANY_SOURCE`.
     #[must_use]
     pub fn any_process(&self) -> AnyProcess<'_, 'u> {
         AnyProcess::new(self)

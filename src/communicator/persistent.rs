@@ -134,8 +134,27 @@ impl<'c, 'u, B: Owned> Persistent<'c, 'u, B> {
 
     /// Whether the operation has ended; true if it is not active. Makes progress; does not wait.
     ///
+    /// ```
+    /// use ringmpi::Source;
+    /// # ringmpi::threads(1, |world| {
+    /// let myself = world.process_at_rank(0);
+    /// let mut receiving = myself.receive_init(vec![0; 2])?;
+    /// receiving.start()?;
+    /// assert!(!receiving.test()?);
+    /// myself.send(&[1, 2])?;
+    /// while !receiving.test()? {}
+    /// assert_eq!(receiving.wait()?.count::<i32>(), Some(2)); // does not wait
+    /// assert!(receiving.test()?); // it is not active
+    /// # ringmpi::Result::Ok(())
+    /// # })?.into_iter().collect::<ringmpi::Result<()>>()?;
+    /// # Ok::<(), ringmpi::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// The end of the job.
+    ///
+    /// # Standard
+    /// MPI 5.0, 3.7.3: `MPI_Test`.
     pub fn test(&mut self) -> Result<bool> {
         self.active.map_or(Ok(true), |id| self.engine.test(id))
     }

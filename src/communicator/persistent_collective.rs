@@ -141,6 +141,9 @@ impl<'c, I: Owned, O: Owned> PersistentCollective<'c, I, O> {
     ///
     /// # Errors
     /// The end of the job.
+    ///
+    /// # Standard
+    /// MPI 5.0, 3.7.3: `MPI_Test`.
     pub fn test(&mut self) -> Result<bool> {
         self.active.map_or(Ok(true), |id| self.engine.test(id))
     }

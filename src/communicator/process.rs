@@ -96,6 +96,9 @@ impl<'c, 'u> Process<'c, 'u> {
     /// # })?.into_iter().collect::<ringmpi::Result<()>>()?;
     /// # Ok::<(), ringmpi::Error>(())
     /// ```
+    ///
+    /// # Standard
+    /// MPI 5.0, 3.10: `MPI_PROC_NULL`.
     #[must_use]
     pub fn is_null(&self) -> bool {
         self.rank == crate::status::PROC_NULL

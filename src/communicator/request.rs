@@ -253,6 +253,9 @@ impl<'c, B: Owned> Request<'c, B> {
     ///
     /// # Errors
     /// As [`wait`](Self::wait).
+    ///
+    /// # Standard
+    /// MPI 5.0, 3.7.3: `MPI_Wait`.
     #[inline]
     pub fn wait_status(mut self) -> Result<(B, Status)> {
         let status = self.engine.wait(self.id)?;

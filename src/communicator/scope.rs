@@ -385,6 +385,24 @@ fn other_universe() -> Error {
 impl<B> Scoped<'_, B> {
     /// Whether the operation has ended. Makes progress; does not wait.
     ///
+    /// ```
+    /// # ringmpi::threads(1, |world| {
+    /// let myself = world.process_at_rank(0);
+    /// let (number, mut room) = ([7], [0]);
+    /// world.scope(|scope| {
+    ///     let mut receiving = scope.immediate_receive_into(myself, &mut room)?;
+    ///     let _ = scope.immediate_send(myself, &number)?;
+    ///     while !receiving.test()? {
+    ///         // A piece of the computation goes here.
+    ///     }
+    ///     Ok(())
+    /// })?;
+    /// assert_eq!(room, number);
+    /// # ringmpi::Result::Ok(())
+    /// # })?.into_iter().collect::<ringmpi::Result<()>>()?;
+    /// # Ok::<(), ringmpi::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// The end of the job.
     ///

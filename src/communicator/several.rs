@@ -30,6 +30,29 @@ pub trait Pending: sealed::Sealed {
 
 /// An operation that gives something back when it ends: its buffer, or itself if it is persistent. For
 /// [`wait_any`] and its like.
+///
+/// ```
+/// use ringmpi::{Completion, Result, Source, wait_any};
+/// # ringmpi::threads(1, |world| {
+///
+/// /// Hands each buffer on as soon as it is there.
+/// fn as_they_come<C: Completion>(mut requests: Vec<C>, mut take: impl FnMut(C::Buffer)) -> Result<()> {
+///     while let Some((_, buffer, _)) = wait_any(&mut requests)? {
+///         take(buffer);
+///     }
+///     Ok(())
+/// }
+/// # let myself = world.process_at_rank(0);
+/// # let receives = vec![myself.immediate_receive::<u8>(1)?, myself.immediate_receive(1)?];
+/// # myself.send(&[1u8])?;
+/// # myself.send(&[2u8])?;
+/// # let mut sum = 0;
+/// # as_they_come(receives, |bytes| sum += bytes[0])?;
+/// # assert_eq!(sum, 3);
+/// # ringmpi::Result::Ok(())
+/// # })?.into_iter().collect::<ringmpi::Result<()>>()?;
+/// # Ok::<(), ringmpi::Error>(())
+/// ```
 pub trait Completion: Pending + Sized {
     /// What comes back.
     type Buffer;
@@ -61,6 +84,9 @@ pub trait Startable: Pending {
     ///
     /// # Errors
     /// If it is active already; the end of the job.
+    ///
+    /// # Standard
+    /// MPI 5.0, 3.9: `MPI_Start`.
     fn start(&mut self) -> Result<()>;
 }
 
