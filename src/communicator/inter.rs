@@ -79,20 +79,6 @@ impl<'u> InterCommunicator<'u> {
 
     /// The remote group.
     ///
-    /// ```
-    /// # ringmpi::threads(3, |world| {
-    /// # let is_last = world.rank() == 2;
-    /// # let group = world.split(Some(is_last.into()), 0)?.expect("a colour was given");
-    /// # let other = group.create_intercommunicator(0, &world, if is_last { 0 } else { 2 }, 0)?;
-    /// // Between ranks 0 and 1 of the world and rank 2.
-    /// assert_eq!((other.size(), other.remote_size()), if is_last { (1, 2) } else { (2, 1) });
-    /// assert_eq!((other.group().size(), other.remote_group().size()), (other.size(), other.remote_size()));
-    /// assert_eq!((other.group().rank(), other.remote_group().rank()), (Some(other.rank()), None));
-    /// # ringmpi::Result::Ok(())
-    /// # })?.into_iter().collect::<ringmpi::Result<()>>()?;
-    /// # Ok::<(), ringmpi::Error>(())
-    /// ```
-    ///
     /// # Standard
     /// MPI 5.0, 7.6.1: `MPI_Comm_remote_group`.
     #[must_use]
@@ -107,23 +93,6 @@ impl<'u> InterCommunicator<'u> {
     }
 
     /// Any process of the remote group, to receive from.
-    ///
-    /// ```
-    /// use ringmpi::Source;
-    /// # ringmpi::threads(2, |world| {
-    /// # let alone = world.split(Some(world.rank() as u32), 0)?.expect("a colour was given");
-    /// # let other = alone.create_intercommunicator(0, &world, 1 - world.rank(), 0)?;
-    /// other.process_at_rank(0).send(&[world.rank()])?;
-    /// let (number, status) = other.any_process().receive::<i32>()?;
-    /// // Ranks are those of the remote group.
-    /// assert_eq!((number, status.source()), (1 - world.rank(), 0));
-    /// # ringmpi::Result::Ok(())
-    /// # })?.into_iter().collect::<ringmpi::Result<()>>()?;
-    /// # Ok::<(), ringmpi::Error>(())
-    /// ```
-    ///
-    /// # Standard
-    /// MPI 5.0, 3.2.4: `MPI_ANY_SOURCE`.
     #[must_use]
     pub fn any_process(&self) -> AnyProcess<'_, 'u> {
         self.bridge.any_process()
@@ -147,20 +116,6 @@ impl<'u> InterCommunicator<'u> {
     }
 
     /// Whether both are the same, or have the same local and the same remote processes, and in the same orders.
-    ///
-    /// ```
-    /// use ringmpi::CommunicatorRelation;
-    /// # ringmpi::threads(2, |world| {
-    /// # let alone = world.split(Some(world.rank() as u32), 0)?.expect("a colour was given");
-    /// # let other = alone.create_intercommunicator(0, &world, 1 - world.rank(), 0)?;
-    /// let library = other.duplicate()?;
-    /// library.set_name("library");
-    /// assert_eq!((other.name().as_str(), library.name().as_str()), ("", "library"));
-    /// assert_eq!(other.compare(&library), CommunicatorRelation::Congruent);
-    /// # ringmpi::Result::Ok(())
-    /// # })?.into_iter().collect::<ringmpi::Result<()>>()?;
-    /// # Ok::<(), ringmpi::Error>(())
-    /// ```
     ///
     /// # Standard
     /// MPI 5.0, 7.6.1: `MPI_Comm_compare`.
