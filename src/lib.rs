@@ -279,7 +279,8 @@
 //! [`split`](Communicator::split) makes a communicator of the ranks of each colour; [`duplicate`](Communicator::duplicate)
 //! one of the same ranks, for a library, so that its messages never meet those of its caller. A [`Group`] is a set of
 //! ranks, from which [`split_by_subgroup`](Communicator::split_by_subgroup) makes one that only its members call for.
-//! Two groups talk through an [`InterCommunicator`].
+//! Two groups talk through an [`InterCommunicator`]. In a [`CartesianCommunicator`] or a [`GraphCommunicator`] ranks have
+//! neighbours, and there are collectives of these.
 //!
 //! ```
 //! use ringmpi::{Communicator, Result, op};
