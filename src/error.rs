@@ -8,6 +8,17 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 /// What went wrong in a call. One boxed pointer, so that `Result<()>` is as small as a pointer.
 ///
+/// ```
+/// use ringmpi::ErrorClass;
+/// # ringmpi::threads(1, |world| {
+/// let error = world.broadcast_value(1, 5).unwrap_err();
+/// assert_eq!(error.class(), ErrorClass::ROOT);
+/// println!("{error}"); // says which rank does not exist
+/// # ringmpi::Result::Ok(())
+/// # })?.into_iter().collect::<ringmpi::Result<()>>()?;
+/// # Ok::<(), ringmpi::Error>(())
+/// ```
+///
 /// # Standard
 /// MPI 5.0, 9.3 and 9.4.
 #[derive(Clone)]
@@ -91,12 +102,28 @@ impl Error {
     }
 
     /// The MPI error class.
+    ///
+    /// # Standard
+    /// MPI 5.0, 9.4: `MPI_Error_class`.
     #[must_use]
     pub fn class(&self) -> ErrorClass {
         self.0.class
     }
 
     /// The sizes, source and tag of a truncated message, if that is the error.
+    ///
+    /// ```
+    /// use ringmpi::Source;
+    /// # ringmpi::threads(1, |world| {
+    /// let myself = world.process_at_rank(0);
+    /// myself.send(&[1u64, 2])?;
+    /// if let Some(facts) = myself.receive_into(&mut [0u64]).unwrap_err().as_truncated() {
+    ///     assert_eq!((facts.sent, facts.room), (16, 8));
+    /// }
+    /// # ringmpi::Result::Ok(())
+    /// # })?.into_iter().collect::<ringmpi::Result<()>>()?;
+    /// # Ok::<(), ringmpi::Error>(())
+    /// ```
     #[must_use]
     pub fn as_truncated(&self) -> Option<Truncated> {
         self.0.truncated
@@ -122,6 +149,13 @@ impl fmt::Debug for Error {
 impl std::error::Error for Error {}
 
 /// An MPI error class, with the number that it has in the standard ABI.
+///
+/// ```
+/// use ringmpi::ErrorClass;
+/// assert_eq!(format!("{:?}", ErrorClass::TRUNCATE), "MPI_ERR_TRUNCATE");
+/// assert_eq!(ErrorClass::TRUNCATE.code(), 15);
+/// # Ok::<(), ringmpi::Error>(())
+/// ```
 ///
 /// # Standard
 /// MPI 5.0, 9.4 and 20.

@@ -207,19 +207,25 @@
 //!
 //! # Collectives
 //!
-//! All ranks of a communicator call a collective, in the same order. There are
-//! [`barrier`](Communicator::barrier), [`broadcast_into`](Communicator::broadcast_into),
-//! [`gather`](Communicator::gather), [`all_gather`](Communicator::all_gather),
-//! [`reduce`](Communicator::reduce) and [`all_reduce`](Communicator::all_reduce). Reductions take an
-//! operation of [`op`], or a closure.
+//! All ranks of a communicator call a collective, in the same order:
+//!
+//! | | |
+//! | --- | --- |
+//! | [`barrier`](Communicator::barrier) | waits for all |
+//! | [`broadcast_into`](Communicator::broadcast_into), [`scatter`](Communicator::scatter), [`gather`](Communicator::gather) | from one to all, a part for each, and back |
+//! | [`all_gather`](Communicator::all_gather), [`all_to_all`](Communicator::all_to_all) | from all to all; a part for each |
+//! | [`reduce`](Communicator::reduce), [`all_reduce`](Communicator::all_reduce), [`reduce_scatter`](Communicator::reduce_scatter) | combine what all have: for one, for all, a part for each |
+//! | [`scan`](Communicator::scan), [`exclusive_scan`](Communicator::exclusive_scan) | combine what the lower ranks have, with one's own or without |
+//!
+//! Reductions take an operation of [`op`], or a closure. They go by the order of ranks, so that sums of floats have the
+//! same bits in every run, and, of an all-reduce, on every rank.
 //!
 //! ```
 //! use ringmpi::{Communicator, Result, op};
 //!
 //! fn statistics(world: &Communicator<'_>) -> Result<()> {
-//!     let mut seed = [if world.rank() == 0 { 42 } else { 0 }];
-//!     world.broadcast_into(&mut seed, 0)?;
-//!     assert_eq!(seed, [42]);
+//!     let seed = world.broadcast_value(if world.rank() == 0 { 42 } else { 0 }, 0)?;
+//!     assert_eq!(seed, 42);
 //!
 //!     let sum = world.all_reduce_value(world.rank(), op::Sum)?;
 //!     assert_eq!(sum, world.size() * (world.size() - 1) / 2);
@@ -236,8 +242,64 @@
 //! # Ok::<(), ringmpi::Error>(())
 //! ```
 //!
-//! [`duplicate`](Communicator::duplicate) and [`split`](Communicator::split) make new communicators: a
-//! library takes a duplicate, so that its messages never meet those of its caller.
+//! Most return a vector. Other forms of theirs fill a slice (`…_into`), work in place (`…_in_place`) or on one element
+//! (`…_value`). With `…_varcount` the parts of ranks differ in length; a [`Partition`] says where they lie in a slice.
+//!
+//! `immediate_…` only begins: a [`Request`] gives the result, and several may be under way. What is done again and again
+//! with the same buffers is made once, by `…_init`, and then only started:
+//!
+//! ```
+//! use ringmpi::{Communicator, Partition, Result, op};
+//!
+//! fn exchange(world: &Communicator<'_>) -> Result<()> {
+//!     // Rank r gets r numbers of every rank, and says meanwhile how many it has.
+//!     let counts: Vec<_> = (0..world.size() as usize).collect();
+//!     let numbers = vec![world.rank(); counts.iter().sum()];
+//!     let counting = world.immediate_all_gather(vec![numbers.len()])?;
+//!     let parts = world.all_to_all_varcount(Partition::new(&numbers, counts))?;
+//!     assert_eq!(parts[1], vec![1; world.rank() as usize]);
+//!     assert_eq!(counting.wait()?, [numbers.len(); 3]);
+//!
+//!     let mut residual = world.all_reduce_init(vec![0.0], vec![0.0], op::Max)?;
+//!     for step in 1..4 {
+//!         residual.input_mut()?[0] = 1.0 / f64::from(step + world.rank());
+//!         residual.start()?;
+//!         // Computation goes here.
+//!         residual.wait()?;
+//!         assert_eq!(residual.output_mut()?, [1.0 / f64::from(step)]);
+//!     }
+//!     Ok(())
+//! }
+//! # ringmpi::threads(3, |world| exchange(&world).unwrap())?;
+//! # Ok::<(), ringmpi::Error>(())
+//! ```
+//!
+//! # Communicators
+//!
+//! [`split`](Communicator::split) makes a communicator of the ranks of each colour; [`duplicate`](Communicator::duplicate)
+//! one of the same ranks, for a library, so that its messages never meet those of its caller. A [`Group`] is a set of
+//! ranks, from which [`split_by_subgroup`](Communicator::split_by_subgroup) makes one that only its members call for.
+//! Two groups talk through an [`InterCommunicator`]. In a [`CartesianCommunicator`] or a [`GraphCommunicator`] ranks have
+//! neighbours, and there are collectives of these.
+//!
+//! ```
+//! use ringmpi::{Communicator, Result, op};
+//!
+//! /// A grid of ranks: the sum of each row, and what the first column has.
+//! fn rows(world: &Communicator<'_>, columns: i32) -> Result<()> {
+//!     let row = world.split(Some((world.rank() / columns) as u32), world.rank())?.expect("a colour was given");
+//!     assert_eq!(row.size(), columns);
+//!     let sum = row.all_reduce_value(world.rank(), op::Sum)?;
+//!
+//!     let first: Vec<_> = (0..world.size()).step_by(columns as usize).collect();
+//!     if let Some(column) = world.split_by_subgroup(&world.group().include(&first)?, 0)? {
+//!         assert_eq!(column.all_gather(&[sum])?, [1, 5]);
+//!     }
+//!     Ok(())
+//! }
+//! # ringmpi::threads(4, |world| rows(&world, 2).unwrap())?;
+//! # Ok::<(), ringmpi::Error>(())
+//! ```
 //!
 //! # Errors
 //!
@@ -287,6 +349,34 @@
 //! }
 //! # all_ranks_get_the_mean();
 //! ```
+//!
+//! What has to be tested with processes, because it has global state, say, gets a test binary of its own, without the
+//! harness of `cargo test`: that runs tests in threads, and [`run`] cannot fork the ranks beside them. In `Cargo.toml`:
+//!
+//! ```toml
+//! [[test]]
+//! name = "processes"
+//! harness = false
+//! ```
+//!
+//! and in `tests/processes.rs`:
+//!
+//! ```no_run
+//! use ringmpi::{Communicator, Result};
+//!
+//! fn main() -> Result<()> {
+//!     ringmpi::run(4, |world| ranks_are_processes(&world))?;
+//!     ringmpi::run(2, |world| ranks_are_processes(&world)) // one after the other
+//! }
+//!
+//! fn ranks_are_processes(world: &Communicator<'_>) -> Result<()> {
+//!     let processes = world.all_gather(&[std::process::id()])?;
+//!     assert!((1..processes.len()).all(|rank| !processes[..rank].contains(&processes[rank])));
+//!     Ok(())
+//! }
+//! ```
+//!
+//! A rank that panics or returns an error fails the test, and ends the others.
 //!
 //! # mpiexec
 //!

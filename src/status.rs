@@ -4,6 +4,17 @@ use crate::types::{Rank, Tag};
 
 /// The null process: sends and receives with it finish at once and move nothing.
 ///
+/// ```
+/// use ringmpi::{PROC_NULL, Source};
+/// # ringmpi::threads(1, |world| {
+/// let nobody = world.process_at_rank(PROC_NULL);
+/// nobody.send(&[1])?; // goes nowhere
+/// assert_eq!(nobody.receive_vec::<i32>()?.0, []);
+/// # ringmpi::Result::Ok(())
+/// # })?.into_iter().collect::<ringmpi::Result<()>>()?;
+/// # Ok::<(), ringmpi::Error>(())
+/// ```
+///
 /// # Standard
 /// MPI 5.0, 3.11; the number is the standard ABI's.
 pub const PROC_NULL: Rank = -3;
@@ -15,6 +26,20 @@ pub(crate) const ANY_TAG: Tag = -2;
 pub(crate) const ANY_SOURCE: Rank = -1;
 
 /// Source, tag, size and fate of a message.
+///
+/// ```
+/// use ringmpi::Source;
+/// # ringmpi::threads(1, |world| {
+/// let myself = world.process_at_rank(0);
+/// myself.tag(7).send(&[1.5f32; 3])?;
+/// let status = myself.probe()?;
+/// assert_eq!((status.source(), status.tag(), status.bytes()), (0, 7, 12));
+/// assert_eq!((status.count::<f32>(), status.count::<f64>()), (Some(3), None));
+/// # myself.receive_vec::<f32>()?;
+/// # ringmpi::Result::Ok(())
+/// # })?.into_iter().collect::<ringmpi::Result<()>>()?;
+/// # Ok::<(), ringmpi::Error>(())
+/// ```
 ///
 /// # Standard
 /// MPI 5.0, 3.2.5 (the status object) and 3.8.4 (cancelled).
@@ -48,24 +73,36 @@ impl Status {
     pub(crate) const CANCELLED: Self = Self { size: CANCELLED, ..Self::EMPTY };
 
     /// The sender's rank in the communicator; [`PROC_NULL`] for the null process.
+    ///
+    /// # Standard
+    /// MPI 5.0, 3.2.5: `MPI_SOURCE`.
     #[must_use]
     pub fn source(&self) -> Rank {
         self.source
     }
 
     /// The message's tag.
+    ///
+    /// # Standard
+    /// MPI 5.0, 3.2.5: `MPI_TAG`.
     #[must_use]
     pub fn tag(&self) -> Tag {
         self.tag
     }
 
     /// The message's size in bytes.
+    ///
+    /// # Standard
+    /// MPI 5.0, 3.2.5: `MPI_Get_count` of `MPI_BYTE`.
     #[must_use]
     pub fn bytes(&self) -> u64 {
         self.size & !CANCELLED
     }
 
     /// The message's size in elements of `T`; `None` if it is no whole number of them.
+    ///
+    /// # Standard
+    /// MPI 5.0, 3.2.5: `MPI_Get_count`.
     #[must_use]
     pub fn count<T>(&self) -> Option<usize> {
         let (bytes, size) = (self.bytes(), size_of::<T>() as u64);
@@ -77,6 +114,21 @@ impl Status {
     }
 
     /// Whether the operation was cancelled instead of finished.
+    ///
+    /// ```
+    /// use ringmpi::Source;
+    /// # ringmpi::threads(1, |world| {
+    /// let mut receiving = world.process_at_rank(0).receive_init(vec![0; 2])?;
+    /// receiving.start()?;
+    /// receiving.cancel();
+    /// assert!(receiving.wait()?.is_cancelled());
+    /// # ringmpi::Result::Ok(())
+    /// # })?.into_iter().collect::<ringmpi::Result<()>>()?;
+    /// # Ok::<(), ringmpi::Error>(())
+    /// ```
+    ///
+    /// # Standard
+    /// MPI 5.0, 3.8.4: `MPI_Test_cancelled`.
     #[must_use]
     pub fn is_cancelled(&self) -> bool {
         self.size & CANCELLED != 0

@@ -219,6 +219,13 @@ impl Universe {
 
     /// The communicator of this process alone.
     ///
+    /// ```
+    /// let universe = ringmpi::init()?;
+    /// let alone = universe.self_comm();
+    /// assert_eq!((alone.rank(), alone.size()), (0, 1));
+    /// # Ok::<(), ringmpi::Error>(())
+    /// ```
+    ///
     /// # Standard
     /// MPI 5.0, 7.2.4: `MPI_COMM_SELF`.
     #[must_use]
@@ -231,6 +238,13 @@ impl Universe {
     ///
     /// Calls of other ranks that wait for a message that this rank has not sent, or for it to receive one, fail
     /// from then on.
+    ///
+    /// ```
+    /// let universe = ringmpi::init()?;
+    /// universe.world().barrier()?;
+    /// universe.finalize()?; // as dropping it, but errors are reported
+    /// # Ok::<(), ringmpi::Error>(())
+    /// ```
     ///
     /// # Errors
     /// The end of the job.

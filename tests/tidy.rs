@@ -13,6 +13,8 @@
 //! (`lib.rs`, `internals`, `bin`) may name everything and nobody names them: a path through a re-export
 //! in `lib.rs` would hide which module is used. Test code keeps to the same rule.
 
+#[path = "tidy/documented.rs"]
+mod documented;
 #[path = "tidy/paths.rs"]
 mod paths;
 #[path = "tidy/source.rs"]
@@ -50,6 +52,16 @@ const ROOTS: &[&str] = &["internals", "bin"];
 const UNSAFE_MODULES: &[&str] = &["sync", "sys", "shm", "buffer"];
 const DYN_ALLOWED: &[&str] = &[];
 const LINES_MAX: usize = 800;
+/// Files whose `pub` is not for users.
+const NOT_FOR_USERS: &[&str] = &["internals", "bin", "launch"];
+/// Public items that need no example, and why.
+const WITHOUT_EXAMPLE: &[(&str, &str)] = &[
+    ("ScopedFuture", "an example of `Scoped` awaits one, without the name"),
+    ("Truncated", "an example of `Error::as_truncated` reads one, without the name"),
+    ("Number", "a bound; the examples of `ValueIndex` have numbers"),
+    ("Commutative", "what `commutative` returns; nobody names it"),
+    ("Ordered", "what `ordered` returns; nobody names it"),
+];
 
 /// How far above an ordering its comment may begin.
 const COMMENT_REACH: usize = 6;
@@ -441,6 +453,67 @@ fn orderings_refuses_and_accepts_what_it_should() {
         ],
     );
     assert_refuses(orderings, "src/p2p/send.rs", &["fn f() { x.load(Ordering::Relaxed) }"]);
+}
+
+// Documentation
+
+#[test]
+fn public_items_are_shown_in_an_example_and_say_how_they_fail() {
+    check(
+        documentation,
+        "add an example, or use it in one of the file; `# Errors` to what returns a Result; exceptions, with their \
+         reasons, are in WITHOUT_EXAMPLE",
+    );
+}
+
+fn documentation(source: &Source) -> Vec<Finding> {
+    if source.is_in(NOT_FOR_USERS) {
+        return vec![];
+    }
+    let shown = documented::shown(&source.text);
+    let mut findings = Vec::new();
+    for item in documented::items(&source.text) {
+        let name = item.name.as_str();
+        if item.returns_result && !item.has_errors {
+            findings.push((item.line, format!("`{name}` has no `# Errors`")));
+        }
+        let is_excepted = WITHOUT_EXAMPLE.iter().any(|(excepted, _)| *excepted == name);
+        if !item.has_example && !is_excepted && !shown.contains(&name) {
+            findings.push((item.line, format!("no example shows `{name}`")));
+        }
+    }
+    findings
+}
+
+#[test]
+fn documentation_refuses_and_accepts_what_it_should() {
+    let example = "/// ```\n/// f();\n/// ```\n";
+    assert_refuses(
+        documentation,
+        "src/world.rs",
+        &[
+            "/// It does.\npub fn f() {}",
+            "/// It is.\n#[derive(Clone)]\npub struct S;",
+            &format!("/// It does.\n{example}pub fn f() -> Result<()> {{}}"),
+            &format!("/// It does.\n{example}pub fn f(\n    a: u8,\n) -> Result<()> {{}}"),
+            &format!("/// It is.\n{example}pub trait f {{\n    /// It does.\n    fn g(&self);\n}}"),
+            "/// f\npub const unsafe fn f() {}",
+        ],
+    );
+    assert_accepts(
+        documentation,
+        "src/world.rs",
+        &[
+            &format!("/// It does.\n{example}pub fn f() {{}}\n/// It does.\nfn g() -> Result<()> {{}}"),
+            &format!(
+                "/// It is.\n{example}pub struct S;\nimpl S {{\n    /// It does.\n    pub fn f() {{}}\n}}"
+            ),
+            &format!("/// It does.\n{example}///\n/// # Errors\n/// None.\npub fn f() -> Result<()> {{}}"),
+            "/// It does.\n#[doc(hidden)]\npub fn f() {}",
+            "/// It does.\npub(crate) fn f() -> Result<()> {}",
+        ],
+    );
+    assert_accepts(documentation, "src/launch/mod.rs", &["/// It does.\npub fn f() {}"]);
 }
 
 // The whole

@@ -16,6 +16,21 @@ use std::{
 ///
 /// Use it like a `Box<[T]>`. It may outlive the universe. In a process made by fork it is empty.
 ///
+/// ```
+/// # ringmpi::threads(1, |world| {
+/// let mut buffer = world.alloc::<f64>(1000)?;
+/// buffer[..2].copy_from_slice(&[0.5, 1.5]);
+/// // It is sent as any buffer, and comes back.
+/// let sending = world.process_at_rank(0).immediate_send(buffer)?;
+/// # use ringmpi::Source;
+/// # world.process_at_rank(0).receive_vec::<f64>()?;
+/// let buffer = sending.wait()?;
+/// assert_eq!(buffer.iter().sum::<f64>(), 2.0);
+/// # ringmpi::Result::Ok(())
+/// # })?.into_iter().collect::<ringmpi::Result<()>>()?;
+/// # Ok::<(), ringmpi::Error>(())
+/// ```
+///
 /// # Standard
 /// MPI 5.0, 9.2: what `MPI_Alloc_mem` is for.
 pub struct SharedBuffer<T: Plain> {

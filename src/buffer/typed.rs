@@ -14,6 +14,29 @@ use std::{
 /// Every type with bytemuck's [`NoUninit`] and [`CheckedBitPattern`] is one: numbers, arrays of
 /// them, `bool`, `char`, and your own `repr(C)` structs and enums that derive the two.
 ///
+/// ```
+/// use ringmpi::{Communicator, Plain, Result, Source};
+///
+/// /// Of any element type.
+/// fn echo<T: Plain>(world: &Communicator<'_>, data: &[T]) -> Result<Vec<T>> {
+///     let myself = world.process_at_rank(world.rank());
+///     myself.buffered_send(data)?;
+///     Ok(myself.receive_vec()?.0)
+/// }
+/// # ringmpi::threads(1, |world| {
+/// #     assert_eq!(echo(&world, &[[1u8, 2], [3, 4]]).unwrap(), [[1, 2], [3, 4]]);
+/// # })?;
+/// # Ok::<(), ringmpi::Error>(())
+/// ```
+///
+/// A type with bytes that mean nothing, or that refers to memory, is none:
+///
+/// ```compile_fail,E0277
+/// # fn f(world: ringmpi::Communicator<'_>) {
+/// let _ = world.all_gather(&["text"]);
+/// # }
+/// ```
+///
 /// # Standard
 /// MPI 5.0, 3.2.2: what the datatype argument is elsewhere.
 #[diagnostic::on_unimplemented(
@@ -35,6 +58,22 @@ pub(crate) fn any_bits<T: Plain>() -> bool {
 }
 
 /// A buffer that the engine may hold while its handle moves, or is forgotten.
+///
+/// ```
+/// use ringmpi::{Communicator, Owned, Request, Result, Source};
+/// # ringmpi::threads(1, |world| {
+///
+/// /// Of a vector, a boxed slice or a `SharedBuffer`.
+/// fn come_back<'c, B: Owned>(world: &'c Communicator<'_>, buffer: B) -> Result<Request<'c, B>> {
+///     world.process_at_rank(world.rank()).immediate_send(buffer)
+/// }
+/// # let sending = come_back(&world, vec![1u8].into_boxed_slice())?;
+/// # assert_eq!(world.any_process().receive::<u8>()?.0, 1);
+/// # assert_eq!(*sending.wait()?, [1]);
+/// # ringmpi::Result::Ok(())
+/// # })?.into_iter().collect::<ringmpi::Result<()>>()?;
+/// # Ok::<(), ringmpi::Error>(())
+/// ```
 ///
 /// # Safety
 /// The memory that `into_parts` gives (start, elements, a word of the type's own, such as a vector's

@@ -11,6 +11,12 @@ use std::borrow::Cow;
 /// A slice, and which part of it is each rank's: so many elements (`counts`) from there on (`displacements`), all
 /// in elements.
 ///
+/// ```
+/// use ringmpi::Partition;
+/// // Two elements for rank 0, none for rank 1, three for rank 2.
+/// let parts = Partition::new(&[1, 1, 3, 3, 3], vec![2, 0, 3]);
+/// ```
+///
 /// # Standard
 /// MPI 5.0, 6.6: the arguments `sendcounts` and `displs`.
 #[derive(Clone, Debug)]
@@ -20,6 +26,13 @@ pub struct Partition<'a, T> {
 }
 
 /// As [`Partition`], of a slice that is written: parts must not overlap.
+///
+/// ```
+/// use ringmpi::PartitionMut;
+/// // Room for two elements of rank 0 at the end, and for one of rank 1 at the start.
+/// let mut room = [0; 10];
+/// let parts = PartitionMut::with_displacements(&mut room, vec![2, 1], vec![8, 0]);
+/// ```
 ///
 /// # Standard
 /// MPI 5.0, 6.5: the arguments `recvcounts` and `displs`.

@@ -10,6 +10,18 @@ use crate::{
 
 /// A message that a matched probe has taken out of matching. Dropped, it is received and thrown away.
 ///
+/// ```
+/// use ringmpi::Source;
+/// # ringmpi::threads(1, |world| {
+/// world.process_at_rank(0).send(&[0.5, 1.5])?;
+/// let message = world.any_process().matched_probe()?;
+/// assert_eq!(message.status().count::<f64>(), Some(2));
+/// assert_eq!(message.receive_vec::<f64>()?, [0.5, 1.5]);
+/// # ringmpi::Result::Ok(())
+/// # })?.into_iter().collect::<ringmpi::Result<()>>()?;
+/// # Ok::<(), ringmpi::Error>(())
+/// ```
+///
 /// # Standard
 /// MPI 5.0, 3.8.2.
 #[must_use = "dropping a message throws it away"]
@@ -25,12 +37,28 @@ impl<'c> Message<'c> {
     }
 
     /// Source, tag and size.
+    ///
+    /// # Standard
+    /// MPI 5.0, 3.8.2: `MPI_Mprobe`.
     #[must_use]
     pub fn status(&self) -> Status {
         self.status
     }
 
     /// Receives the message.
+    ///
+    /// ```
+    /// use ringmpi::Source;
+    /// # ringmpi::threads(1, |world| {
+    /// let myself = world.process_at_rank(0);
+    /// myself.send(b"text")?;
+    /// let message = myself.matched_probe()?;
+    /// // The type is chosen when it is known what comes.
+    /// assert_eq!(String::from_utf8_lossy(&message.receive_vec::<u8>()?), "text");
+    /// # ringmpi::Result::Ok(())
+    /// # })?.into_iter().collect::<ringmpi::Result<()>>()?;
+    /// # Ok::<(), ringmpi::Error>(())
+    /// ```
     ///
     /// # Errors
     /// Bytes that are no whole number of elements, or no values of the type; no memory for so many: the
@@ -44,6 +72,19 @@ impl<'c> Message<'c> {
     }
 
     /// Receives the message into a slice, which may be longer.
+    ///
+    /// ```
+    /// use ringmpi::Source;
+    /// # ringmpi::threads(1, |world| {
+    /// let myself = world.process_at_rank(0);
+    /// myself.send(&[3, 4])?;
+    /// let mut room = [0; 100];
+    /// let status = myself.matched_probe()?.receive_into(&mut room)?;
+    /// assert_eq!((status.bytes(), &room[..2]), (8, &[3, 4][..]));
+    /// # ringmpi::Result::Ok(())
+    /// # })?.into_iter().collect::<ringmpi::Result<()>>()?;
+    /// # Ok::<(), ringmpi::Error>(())
+    /// ```
     ///
     /// # Errors
     /// As [`receive_vec`](Self::receive_vec), and a message that is longer than the slice: it is lost.
@@ -91,6 +132,20 @@ impl<'c> Message<'c> {
     /// Begins to receive the message into the elements of a buffer, which may be longer, and which the
     /// request holds until [`Request::wait`].
     ///
+    /// ```
+    /// use ringmpi::Source;
+    /// # ringmpi::threads(1, |world| {
+    /// let myself = world.process_at_rank(0);
+    /// myself.send(&[3, 4])?;
+    /// let room = vec![0; 4].into_boxed_slice();
+    /// let receiving = myself.matched_probe()?.immediate_receive_into(room)?;
+    /// // Computation goes here.
+    /// assert_eq!(*receiving.wait()?, [3, 4, 0, 0]);
+    /// # ringmpi::Result::Ok(())
+    /// # })?.into_iter().collect::<ringmpi::Result<()>>()?;
+    /// # Ok::<(), ringmpi::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// As [`immediate_receive_vec`](Self::immediate_receive_vec), and a message that is longer than the
     /// buffer: it is lost.
@@ -115,7 +170,7 @@ impl<'c> Message<'c> {
     /// Whether the message is of whole elements, and no more than `room` bytes.
     pub(super) fn check_fits<T: Plain>(&self, room: u64) -> Result<()> {
         self.whole_elements::<T>()?;
-        super::process::check_room(&self.status, room)
+        super::source::check_room(&self.status, room)
     }
 
     pub(super) fn engine(&self) -> &'c Engine {

@@ -13,6 +13,7 @@ mod process;
 mod request;
 mod scope;
 mod several;
+mod source;
 
 pub(crate) use announcement::Announcement;
 pub(crate) use foundation::{Base, Foundation, Membership};
@@ -20,13 +21,14 @@ pub use inter::InterCommunicator;
 pub use message::Message;
 pub use persistent::Persistent;
 pub use persistent_collective::PersistentCollective;
-pub use process::{AnyProcess, Process, Source};
+pub use process::{AnyProcess, Process};
 pub use request::Request;
 pub use scope::{Scope, Scoped, ScopedFuture};
 pub use several::{
     Completion, Ended, Pending, Startable, start_all, test_all, test_all_of, test_any, test_any_of,
     test_some, test_some_of, wait_all, wait_all_of, wait_any, wait_any_of, wait_some, wait_some_of,
 };
+pub use source::Source;
 
 use crate::{
     error::{Error, ErrorClass, Result},
@@ -50,6 +52,22 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 /// communicator is never received in another.
 ///
 /// Dropping a communicator is local: it sends no message and waits for nobody.
+///
+/// ```
+/// use ringmpi::{Source, op};
+/// # ringmpi::threads(3, |world| {
+/// // The same tag in two communicators: the messages do not meet.
+/// let library = world.duplicate()?;
+/// let myself = world.rank();
+/// library.process_at_rank(myself).tag(5).send(&[1])?;
+/// world.process_at_rank(myself).tag(5).send(&[2])?;
+/// assert_eq!(world.process_at_rank(myself).tag(5).receive::<i32>()?.0, 2);
+/// assert_eq!(library.process_at_rank(myself).tag(5).receive::<i32>()?.0, 1);
+/// assert_eq!(library.all_reduce_value(1, op::Sum)?, world.size());
+/// # ringmpi::Result::Ok(())
+/// # })?.into_iter().collect::<ringmpi::Result<()>>()?;
+/// # Ok::<(), ringmpi::Error>(())
+/// ```
 ///
 /// # Standard
 /// MPI 5.0, chapter 7.
@@ -392,6 +410,18 @@ impl<'u> Communicator<'u> {
 
     /// The process with a rank, to send to or receive from. A rank that does not exist is reported
     /// by the operation; [`PROC_NULL`] is the null process.
+    ///
+    /// ```
+    /// use ringmpi::{ErrorClass, Source};
+    /// # ringmpi::threads(2, |world| {
+    /// let peer = world.process_at_rank(1 - world.rank());
+    /// peer.tag(3).send(&[world.rank()])?;
+    /// assert_eq!(peer.tag(3).receive::<i32>()?.0, peer.rank());
+    /// assert_eq!(world.process_at_rank(2).send(&[0]).unwrap_err().class(), ErrorClass::RANK);
+    /// # ringmpi::Result::Ok(())
+    /// # })?.into_iter().collect::<ringmpi::Result<()>>()?;
+    /// # Ok::<(), ringmpi::Error>(())
+    /// ```
     #[must_use]
     #[inline]
     pub fn process_at_rank(&self, rank: Rank) -> Process<'_, 'u> {
@@ -400,6 +430,22 @@ impl<'u> Communicator<'u> {
 
     /// The process `offset` ranks away; beyond either end the null process, whose sends and receives
     /// finish at once and move nothing.
+    ///
+    /// ```
+    /// use ringmpi::Source;
+    /// # ringmpi::threads(3, |world| {
+    /// world.neighbour(1).send(&[world.rank()])?;
+    /// let mut left = [-1];
+    /// world.neighbour(-1).receive_into(&mut left)?;
+    /// // Rank 0 has no left neighbour, and its slice stays as it was.
+    /// assert_eq!(left, [world.rank() - 1]);
+    /// # ringmpi::Result::Ok(())
+    /// # })?.into_iter().collect::<ringmpi::Result<()>>()?;
+    /// # Ok::<(), ringmpi::Error>(())
+    /// ```
+    ///
+    /// # Standard
+    /// MPI 5.0, 3.10: `MPI_PROC_NULL`.
     #[must_use]
     pub fn neighbour(&self, offset: Rank) -> Process<'_, 'u> {
         let rank = self.rank.checked_add(offset).filter(|rank| (0..self.size()).contains(rank));
@@ -407,12 +453,43 @@ impl<'u> Communicator<'u> {
     }
 
     /// Any process, to receive from.
+    ///
+    /// ```
+    /// use ringmpi::Source;
+    /// # ringmpi::threads(3, |world| {
+    /// world.process_at_rank(0).send(&[world.rank()])?;
+    /// if world.rank() == 0 {
+    ///     for _ in 0..3 {
+    ///         let (number, status) = world.any_process().receive::<i32>()?;
+    ///         assert_eq!(number, status.source());
+    ///     }
+    /// }
+    /// # ringmpi::Result::Ok(())
+    /// # })?.into_iter().collect::<ringmpi::Result<()>>()?;
+    /// # Ok::<(), ringmpi::Error>(())
+    /// ```
+    ///
+    /// # Standard
+    /// MPI 5.0, 3.2.4: `MPI_ANY_SOURCE`.
     #[must_use]
     pub fn any_process(&self) -> AnyProcess<'_, 'u> {
         AnyProcess::new(self)
     }
 
     /// Ends the job: all ranks are stopped, and the launcher exits with `code`.
+    ///
+    /// ```
+    /// # ringmpi::threads(1, |world| {
+    /// let input = "12";
+    /// let number: i32 = input.parse().unwrap_or_else(|error| {
+    ///     eprintln!("'{input}': {error}");
+    ///     world.abort(2)
+    /// });
+    /// # assert_eq!(number, 12);
+    /// # ringmpi::Result::Ok(())
+    /// # })?.into_iter().collect::<ringmpi::Result<()>>()?;
+    /// # Ok::<(), ringmpi::Error>(())
+    /// ```
     ///
     /// # Standard
     /// MPI 5.0, 11.4.2: `MPI_Abort`.

@@ -2,8 +2,9 @@
 
 use super::{
     landing::checked,
-    process::{From, Process},
+    process::Process,
     request::{Bits, post, used_up},
+    source::From,
 };
 use crate::{
     buffer::{self, Held, Owned},
@@ -14,6 +15,25 @@ use crate::{
 use std::task::Poll;
 
 /// An operation that can be started again and again with the same buffer.
+///
+/// ```
+/// use ringmpi::Source;
+/// # ringmpi::threads(2, |world| {
+/// let peer = world.process_at_rank(1 - world.rank());
+/// let (mut sending, mut receiving) = (peer.send_init(vec![0; 3])?, peer.receive_init(vec![0; 3])?);
+/// for step in 0..10 {
+///     sending.buffer_mut()?.fill(step);
+///     receiving.start()?;
+///     sending.start()?;
+///     // Computation goes here.
+///     sending.wait()?;
+///     receiving.wait()?;
+///     assert_eq!(receiving.buffer_mut()?, [step; 3]);
+/// }
+/// # ringmpi::Result::Ok(())
+/// # })?.into_iter().collect::<ringmpi::Result<()>>()?;
+/// # Ok::<(), ringmpi::Error>(())
+/// ```
 ///
 /// # Standard
 /// MPI 5.0, 3.9.
@@ -57,6 +77,21 @@ impl<'c, 'u, B: Owned> Persistent<'c, 'u, B> {
 
     /// The buffer, to fill or to read.
     ///
+    /// ```
+    /// use ringmpi::{ErrorClass, Source};
+    /// # ringmpi::threads(1, |world| {
+    /// let mut receiving = world.process_at_rank(0).receive_init(vec![0; 2])?;
+    /// receiving.start()?;
+    /// // It is not to be had while a message may come in.
+    /// assert_eq!(receiving.buffer_mut().unwrap_err().class(), ErrorClass::REQUEST);
+    /// world.process_at_rank(0).send(&[1, 2])?;
+    /// receiving.wait()?;
+    /// assert_eq!(receiving.buffer_mut()?, [1, 2]);
+    /// # ringmpi::Result::Ok(())
+    /// # })?.into_iter().collect::<ringmpi::Result<()>>()?;
+    /// # Ok::<(), ringmpi::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// While the operation is active.
     pub fn buffer_mut(&mut self) -> Result<&mut [B::Item]> {
@@ -99,8 +134,27 @@ impl<'c, 'u, B: Owned> Persistent<'c, 'u, B> {
 
     /// Whether the operation has ended; true if it is not active. Makes progress; does not wait.
     ///
+    /// ```
+    /// use ringmpi::Source;
+    /// # ringmpi::threads(1, |world| {
+    /// let myself = world.process_at_rank(0);
+    /// let mut receiving = myself.receive_init(vec![0; 2])?;
+    /// receiving.start()?;
+    /// assert!(!receiving.test()?);
+    /// myself.send(&[1, 2])?;
+    /// while !receiving.test()? {}
+    /// assert_eq!(receiving.wait()?.count::<i32>(), Some(2)); // does not wait
+    /// assert!(receiving.test()?); // it is not active
+    /// # ringmpi::Result::Ok(())
+    /// # })?.into_iter().collect::<ringmpi::Result<()>>()?;
+    /// # Ok::<(), ringmpi::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// The end of the job.
+    ///
+    /// # Standard
+    /// MPI 5.0, 3.7.3: `MPI_Test`.
     pub fn test(&mut self) -> Result<bool> {
         self.active.map_or(Ok(true), |id| self.engine.test(id))
     }
@@ -172,6 +226,18 @@ impl<'c, 'u, B: Owned> Persistent<'c, 'u, B> {
     /// Cancels a receive that has no message yet; its end is still to be waited for, by [`wait`](Self::wait),
     /// which returns at once, with a cancelled status. False, and nothing happens, if it has its message, has
     /// ended, is not active, or is a send.
+    ///
+    /// ```
+    /// use ringmpi::Source;
+    /// # ringmpi::threads(1, |world| {
+    /// let mut receiving = world.process_at_rank(0).receive_init(vec![0; 2])?;
+    /// receiving.start()?;
+    /// assert!(receiving.cancel());
+    /// assert!(receiving.wait()?.is_cancelled());
+    /// # ringmpi::Result::Ok(())
+    /// # })?.into_iter().collect::<ringmpi::Result<()>>()?;
+    /// # Ok::<(), ringmpi::Error>(())
+    /// ```
     ///
     /// # Standard
     /// MPI 5.0, 3.8.4: `MPI_Cancel`.

@@ -19,6 +19,35 @@ use std::sync::Arc;
 ///
 /// Dropping it never waits: a collective that has been started goes on by itself.
 ///
+/// ```
+/// use ringmpi::op;
+/// # ringmpi::threads(3, |world| {
+/// let mut sum = world.all_reduce_init(vec![0; 2], vec![0; 2], op::Sum)?;
+/// for step in 0..10 {
+///     sum.input_mut()?.copy_from_slice(&[step, world.rank()]);
+///     sum.start()?;
+///     // Computation goes here; neither buffer is to be had until the end.
+///     assert!(sum.input_mut().is_err() && sum.output_mut().is_err());
+///     sum.wait()?;
+///     assert_eq!(sum.output_mut()?, [3 * step, 3]);
+/// }
+/// # ringmpi::Result::Ok(())
+/// # })?.into_iter().collect::<ringmpi::Result<()>>()?;
+/// # Ok::<(), ringmpi::Error>(())
+/// ```
+///
+/// A borrow of a buffer ends before the start:
+///
+/// ```compile_fail,E0499
+/// # fn f(world: &ringmpi::Communicator<'_>) -> ringmpi::Result<()> {
+/// let mut broadcast = world.broadcast_init(vec![0; 4], 0)?;
+/// let numbers = broadcast.output_mut()?;
+/// broadcast.start()?;
+/// numbers[0] = 1;
+/// # Ok(())
+/// # }
+/// ```
+///
 /// # Standard
 /// MPI 5.0, 6.13.
 pub struct PersistentCollective<'c, I: Owned, O: Owned> {
@@ -95,8 +124,26 @@ impl<'c, I: Owned, O: Owned> PersistentCollective<'c, I, O> {
 
     /// Whether the collective has ended for this rank; true if it is not active. Makes progress; does not wait.
     ///
+    /// ```
+    /// # ringmpi::threads(2, |world| {
+    /// let mut barrier = world.barrier_init()?;
+    /// barrier.start()?;
+    /// while !barrier.test()? {
+    ///     // Other work, in small pieces.
+    /// }
+    /// barrier.wait()?; // takes no time, and makes it inactive
+    /// barrier.start()?;
+    /// barrier.wait()?;
+    /// # ringmpi::Result::Ok(())
+    /// # })?.into_iter().collect::<ringmpi::Result<()>>()?;
+    /// # Ok::<(), ringmpi::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// The end of the job.
+    ///
+    /// # Standard
+    /// MPI 5.0, 3.7.3: `MPI_Test`.
     pub fn test(&mut self) -> Result<bool> {
         self.active.map_or(Ok(true), |id| self.engine.test(id))
     }

@@ -1,23 +1,36 @@
-//! [`Process`] and [`AnyProcess`]: whom a message goes to or comes from.
+//! [`Process`] and [`AnyProcess`]: whom a message goes to or comes from; the sends.
 
 use super::{
-    Communicator, Message, Persistent, Request,
-    landing::{self, checked},
+    Communicator, Persistent, Request, landing,
     persistent::SendKind,
-    request::post,
+    source::{From, Source},
 };
 use crate::{
     buffer::{self, Held, Owned, Plain, SendBytes},
     envelope::{Envelope, Pattern},
-    error::{Error, ErrorClass, Result, Truncated},
-    p2p::{Awaited, Mode, RequestId},
+    error::{Error, ErrorClass, Result},
+    p2p::{Mode, RequestId},
     status::Status,
     types::{ContextId, PeerId, Rank, Tag},
 };
-use bytemuck::Zeroable;
-use std::mem::MaybeUninit;
 
 /// One process of a communicator, and perhaps a tag.
+///
+/// ```
+/// # ringmpi::threads(2, |world| {
+/// let peer = world.process_at_rank(1 - world.rank());
+/// peer.send(&[1])?; // with tag 0
+/// let answers = peer.tag(7); // for more than one message
+/// answers.send(&[2])?;
+/// answers.send(&[3])?;
+/// # use ringmpi::Source;
+/// assert_eq!(answers.receive::<i32>()?.0, 2);
+/// assert_eq!(peer.receive::<i32>()?.0, 1); // of any tag
+/// assert_eq!(peer.receive::<i32>()?.0, 3);
+/// # ringmpi::Result::Ok(())
+/// # })?.into_iter().collect::<ringmpi::Result<()>>()?;
+/// # Ok::<(), ringmpi::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug)]
 pub struct Process<'c, 'u> {
     comm: &'c Communicator<'u>,
@@ -27,6 +40,20 @@ pub struct Process<'c, 'u> {
 
 /// Any process of a communicator, and perhaps a tag.
 ///
+/// ```
+/// use ringmpi::Source;
+/// # ringmpi::threads(2, |world| {
+/// world.process_at_rank(0).tag(world.rank()).send(&[0.5])?;
+/// if world.rank() == 0 {
+///     let (_, status) = world.any_process().tag(1).receive::<f64>()?;
+///     assert_eq!((status.source(), status.tag()), (1, 1));
+///     world.any_process().receive::<f64>()?;
+/// }
+/// # ringmpi::Result::Ok(())
+/// # })?.into_iter().collect::<ringmpi::Result<()>>()?;
+/// # Ok::<(), ringmpi::Error>(())
+/// ```
+///
 /// # Standard
 /// MPI 5.0, 3.2.4: `MPI_ANY_SOURCE`.
 #[derive(Clone, Copy, Debug)]
@@ -35,11 +62,7 @@ pub struct AnyProcess<'c, 'u> {
     tag: Option<Tag>,
 }
 
-/// What a message is received by: its pattern, and the peer if the source is specific. None from
-/// the null process.
-pub(crate) type From = Option<(Pattern, Option<PeerId>)>;
-
-mod sealed {
+pub(super) mod sealed {
     pub trait Sealed {}
     impl Sealed for super::Process<'_, '_> {}
     impl Sealed for super::AnyProcess<'_, '_> {}
@@ -64,6 +87,18 @@ impl<'c, 'u> Process<'c, 'u> {
     }
 
     /// Whether this is the null process.
+    ///
+    /// ```
+    /// # ringmpi::threads(2, |world| {
+    /// let has_right = !world.neighbour(1).is_null();
+    /// assert_eq!(has_right, world.rank() == 0);
+    /// # ringmpi::Result::Ok(())
+    /// # })?.into_iter().collect::<ringmpi::Result<()>>()?;
+    /// # Ok::<(), ringmpi::Error>(())
+    /// ```
+    ///
+    /// # Standard
+    /// MPI 5.0, 3.10: `MPI_PROC_NULL`.
     #[must_use]
     pub fn is_null(&self) -> bool {
         self.rank == crate::status::PROC_NULL
@@ -119,6 +154,20 @@ impl<'c, 'u> Process<'c, 'u> {
 
     /// Sends a slice; returns when the receive has been matched.
     ///
+    /// ```
+    /// use ringmpi::Source;
+    /// # ringmpi::threads(2, |world| {
+    /// if world.rank() == 0 {
+    ///     world.process_at_rank(1).synchronous_send(&[1])?;
+    ///     // Rank 1 has come to its receive.
+    /// } else {
+    ///     assert_eq!(world.process_at_rank(0).receive::<i32>()?.0, 1);
+    /// }
+    /// # ringmpi::Result::Ok(())
+    /// # })?.into_iter().collect::<ringmpi::Result<()>>()?;
+    /// # Ok::<(), ringmpi::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// As [`send`](Self::send).
     ///
@@ -131,6 +180,19 @@ impl<'c, 'u> Process<'c, 'u> {
     /// Sends a slice whose receive has been posted already, as the caller knows. Treated as
     /// [`send`](Self::send).
     ///
+    /// ```
+    /// use ringmpi::Source;
+    /// # ringmpi::threads(2, |world| {
+    /// let peer = world.process_at_rank(1 - world.rank());
+    /// let receiving = peer.immediate_receive::<i32>(1)?;
+    /// world.barrier()?; // behind it both receives have been posted
+    /// peer.ready_send(&[world.rank()])?;
+    /// assert_eq!(receiving.wait()?, [peer.rank()]);
+    /// # ringmpi::Result::Ok(())
+    /// # })?.into_iter().collect::<ringmpi::Result<()>>()?;
+    /// # Ok::<(), ringmpi::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// As [`send`](Self::send).
     ///
@@ -141,6 +203,18 @@ impl<'c, 'u> Process<'c, 'u> {
     }
 
     /// Sends a copy of a slice; never waits. The engine keeps the copy: nothing is to be attached.
+    ///
+    /// ```
+    /// use ringmpi::Source;
+    /// # ringmpi::threads(2, |world| {
+    /// // Both send first, however much it is.
+    /// let peer = world.process_at_rank(1 - world.rank());
+    /// peer.buffered_send(&vec![world.rank(); 100_000])?;
+    /// assert_eq!(peer.receive_vec::<i32>()?.0, vec![peer.rank(); 100_000]);
+    /// # ringmpi::Result::Ok(())
+    /// # })?.into_iter().collect::<ringmpi::Result<()>>()?;
+    /// # Ok::<(), ringmpi::Error>(())
+    /// ```
     ///
     /// # Errors
     /// As [`send`](Self::send); no memory for the copy.
@@ -154,6 +228,22 @@ impl<'c, 'u> Process<'c, 'u> {
     /// Begins to send a buffer, which the request holds until [`Request::wait`]. Dropping the request
     /// lets the send go on by itself.
     ///
+    /// ```
+    /// use ringmpi::Source;
+    /// # ringmpi::threads(2, |world| {
+    /// let peer = world.process_at_rank(1 - world.rank());
+    /// let mut buffer = vec![0; 50_000];
+    /// for step in 0..3 {
+    ///     buffer.fill(step);
+    ///     let sending = peer.immediate_send(buffer)?;
+    ///     assert_eq!(peer.receive_vec::<i32>()?.0, vec![step; 50_000]);
+    ///     buffer = sending.wait()?; // the same memory again
+    /// }
+    /// # ringmpi::Result::Ok(())
+    /// # })?.into_iter().collect::<ringmpi::Result<()>>()?;
+    /// # Ok::<(), ringmpi::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// As [`send`](Self::send).
     ///
@@ -166,6 +256,20 @@ impl<'c, 'u> Process<'c, 'u> {
 
     /// As [`immediate_send`](Self::immediate_send); the request ends when the receive has been matched.
     ///
+    /// ```
+    /// use ringmpi::Source;
+    /// # ringmpi::threads(2, |world| {
+    /// let peer = world.process_at_rank(1 - world.rank());
+    /// let mut sending = peer.immediate_synchronous_send(vec![7])?;
+    /// assert!(!sending.test()?);
+    /// world.barrier()?; // nobody receives before it
+    /// assert_eq!(peer.receive::<i32>()?.0, 7);
+    /// sending.wait()?;
+    /// # ringmpi::Result::Ok(())
+    /// # })?.into_iter().collect::<ringmpi::Result<()>>()?;
+    /// # Ok::<(), ringmpi::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// As [`send`](Self::send).
     ///
@@ -177,6 +281,18 @@ impl<'c, 'u> Process<'c, 'u> {
 
     /// As [`immediate_send`](Self::immediate_send), of a copy, which the engine keeps: the request has ended
     /// already.
+    ///
+    /// ```
+    /// use ringmpi::Source;
+    /// # ringmpi::threads(2, |world| {
+    /// let peer = world.process_at_rank(1 - world.rank());
+    /// let buffer = peer.immediate_buffered_send(vec![world.rank(); 10_000])?.wait()?;
+    /// assert_eq!(buffer.len(), 10_000); // at once, though nobody has received
+    /// assert_eq!(peer.receive_vec::<i32>()?.0, vec![peer.rank(); 10_000]);
+    /// # ringmpi::Result::Ok(())
+    /// # })?.into_iter().collect::<ringmpi::Result<()>>()?;
+    /// # Ok::<(), ringmpi::Error>(())
+    /// ```
     ///
     /// # Errors
     /// As [`buffered_send`](Self::buffered_send).
@@ -191,6 +307,20 @@ impl<'c, 'u> Process<'c, 'u> {
 
     /// As [`immediate_send`](Self::immediate_send), to a receive that has been posted already, as the caller
     /// knows.
+    ///
+    /// ```
+    /// use ringmpi::Source;
+    /// # ringmpi::threads(2, |world| {
+    /// let peer = world.process_at_rank(1 - world.rank());
+    /// let receiving = peer.immediate_receive::<i32>(2)?;
+    /// world.barrier()?;
+    /// let sending = peer.immediate_ready_send(vec![1, 2])?;
+    /// assert_eq!(receiving.wait()?, [1, 2]);
+    /// sending.wait()?;
+    /// # ringmpi::Result::Ok(())
+    /// # })?.into_iter().collect::<ringmpi::Result<()>>()?;
+    /// # Ok::<(), ringmpi::Error>(())
+    /// ```
     ///
     /// # Errors
     /// As [`send`](Self::send).
@@ -227,6 +357,22 @@ impl<'c, 'u> Process<'c, 'u> {
 
     /// A send that can be started again and again with the same buffer.
     ///
+    /// ```
+    /// use ringmpi::Source;
+    /// # ringmpi::threads(2, |world| {
+    /// let peer = world.process_at_rank(1 - world.rank());
+    /// let mut sending = peer.tag(1).send_init(vec![0; 2])?;
+    /// for step in 0..3 {
+    ///     sending.buffer_mut()?.fill(step);
+    ///     sending.start()?;
+    ///     assert_eq!(peer.tag(1).receive_vec::<i32>()?.0, [step; 2]);
+    ///     sending.wait()?;
+    /// }
+    /// # ringmpi::Result::Ok(())
+    /// # })?.into_iter().collect::<ringmpi::Result<()>>()?;
+    /// # Ok::<(), ringmpi::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// A rank that the communicator does not have, a negative tag.
     ///
@@ -237,6 +383,21 @@ impl<'c, 'u> Process<'c, 'u> {
     }
 
     /// A synchronous send that can be started again and again with the same buffer.
+    ///
+    /// ```
+    /// use ringmpi::Source;
+    /// # ringmpi::threads(2, |world| {
+    /// let peer = world.process_at_rank(1 - world.rank());
+    /// let mut token = peer.synchronous_send_init(vec![()])?; // no data: that it comes is what counts
+    /// for _ in 0..3 {
+    ///     token.start()?;
+    ///     peer.receive_vec::<()>()?;
+    ///     token.wait()?; // the other one has received as well
+    /// }
+    /// # ringmpi::Result::Ok(())
+    /// # })?.into_iter().collect::<ringmpi::Result<()>>()?;
+    /// # Ok::<(), ringmpi::Error>(())
+    /// ```
     ///
     /// # Errors
     /// As [`send_init`](Self::send_init).
@@ -249,6 +410,24 @@ impl<'c, 'u> Process<'c, 'u> {
 
     /// A buffered send that can be started again and again with the same buffer.
     ///
+    /// ```
+    /// use ringmpi::Source;
+    /// # ringmpi::threads(2, |world| {
+    /// let peer = world.process_at_rank(1 - world.rank());
+    /// let mut sending = peer.buffered_send_init(vec![0; 2])?;
+    /// for step in 0..3 {
+    ///     sending.buffer_mut()?.fill(step);
+    ///     sending.start()?;
+    ///     sending.wait()?; // at once
+    /// }
+    /// for step in 0..3 {
+    ///     assert_eq!(peer.receive_vec::<i32>()?.0, [step; 2]);
+    /// }
+    /// # ringmpi::Result::Ok(())
+    /// # })?.into_iter().collect::<ringmpi::Result<()>>()?;
+    /// # Ok::<(), ringmpi::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// As [`send_init`](Self::send_init).
     ///
@@ -260,6 +439,23 @@ impl<'c, 'u> Process<'c, 'u> {
 
     /// A ready send that can be started again and again with the same buffer, each time after the receive
     /// has been posted, as the caller knows. Treated as [`send_init`](Self::send_init).
+    ///
+    /// ```
+    /// use ringmpi::{Source, wait_all};
+    /// # ringmpi::threads(2, |world| {
+    /// let peer = world.process_at_rank(1 - world.rank());
+    /// let (mut sending, mut receiving) = (peer.ready_send_init(vec![3])?, peer.receive_init(vec![0])?);
+    /// for _ in 0..3 {
+    ///     receiving.start()?;
+    ///     world.barrier()?;
+    ///     sending.start()?;
+    ///     wait_all([&mut receiving, &mut sending])?;
+    ///     assert_eq!(receiving.buffer_mut()?, [3]);
+    /// }
+    /// # ringmpi::Result::Ok(())
+    /// # })?.into_iter().collect::<ringmpi::Result<()>>()?;
+    /// # Ok::<(), ringmpi::Error>(())
+    /// ```
     ///
     /// # Errors
     /// As [`send_init`](Self::send_init).
@@ -277,6 +473,19 @@ impl<'c, 'u> Process<'c, 'u> {
     }
 
     /// Sends to this process and receives from `from` at the same time: neither waits for the other.
+    ///
+    /// ```
+    /// # ringmpi::threads(3, |world| {
+    /// // Round the ring: nobody waits for the others' order.
+    /// let (rank, size) = (world.rank(), world.size());
+    /// let (next, previous) = ((rank + 1) % size, (rank + size - 1) % size);
+    /// let mut from = vec![0; 20_000];
+    /// world.process_at_rank(next).send_receive_into(&vec![rank; 20_000], world.process_at_rank(previous), &mut from)?;
+    /// assert_eq!(from, vec![previous; 20_000]);
+    /// # ringmpi::Result::Ok(())
+    /// # })?.into_iter().collect::<ringmpi::Result<()>>()?;
+    /// # Ok::<(), ringmpi::Error>(())
+    /// ```
     ///
     /// # Errors
     /// As [`send`](Self::send) and [`Source::receive_into`].
@@ -299,6 +508,20 @@ impl<'c, 'u> Process<'c, 'u> {
 
     /// Sends the slice to this process, and receives into it from `from`.
     ///
+    /// ```
+    /// # ringmpi::threads(3, |world| {
+    /// let (rank, size) = (world.rank(), world.size());
+    /// let (next, previous) = (world.process_at_rank((rank + 1) % size), world.process_at_rank((rank + size - 1) % size));
+    /// let mut token = [rank];
+    /// for _ in 0..size {
+    ///     next.send_receive_replace(&mut token, previous)?;
+    /// }
+    /// assert_eq!(token, [rank]); // once round
+    /// # ringmpi::Result::Ok(())
+    /// # })?.into_iter().collect::<ringmpi::Result<()>>()?;
+    /// # Ok::<(), ringmpi::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// As [`send_receive_into`](Self::send_receive_into); no memory for a copy of the slice.
     ///
@@ -319,187 +542,6 @@ impl<'c, 'u> AnyProcess<'c, 'u> {
     #[must_use]
     pub fn tag(self, tag: Tag) -> Self {
         Self { tag: Some(tag), ..self }
-    }
-}
-
-/// Where a message is received from: a [`Process`] or [`AnyProcess`].
-pub trait Source<'c>: Sized + Copy + sealed::Sealed {
-    #[doc(hidden)]
-    #[expect(private_interfaces, reason = "the trait is sealed")]
-    fn from(&self) -> Result<From>;
-
-    #[doc(hidden)]
-    #[expect(private_interfaces, reason = "the trait is sealed")]
-    fn engine(&self) -> &'c crate::p2p::Engine;
-
-    /// Receives a message of exactly one element.
-    ///
-    /// # Errors
-    /// As [`receive_into`](Self::receive_into); a message of no element; the null process, which sends
-    /// none.
-    ///
-    /// # Standard
-    /// MPI 5.0, 3.2.4: `MPI_Recv`.
-    fn receive<T: Plain>(self) -> Result<(T, Status)> {
-        let mut bits = [<T::Bits as Zeroable>::zeroed()];
-        let Some((pattern, peer)) = self.from()? else { return Err(nothing_from_null()) };
-        let status = self.engine().receive(pattern, peer, buffer::of_aside::<T>(&mut bits))?;
-        match checked::<T>(&bits, &status)? {
-            [value] => Ok((*value, status)),
-            _ => Err(Error::new(
-                ErrorClass::COUNT,
-                format!(
-                    "rank {} sent no element with tag {}, where one was expected",
-                    status.source(),
-                    status.tag()
-                ),
-            )),
-        }
-    }
-
-    /// Receives a message of any size. From the null process comes an empty vector.
-    ///
-    /// # Errors
-    /// A rank that the communicator does not have; bytes that are no whole number of elements, or no
-    /// values of the type; no memory for so many: the message is lost then; the end of the job.
-    ///
-    /// # Standard
-    /// MPI 5.0, 3.8.2: `MPI_Mprobe` and `MPI_Mrecv`.
-    fn receive_vec<T: Plain>(self) -> Result<(Vec<T>, Status)> {
-        let message = self.matched_probe()?;
-        let status = message.status();
-        Ok((message.receive_vec()?, status))
-    }
-
-    /// Receives into a slice, which may be longer than the message. After an error the slice is
-    /// unchanged, unless the job ended while a large message came in.
-    ///
-    /// # Errors
-    /// A rank that the communicator does not have; a longer message ([`ErrorClass::TRUNCATE`], with
-    /// source, tag and both sizes); bytes that are no whole number of elements, or no values of the
-    /// type: the message is lost then; the end of the job.
-    ///
-    /// # Standard
-    /// MPI 5.0, 3.2.4: `MPI_Recv`.
-    #[inline]
-    fn receive_into<T: Plain>(self, into: &mut [T]) -> Result<Status> {
-        let Some((pattern, peer)) = self.from()? else { return Ok(Status::NULL_PROCESS) };
-        landing::into_slice(into, |memory| self.engine().receive(pattern, peer, memory))
-    }
-
-    /// Receives into memory that need not hold values; returns the elements that arrived.
-    ///
-    /// # Errors
-    /// As [`receive_into`](Self::receive_into).
-    ///
-    /// # Standard
-    /// MPI 5.0, 3.2.4: `MPI_Recv`.
-    fn receive_into_uninit<T: Plain>(self, into: &mut [MaybeUninit<T>]) -> Result<(&mut [T], Status)> {
-        let Some((pattern, peer)) = self.from()? else { return Ok((&mut [], Status::NULL_PROCESS)) };
-        landing::into_uninit(into, |memory| self.engine().receive(pattern, peer, memory))
-    }
-
-    /// Begins to receive at most `len` elements; the vector that comes back holds what arrived, and is
-    /// shorter if that was less. Dropping the request cancels the receive.
-    ///
-    /// # Errors
-    /// A rank that the communicator does not have; more elements than an address space can hold
-    /// ([`ErrorClass::COUNT`]), or than there is memory for. What is wrong with the message is reported by
-    /// the request.
-    ///
-    /// # Standard
-    /// MPI 5.0, 3.7.2: `MPI_Irecv`.
-    fn immediate_receive<T: Plain>(self, len: usize) -> Result<Request<'c, Vec<T>>> {
-        let (engine, from) = (self.engine(), self.from()?);
-        Request::begin_receive_vec(engine, len, |into| post(engine, from, into))
-    }
-
-    /// Begins to receive into the elements of a buffer, which the request holds until [`Request::wait`].
-    /// A shorter message changes the front; [`Request::wait_status`] tells how much.
-    ///
-    /// # Errors
-    /// A rank that the communicator does not have. What is wrong with the message is reported by the
-    /// request.
-    ///
-    /// # Standard
-    /// MPI 5.0, 3.7.2: `MPI_Irecv`.
-    #[inline]
-    fn immediate_receive_into<B: Owned>(self, buffer: B) -> Result<Request<'c, B>> {
-        let (engine, from) = (self.engine(), self.from()?);
-        Request::begin_receive(engine, buffer, |into| post(engine, from, into))
-    }
-
-    /// A receive that can be started again and again with the same buffer.
-    ///
-    /// # Errors
-    /// A rank that the communicator does not have.
-    ///
-    /// # Standard
-    /// MPI 5.0, 3.9: `MPI_Recv_init`.
-    fn receive_init<'u, B: Owned>(self, buffer: B) -> Result<Persistent<'c, 'u, B>> {
-        Persistent::of_receive(self.engine(), self.from()?, buffer)
-    }
-
-    /// Waits for a message, without receiving it: its status tells the size.
-    ///
-    /// # Errors
-    /// A rank that the communicator does not have; the end of the job.
-    ///
-    /// # Standard
-    /// MPI 5.0, 3.8.1: `MPI_Probe`.
-    fn probe(self) -> Result<Status> {
-        match self.from()? {
-            Some((pattern, from)) => self.engine().probe(Awaited { pattern: &pattern, from }),
-            None => Ok(Status::NULL_PROCESS),
-        }
-    }
-
-    /// Looks for a message, without waiting and without receiving it.
-    ///
-    /// # Errors
-    /// As [`probe`](Self::probe).
-    ///
-    /// # Standard
-    /// MPI 5.0, 3.8.1: `MPI_Iprobe`.
-    fn immediate_probe(self) -> Result<Option<Status>> {
-        match self.from()? {
-            Some((pattern, from)) => self.engine().iprobe(Awaited { pattern: &pattern, from }),
-            None => Ok(Some(Status::NULL_PROCESS)),
-        }
-    }
-
-    /// Waits for a message and takes it: no other receive can match it.
-    ///
-    /// # Errors
-    /// As [`probe`](Self::probe).
-    ///
-    /// # Standard
-    /// MPI 5.0, 3.8.2: `MPI_Mprobe`.
-    fn matched_probe(self) -> Result<Message<'c>> {
-        match self.from()? {
-            Some((pattern, from)) => {
-                let (id, status) = self.engine().mprobe(Awaited { pattern: &pattern, from })?;
-                Ok(Message::new(self.engine(), Some(id), status))
-            }
-            None => Ok(Message::new(self.engine(), None, Status::NULL_PROCESS)),
-        }
-    }
-
-    /// Takes a message, if there is one, without waiting.
-    ///
-    /// # Errors
-    /// As [`probe`](Self::probe).
-    ///
-    /// # Standard
-    /// MPI 5.0, 3.8.2: `MPI_Improbe`.
-    fn immediate_matched_probe(self) -> Result<Option<Message<'c>>> {
-        match self.from()? {
-            Some((pattern, from)) => {
-                let found = self.engine().improbe(Awaited { pattern: &pattern, from })?;
-                Ok(found.map(|(id, status)| Message::new(self.engine(), Some(id), status)))
-            }
-            None => Ok(Some(Message::new(self.engine(), None, Status::NULL_PROCESS))),
-        }
     }
 }
 
@@ -545,16 +587,4 @@ fn pattern(context: ContextId, source: Option<Rank>, tag: Option<Tag>) -> Result
 #[cold]
 fn bad_tag(tag: Tag) -> Error {
     Error::new(ErrorClass::TAG, format!("tag {tag} is not allowed: tags are 0 to {}", crate::types::TAG_MAX))
-}
-
-#[cold]
-fn nothing_from_null() -> Error {
-    Error::new(ErrorClass::RANK, "the null process sends no element, where one was expected")
-        .with_help("receive into a slice: from the null process it stays as it is")
-}
-
-/// A message of `sent` bytes has more elements than fit.
-pub(super) fn check_room(status: &Status, room: u64) -> Result<()> {
-    let (source, tag, sent) = (status.source(), status.tag(), status.bytes());
-    if sent > room { Err(Error::truncated(Truncated { source, tag, sent, room })) } else { Ok(()) }
 }

@@ -45,6 +45,37 @@ pub(super) type Bits<B> = <<B as Owned>::Item as CheckedBitPattern>::Bits;
 /// # Ok::<(), ringmpi::Error>(())
 /// ```
 ///
+/// The buffer is the request's until then:
+///
+/// ```compile_fail,E0382
+/// # fn f(world: &ringmpi::Communicator<'_>) -> ringmpi::Result<()> {
+/// let numbers = vec![1, 2];
+/// let summing = world.immediate_all_reduce(numbers, ringmpi::op::Sum)?;
+/// println!("{}", numbers[0]);
+/// # summing.wait().map(drop)
+/// # }
+/// ```
+///
+/// A request does not outlive its communicator:
+///
+/// ```compile_fail,E0597
+/// # fn f(world: &ringmpi::Communicator<'_>) -> ringmpi::Result<()> {
+/// let barrier = {
+///     let library = world.duplicate()?;
+///     library.immediate_barrier()?
+/// };
+/// barrier.wait()
+/// # }
+/// ```
+///
+/// ```compile_fail,E0505
+/// # fn f(library: ringmpi::Communicator<'_>) -> ringmpi::Result<()> {
+/// let barrier = library.immediate_barrier()?;
+/// drop(library);
+/// barrier.wait()
+/// # }
+/// ```
+///
 /// # Standard
 /// MPI 5.0, 3.7.
 #[must_use = "dropping a receive cancels it"]
@@ -156,6 +187,22 @@ impl<'c, B: Owned> Request<'c, B> {
 
     /// Whether the operation has ended. Makes progress; does not wait.
     ///
+    /// ```
+    /// use ringmpi::Source;
+    /// # ringmpi::threads(2, |world| {
+    /// let peer = world.process_at_rank(1 - world.rank());
+    /// let mut receiving = peer.immediate_receive::<i32>(100_000)?;
+    /// let sending = peer.immediate_send(vec![1; 100_000])?;
+    /// while !receiving.test()? {
+    ///     // A piece of the computation goes here: large messages move during the test.
+    /// }
+    /// assert_eq!(receiving.wait()?.len(), 100_000); // does not wait
+    /// sending.wait()?;
+    /// # ringmpi::Result::Ok(())
+    /// # })?.into_iter().collect::<ringmpi::Result<()>>()?;
+    /// # Ok::<(), ringmpi::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// The end of the job.
     ///
@@ -166,6 +213,19 @@ impl<'c, B: Owned> Request<'c, B> {
     }
 
     /// Waits for the end, and gives the buffer back.
+    ///
+    /// ```
+    /// use ringmpi::Source;
+    /// # ringmpi::threads(2, |world| {
+    /// let peer = world.process_at_rank(1 - world.rank());
+    /// let receiving = peer.immediate_receive::<i32>(1)?;
+    /// let sending = peer.immediate_send(vec![world.rank()])?;
+    /// assert_eq!(receiving.wait()?, [peer.rank()]);
+    /// assert_eq!(sending.wait()?, [world.rank()]); // the buffer that was sent
+    /// # ringmpi::Result::Ok(())
+    /// # })?.into_iter().collect::<ringmpi::Result<()>>()?;
+    /// # Ok::<(), ringmpi::Error>(())
+    /// ```
     ///
     /// # Errors
     /// Of a receive: what was wrong with the message. The end of the job. The buffer is lost.
@@ -179,8 +239,23 @@ impl<'c, B: Owned> Request<'c, B> {
 
     /// As [`wait`](Self::wait), with the status.
     ///
+    /// ```
+    /// use ringmpi::Source;
+    /// # ringmpi::threads(2, |world| {
+    /// let receiving = world.any_process().immediate_receive::<i32>(10)?;
+    /// world.process_at_rank(1 - world.rank()).tag(6).send(&[8, 9])?;
+    /// let (numbers, status) = receiving.wait_status()?;
+    /// assert_eq!((&numbers[..], status.source(), status.tag()), (&[8, 9][..], 1 - world.rank(), 6));
+    /// # ringmpi::Result::Ok(())
+    /// # })?.into_iter().collect::<ringmpi::Result<()>>()?;
+    /// # Ok::<(), ringmpi::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// As [`wait`](Self::wait).
+    ///
+    /// # Standard
+    /// MPI 5.0, 3.7.3: `MPI_Wait`.
     #[inline]
     pub fn wait_status(mut self) -> Result<(B, Status)> {
         let status = self.engine.wait(self.id)?;
@@ -304,7 +379,7 @@ fn fill_front<B: Owned>(mut held: Held<B>, values: &[B::Item]) -> B {
 
 /// Posts a receive; from the null process it has ended already.
 #[inline]
-pub(super) fn post(engine: &Engine, from: super::process::From, into: ReceiveBytes) -> Result<RequestId> {
+pub(super) fn post(engine: &Engine, from: super::source::From, into: ReceiveBytes) -> Result<RequestId> {
     match from {
         Some((pattern, peer)) => engine.ireceive(pattern, peer, into),
         None => Ok(RequestId::FROM_NULL),

@@ -18,6 +18,21 @@ use std::{
 };
 
 /// Where nonblocking operations may borrow buffers; see [`Communicator::scope`].
+///
+/// ```
+/// # ringmpi::threads(1, |world| {
+/// let (numbers, myself) = ([1, 2], world.process_at_rank(0));
+/// let mut room = [0; 2];
+/// world.scope(|scope| {
+///     let _ = scope.immediate_receive_into(myself, &mut room)?;
+///     let _ = scope.immediate_send(myself, &numbers)?;
+///     Ok(())
+/// })?; // both have ended
+/// assert_eq!(room, numbers);
+/// # ringmpi::Result::Ok(())
+/// # })?.into_iter().collect::<ringmpi::Result<()>>()?;
+/// # Ok::<(), ringmpi::Error>(())
+/// ```
 pub struct Scope<'s, 'env: 's> {
     engine: &'env Engine,
     id: ScopeId,
@@ -142,6 +157,23 @@ impl Drop for AbandonOnUnwind<'_> {
 impl<'s, 'env> Scope<'s, 'env> {
     /// Begins to send a borrowed slice.
     ///
+    /// ```
+    /// use ringmpi::Source;
+    /// # ringmpi::threads(2, |world| {
+    /// let peer = world.process_at_rank(1 - world.rank());
+    /// let table = vec![[1.0, 2.0]; 1000];
+    /// world.scope(|scope| {
+    ///     let sending = scope.immediate_send(peer, &table[500..])?;
+    ///     let sum: f64 = table.iter().map(|[_, y]| y).sum(); // reading is fine meanwhile
+    ///     assert_eq!(sum, 2000.0);
+    ///     assert_eq!(peer.receive_vec::<[f64; 2]>()?.0, table[500..]);
+    ///     sending.wait().map(drop)
+    /// })?;
+    /// # ringmpi::Result::Ok(())
+    /// # })?.into_iter().collect::<ringmpi::Result<()>>()?;
+    /// # Ok::<(), ringmpi::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// As [`Process::send`]; a process of another universe than the scope's.
     ///
@@ -156,6 +188,20 @@ impl<'s, 'env> Scope<'s, 'env> {
     }
 
     /// As [`immediate_send`](Self::immediate_send); the request ends when the receive has been matched.
+    ///
+    /// ```
+    /// use ringmpi::Source;
+    /// # ringmpi::threads(2, |world| {
+    /// let peer = world.process_at_rank(1 - world.rank());
+    /// let number = [5];
+    /// world.scope(|scope| {
+    ///     let _ = scope.immediate_synchronous_send(peer, &number)?;
+    ///     peer.receive::<i32>().map(drop)
+    /// })?; // the other one has received
+    /// # ringmpi::Result::Ok(())
+    /// # })?.into_iter().collect::<ringmpi::Result<()>>()?;
+    /// # Ok::<(), ringmpi::Error>(())
+    /// ```
     ///
     /// # Errors
     /// As [`immediate_send`](Self::immediate_send).
@@ -173,6 +219,19 @@ impl<'s, 'env> Scope<'s, 'env> {
     /// As [`immediate_send`](Self::immediate_send), of a copy, which the engine keeps: the request has ended
     /// already, and the scope waits for nothing.
     ///
+    /// ```
+    /// use ringmpi::Source;
+    /// # ringmpi::threads(1, |world| {
+    /// let myself = world.process_at_rank(0);
+    /// let mut number = [5];
+    /// world.scope(|scope| scope.immediate_buffered_send(myself, &number).map(drop))?;
+    /// number[0] = 6; // what was sent is a copy
+    /// assert_eq!(myself.receive::<i32>()?.0, 5);
+    /// # ringmpi::Result::Ok(())
+    /// # })?.into_iter().collect::<ringmpi::Result<()>>()?;
+    /// # Ok::<(), ringmpi::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// As [`Process::buffered_send`].
     ///
@@ -189,6 +248,21 @@ impl<'s, 'env> Scope<'s, 'env> {
 
     /// As [`immediate_send`](Self::immediate_send), to a receive that has been posted already, as the caller
     /// knows.
+    ///
+    /// ```
+    /// # ringmpi::threads(1, |world| {
+    /// let (number, mut room) = ([5], [0]);
+    /// let myself = world.process_at_rank(0);
+    /// world.scope(|scope| {
+    ///     let _ = scope.immediate_receive_into(myself, &mut room)?;
+    ///     let _ = scope.immediate_ready_send(myself, &number)?; // its receive is there
+    ///     Ok(())
+    /// })?;
+    /// assert_eq!(room, [5]);
+    /// # ringmpi::Result::Ok(())
+    /// # })?.into_iter().collect::<ringmpi::Result<()>>()?;
+    /// # Ok::<(), ringmpi::Error>(())
+    /// ```
     ///
     /// # Errors
     /// As [`immediate_send`](Self::immediate_send).
@@ -219,6 +293,24 @@ impl<'s, 'env> Scope<'s, 'env> {
     /// which every bit pattern is a value: others are checked before they become values, which
     /// [`Source::immediate_receive_into`] does.
     ///
+    /// ```
+    /// # ringmpi::threads(2, |world| {
+    /// let peer = world.process_at_rank(1 - world.rank());
+    /// // Two parts of one slice, each for a message of its own.
+    /// let mut numbers = [0; 6];
+    /// let (left, right) = numbers.split_at_mut(3);
+    /// world.scope(|scope| {
+    ///     let _ = scope.immediate_receive_into(peer.tag(1), left)?;
+    ///     let _ = scope.immediate_receive_into(peer.tag(2), right)?;
+    ///     peer.tag(2).send(&[2; 3])?;
+    ///     peer.tag(1).send(&[1; 3])
+    /// })?;
+    /// assert_eq!(numbers, [1, 1, 1, 2, 2, 2]);
+    /// # ringmpi::Result::Ok(())
+    /// # })?.into_iter().collect::<ringmpi::Result<()>>()?;
+    /// # Ok::<(), ringmpi::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// A rank that the communicator does not have; a process of another universe than the scope's. What is
     /// wrong with the message is reported by `wait`, or by the scope.
@@ -236,6 +328,23 @@ impl<'s, 'env> Scope<'s, 'env> {
     }
 
     /// Begins to receive a message that a matched probe has taken into a borrowed slice, which may be longer.
+    ///
+    /// ```
+    /// use ringmpi::Source;
+    /// # ringmpi::threads(1, |world| {
+    /// let myself = world.process_at_rank(0);
+    /// myself.send(&[1, 2])?;
+    /// let mut room = [0; 3];
+    /// let message = myself.matched_probe()?;
+    /// world.scope(|scope| {
+    ///     let (received, status) = scope.immediate_matched_receive_into(message, &mut room)?.wait()?;
+    ///     assert_eq!((&*received, status.bytes()), (&[1, 2, 0][..], 8));
+    ///     Ok(())
+    /// })?;
+    /// # ringmpi::Result::Ok(())
+    /// # })?.into_iter().collect::<ringmpi::Result<()>>()?;
+    /// # Ok::<(), ringmpi::Error>(())
+    /// ```
     ///
     /// # Errors
     /// Bytes that are no whole number of elements; a message that is longer than the slice: it is lost; a
@@ -276,6 +385,24 @@ fn other_universe() -> Error {
 impl<B> Scoped<'_, B> {
     /// Whether the operation has ended. Makes progress; does not wait.
     ///
+    /// ```
+    /// # ringmpi::threads(1, |world| {
+    /// let myself = world.process_at_rank(0);
+    /// let (number, mut room) = ([7], [0]);
+    /// world.scope(|scope| {
+    ///     let mut receiving = scope.immediate_receive_into(myself, &mut room)?;
+    ///     let _ = scope.immediate_send(myself, &number)?;
+    ///     while !receiving.test()? {
+    ///         // A piece of the computation goes here.
+    ///     }
+    ///     Ok(())
+    /// })?;
+    /// assert_eq!(room, number);
+    /// # ringmpi::Result::Ok(())
+    /// # })?.into_iter().collect::<ringmpi::Result<()>>()?;
+    /// # Ok::<(), ringmpi::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// The end of the job.
     ///
@@ -298,6 +425,22 @@ impl<B> Scoped<'_, B> {
     }
 
     /// Cancels a receive that has no message yet, and gives the buffer back. Does not wait.
+    ///
+    /// ```
+    /// # ringmpi::threads(1, |world| {
+    /// let mut room = [0; 3];
+    /// world.scope(|scope| {
+    ///     let receiving = scope.immediate_receive_into(world.process_at_rank(0), &mut room)?;
+    ///     if let Ok(room) = receiving.cancel() {
+    ///         room[0] = 1; // nobody has sent anything: it may be used again
+    ///     }
+    ///     Ok(())
+    /// })?;
+    /// assert_eq!(room, [1, 0, 0]);
+    /// # ringmpi::Result::Ok(())
+    /// # })?.into_iter().collect::<ringmpi::Result<()>>()?;
+    /// # Ok::<(), ringmpi::Error>(())
+    /// ```
     ///
     /// # Errors
     /// The request itself, as it was, if it has its message, has ended, or is a send: wait for it.

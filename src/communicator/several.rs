@@ -31,6 +31,29 @@ pub trait Pending: sealed::Sealed {
 
 /// An operation that gives something back when it ends: its buffer, or itself if it is persistent. For
 /// [`wait_any`] and its like.
+///
+/// ```
+/// use ringmpi::{Completion, Result, Source, wait_any};
+/// # ringmpi::threads(1, |world| {
+///
+/// /// Hands each buffer on as soon as it is there.
+/// fn as_they_come<C: Completion>(mut requests: Vec<C>, mut take: impl FnMut(C::Buffer)) -> Result<()> {
+///     while let Some((_, buffer, _)) = wait_any(&mut requests)? {
+///         take(buffer);
+///     }
+///     Ok(())
+/// }
+/// # let myself = world.process_at_rank(0);
+/// # let receives = vec![myself.immediate_receive::<u8>(1)?, myself.immediate_receive(1)?];
+/// # myself.send(&[1u8])?;
+/// # myself.send(&[2u8])?;
+/// # let mut sum = 0;
+/// # as_they_come(receives, |bytes| sum += bytes[0])?;
+/// # assert_eq!(sum, 3);
+/// # ringmpi::Result::Ok(())
+/// # })?.into_iter().collect::<ringmpi::Result<()>>()?;
+/// # Ok::<(), ringmpi::Error>(())
+/// ```
 pub trait Completion: Pending + Sized {
     /// What comes back.
     type Buffer;
@@ -40,11 +63,31 @@ pub trait Completion: Pending + Sized {
 }
 
 /// An operation that can be started: a [`Persistent`] or a [`PersistentCollective`]. For [`start_all`].
+///
+/// ```
+/// use ringmpi::{Source, Startable};
+/// # ringmpi::threads(1, |world| {
+/// let myself = world.process_at_rank(0);
+/// let (mut sending, mut receiving) = (myself.send_init(vec![1u8])?, myself.receive_init(vec![0i8])?);
+/// // Of different types, in one list.
+/// let operations: [&mut dyn Startable; 2] = [&mut receiving, &mut sending];
+/// for operation in operations {
+///     operation.start()?;
+/// }
+/// receiving.wait()?;
+/// sending.wait()?;
+/// # ringmpi::Result::Ok(())
+/// # })?.into_iter().collect::<ringmpi::Result<()>>()?;
+/// # Ok::<(), ringmpi::Error>(())
+/// ```
 pub trait Startable: Pending {
     /// Starts it: [`Persistent::start`] or [`PersistentCollective::start`].
     ///
     /// # Errors
     /// If it is active already; the end of the job.
+    ///
+    /// # Standard
+    /// MPI 5.0, 3.9: `MPI_Start`.
     fn start(&mut self) -> Result<()>;
 }
 
@@ -134,6 +177,28 @@ impl<S: Startable + ?Sized> Startable for &mut S {
 }
 
 /// A request that has ended.
+///
+/// ```
+/// use ringmpi::{Source, wait_some};
+/// # ringmpi::threads(2, |world| {
+/// let peer = world.process_at_rank(1 - world.rank());
+/// let mut receives = vec![peer.tag(0).immediate_receive::<u8>(1)?, peer.tag(1).immediate_receive::<u8>(9)?];
+/// peer.tag(0).send(&[7u8; 5])?; // too long
+/// peer.tag(1).send(&[7u8; 5])?;
+/// let mut right = 0;
+/// while !receives.is_empty() {
+///     for ended in wait_some(&mut receives)? {
+///         match ended.outcome {
+///             Ok((bytes, _)) => right += bytes.len(),
+///             Err(error) => println!("{}: {error}", ended.place),
+///         }
+///     }
+/// }
+/// assert_eq!(right, 5);
+/// # ringmpi::Result::Ok(())
+/// # })?.into_iter().collect::<ringmpi::Result<()>>()?;
+/// # Ok::<(), ringmpi::Error>(())
+/// ```
 #[derive(Debug)]
 #[must_use = "it holds a buffer, or an error"]
 pub struct Ended<B> {
@@ -144,6 +209,20 @@ pub struct Ended<B> {
 }
 
 /// Waits for all requests; their buffers come back in the same order.
+///
+/// ```
+/// use ringmpi::{Source, wait_all};
+/// # ringmpi::threads(2, |world| {
+/// let peer = world.process_at_rank(1 - world.rank());
+/// let receives: Vec<_> = (0..3).map(|tag| peer.tag(tag).immediate_receive::<i32>(1)).collect::<Result<_, _>>()?;
+/// for tag in [2, 0, 1] {
+///     peer.tag(tag).send(&[tag])?;
+/// }
+/// assert_eq!(wait_all(receives)?.concat(), [0, 1, 2]);
+/// # ringmpi::Result::Ok(())
+/// # })?.into_iter().collect::<ringmpi::Result<()>>()?;
+/// # Ok::<(), ringmpi::Error>(())
+/// ```
 ///
 /// # Errors
 /// Of the first request that fails; those behind it are dropped.
@@ -156,6 +235,24 @@ pub fn wait_all<C: Completion>(requests: impl IntoIterator<Item = C>) -> Result<
 
 /// Waits until one of the requests has ended, and takes it out: its place, buffer and status. None
 /// if no request is active.
+///
+/// ```
+/// use ringmpi::{Source, wait_any};
+/// # ringmpi::threads(3, |world| {
+/// if world.rank() > 0 {
+///     world.process_at_rank(0).send(&[world.rank()])?;
+/// } else {
+///     let mut receives: Vec<_> =
+///         (1..3).map(|rank| world.process_at_rank(rank).immediate_receive::<i32>(1)).collect::<Result<_, _>>()?;
+///     while let Some((_, number, status)) = wait_any(&mut receives)? {
+///         assert_eq!(number, [status.source()]); // in the order in which they come
+///     }
+///     assert!(receives.is_empty());
+/// }
+/// # ringmpi::Result::Ok(())
+/// # })?.into_iter().collect::<ringmpi::Result<()>>()?;
+/// # Ok::<(), ringmpi::Error>(())
+/// ```
 ///
 /// # Errors
 /// What the request that ended reports: it has been taken out; the end of the job.
@@ -172,6 +269,23 @@ pub fn wait_any<C: Completion>(requests: &mut Vec<C>) -> Result<Option<(usize, C
 /// Waits until at least one of the requests has ended, and takes out all that have, in order: none if no
 /// request is active. Each reports its own error, so that none of the others is lost.
 ///
+/// ```
+/// use ringmpi::{Source, wait_some};
+/// # ringmpi::threads(2, |world| {
+/// let peer = world.process_at_rank(1 - world.rank());
+/// let mut receives: Vec<_> = (0..4).map(|tag| peer.tag(tag).immediate_receive::<i32>(1)).collect::<Result<_, _>>()?;
+/// for tag in 0..4 {
+///     peer.tag(tag).send(&[tag])?;
+/// }
+/// let mut received = 0;
+/// while received < 4 {
+///     received += wait_some(&mut receives)?.len(); // as many as have come
+/// }
+/// # ringmpi::Result::Ok(())
+/// # })?.into_iter().collect::<ringmpi::Result<()>>()?;
+/// # Ok::<(), ringmpi::Error>(())
+/// ```
+///
 /// # Errors
 /// The end of the job.
 ///
@@ -184,6 +298,20 @@ pub fn wait_some<C: Completion>(requests: &mut Vec<C>) -> Result<Vec<Ended<C::Bu
 
 /// If all requests have ended, takes them out: their buffers, in the same order. Makes progress; does not
 /// wait.
+///
+/// ```
+/// use ringmpi::{Source, test_all};
+/// # ringmpi::threads(1, |world| {
+/// let myself = world.process_at_rank(0);
+/// let mut receives = vec![myself.tag(0).immediate_receive::<i32>(1)?, myself.tag(1).immediate_receive(1)?];
+/// myself.tag(0).send(&[5])?;
+/// assert!(test_all(&mut receives)?.is_none()); // one is missing: both stay
+/// myself.tag(1).send(&[6])?;
+/// assert_eq!(test_all(&mut receives)?, Some(vec![vec![5], vec![6]]));
+/// # ringmpi::Result::Ok(())
+/// # })?.into_iter().collect::<ringmpi::Result<()>>()?;
+/// # Ok::<(), ringmpi::Error>(())
+/// ```
 ///
 /// # Errors
 /// Of the first request that fails; those behind it are dropped. The end of the job.
@@ -200,6 +328,20 @@ pub fn test_all<C: Completion>(requests: &mut Vec<C>) -> Result<Option<Vec<C::Bu
 /// If one of the requests has ended, takes it out: its place, buffer and status. Makes progress; does not
 /// wait.
 ///
+/// ```
+/// use ringmpi::{Source, test_any};
+/// # ringmpi::threads(1, |world| {
+/// let myself = world.process_at_rank(0);
+/// let mut receives = vec![myself.tag(0).immediate_receive::<i32>(1)?, myself.tag(1).immediate_receive(1)?];
+/// assert!(test_any(&mut receives)?.is_none());
+/// myself.tag(1).send(&[6])?;
+/// let (place, number, _) = test_any(&mut receives)?.expect("it has come");
+/// assert_eq!((place, number, receives.len()), (1, vec![6], 1));
+/// # ringmpi::Result::Ok(())
+/// # })?.into_iter().collect::<ringmpi::Result<()>>()?;
+/// # Ok::<(), ringmpi::Error>(())
+/// ```
+///
 /// # Errors
 /// As [`wait_any`].
 ///
@@ -214,6 +356,20 @@ pub fn test_any<C: Completion>(requests: &mut Vec<C>) -> Result<Option<(usize, C
 
 /// Takes out all requests that have ended: as [`wait_some`], but does not wait. Makes progress.
 ///
+/// ```
+/// use ringmpi::{Source, test_some};
+/// # ringmpi::threads(1, |world| {
+/// let myself = world.process_at_rank(0);
+/// let mut receives: Vec<_> = (0..3).map(|tag| myself.tag(tag).immediate_receive::<i32>(1)).collect::<Result<_, _>>()?;
+/// myself.tag(0).send(&[0])?;
+/// myself.tag(2).send(&[2])?;
+/// let places: Vec<_> = test_some(&mut receives)?.iter().map(|ended| ended.place).collect();
+/// assert_eq!((places, receives.len()), (vec![0, 2], 1));
+/// # ringmpi::Result::Ok(())
+/// # })?.into_iter().collect::<ringmpi::Result<()>>()?;
+/// # Ok::<(), ringmpi::Error>(())
+/// ```
+///
 /// # Errors
 /// The end of the job.
 ///
@@ -225,6 +381,19 @@ pub fn test_some<C: Completion>(requests: &mut Vec<C>) -> Result<Vec<Ended<C::Bu
 }
 
 /// Waits until all requests have ended. To wait for each of them then takes no time.
+///
+/// ```
+/// use ringmpi::{Pending, Source, wait_all_of};
+/// # ringmpi::threads(2, |world| {
+/// let peer = world.process_at_rank(1 - world.rank());
+/// let (mut sending, mut receiving) = (peer.immediate_send(vec![0.5])?, peer.immediate_receive::<f64>(1)?);
+/// let mut barrier = world.immediate_barrier()?;
+/// wait_all_of(&mut [&mut sending as &mut dyn Pending, &mut receiving, &mut barrier])?;
+/// assert_eq!(receiving.wait()?, [0.5]); // does not wait
+/// # ringmpi::Result::Ok(())
+/// # })?.into_iter().collect::<ringmpi::Result<()>>()?;
+/// # Ok::<(), ringmpi::Error>(())
+/// ```
 ///
 /// # Errors
 /// The end of the job.
@@ -270,6 +439,19 @@ pub fn wait_any_of<P: Pending>(requests: &mut [P]) -> Result<Option<usize>> {
 /// Waits until at least one of the requests has ended; the places of all that have, in order: none if no
 /// request is active.
 ///
+/// ```
+/// use ringmpi::{Pending, Source, wait_some_of};
+/// # ringmpi::threads(1, |world| {
+/// let myself = world.process_at_rank(0);
+/// let (mut sending, mut receiving) = (myself.immediate_send(vec![1u8])?, myself.immediate_receive::<u8>(1)?);
+/// let mut other = myself.tag(9).immediate_receive::<f64>(1)?;
+/// let ended = wait_some_of(&mut [&mut other as &mut dyn Pending, &mut sending, &mut receiving])?;
+/// assert!(!ended.is_empty() && !ended.contains(&0)); // nobody has sent with tag 9
+/// # ringmpi::Result::Ok(())
+/// # })?.into_iter().collect::<ringmpi::Result<()>>()?;
+/// # Ok::<(), ringmpi::Error>(())
+/// ```
+///
 /// # Errors
 /// The end of the job.
 ///
@@ -283,6 +465,20 @@ pub fn wait_some_of<P: Pending>(requests: &mut [P]) -> Result<Vec<usize>> {
 }
 
 /// Whether all requests have ended, as those have that are not active. Makes progress; does not wait.
+///
+/// ```
+/// use ringmpi::{Pending, Source, test_all_of};
+/// # ringmpi::threads(1, |world| {
+/// let myself = world.process_at_rank(0);
+/// let (mut bytes, mut number) = (myself.immediate_receive::<u8>(4)?, myself.tag(1).immediate_receive::<f64>(1)?);
+/// myself.tag(0).send(b"four")?;
+/// assert!(!test_all_of(&mut [&mut bytes as &mut dyn Pending, &mut number])?);
+/// myself.tag(1).send(&[0.5])?;
+/// assert!(test_all_of(&mut [&mut bytes as &mut dyn Pending, &mut number])?);
+/// # ringmpi::Result::Ok(())
+/// # })?.into_iter().collect::<ringmpi::Result<()>>()?;
+/// # Ok::<(), ringmpi::Error>(())
+/// ```
 ///
 /// # Errors
 /// The end of the job.
@@ -298,6 +494,19 @@ pub fn test_all_of<P: Pending>(requests: &mut [P]) -> Result<bool> {
 
 /// The place of a request that has ended, if one has. Makes progress; does not wait.
 ///
+/// ```
+/// use ringmpi::{Pending, Source, test_any_of};
+/// # ringmpi::threads(1, |world| {
+/// let myself = world.process_at_rank(0);
+/// let (mut bytes, mut number) = (myself.tag(0).immediate_receive::<u8>(4)?, myself.tag(1).immediate_receive::<f64>(1)?);
+/// assert_eq!(test_any_of(&mut [&mut bytes as &mut dyn Pending, &mut number])?, None);
+/// myself.tag(1).send(&[0.5])?;
+/// assert_eq!(test_any_of(&mut [&mut bytes as &mut dyn Pending, &mut number])?, Some(1));
+/// # ringmpi::Result::Ok(())
+/// # })?.into_iter().collect::<ringmpi::Result<()>>()?;
+/// # Ok::<(), ringmpi::Error>(())
+/// ```
+///
 /// # Errors
 /// The end of the job.
 ///
@@ -308,6 +517,19 @@ pub fn test_any_of<P: Pending>(requests: &mut [P]) -> Result<Option<usize>> {
 }
 
 /// The places of all requests that have ended, in order. Makes progress; does not wait.
+///
+/// ```
+/// use ringmpi::{Pending, Source, test_some_of};
+/// # ringmpi::threads(1, |world| {
+/// let myself = world.process_at_rank(0);
+/// let (mut bytes, mut number) = (myself.tag(0).immediate_receive::<u8>(4)?, myself.tag(1).immediate_receive::<f64>(1)?);
+/// myself.tag(1).send(&[0.5])?;
+/// myself.tag(0).send(b"four")?;
+/// assert_eq!(test_some_of(&mut [&mut bytes as &mut dyn Pending, &mut number])?, [0, 1]);
+/// # ringmpi::Result::Ok(())
+/// # })?.into_iter().collect::<ringmpi::Result<()>>()?;
+/// # Ok::<(), ringmpi::Error>(())
+/// ```
 ///
 /// # Errors
 /// The end of the job.

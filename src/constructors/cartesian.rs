@@ -99,6 +99,16 @@ impl<'u> CartesianCommunicator<'u> {
 
     /// The same grid of the same processes in a context of its own. All ranks call it. The name is not copied.
     ///
+    /// ```
+    /// # ringmpi::threads(3, |world| {
+    /// let ring = world.create_cartesian(&[3], &[true], false)?.expect("it has a place for all");
+    /// let library = ring.duplicate()?;
+    /// assert_eq!((library.dims(), library.shift(0, 1)?), (ring.dims(), ring.shift(0, 1)?));
+    /// # ringmpi::Result::Ok(())
+    /// # })?.into_iter().collect::<ringmpi::Result<()>>()?;
+    /// # Ok::<(), ringmpi::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// The end of the job; all context ids used up.
     ///

@@ -235,6 +235,17 @@ fn both(function: &str, of_sources: Weighing, of_destinations: Weighing) -> Resu
 impl<'u> GraphCommunicator<'u> {
     /// The same graph of the same processes in a context of its own. All ranks call it. The name is not copied.
     ///
+    /// ```
+    /// # ringmpi::threads(2, |world| {
+    /// let other = [1 - world.rank()];
+    /// let pair = world.create_graph_adjacent(&other, None, &other, None, false)?;
+    /// let library = pair.duplicate()?;
+    /// assert_eq!(library.neighbour_all_gather(&[world.rank()])?, other);
+    /// # ringmpi::Result::Ok(())
+    /// # })?.into_iter().collect::<ringmpi::Result<()>>()?;
+    /// # Ok::<(), ringmpi::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// The end of the job; all context ids used up.
     ///

@@ -12,6 +12,18 @@ use crate::{
 ///
 /// Dropping it never waits; the duplicate is freed, and the other ranks get theirs all the same.
 ///
+/// ```
+/// # ringmpi::threads(2, |world| {
+/// let mut duplicate = world.immediate_duplicate()?;
+/// while !duplicate.test()? {
+///     // Other work goes here.
+/// }
+/// duplicate.wait()?.barrier()?;
+/// # ringmpi::Result::Ok(())
+/// # })?.into_iter().collect::<ringmpi::Result<()>>()?;
+/// # Ok::<(), ringmpi::Error>(())
+/// ```
+///
 /// # Standard
 /// MPI 5.0, 7.4.2: `MPI_Comm_idup`.
 #[must_use = "`wait` gives the communicator"]

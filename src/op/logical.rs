@@ -15,6 +15,18 @@ use sealed::Truth;
 
 /// What is true or false: `bool`, and integers, as in C: all but 0 are true, and what an operation gives is 1 or 0.
 ///
+/// ```
+/// use ringmpi::op::{Logical, LogicalXor, reduce_local_into};
+///
+/// /// Whether exactly one holds, of many pairs.
+/// fn differ<T: Logical + ringmpi::Plain>(some: &[T], others: &mut [T]) {
+///     reduce_local_into(some, others, LogicalXor);
+/// }
+/// let mut flags = [true, false];
+/// differ(&[true, true], &mut flags);
+/// assert_eq!(flags, [false, true]);
+/// ```
+///
 /// # Standard
 /// MPI 5.0, 6.9.2.
 #[diagnostic::on_unimplemented(message = "`{Self}` is neither true nor false: `bool` and integers are")]

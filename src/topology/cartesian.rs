@@ -83,6 +83,17 @@ impl<'u> CartesianCommunicator<'u> {
 
     /// Where a rank is, from 0 in each dimension. Ranks go through the grid with the last coordinate first.
     ///
+    /// ```
+    /// # ringmpi::threads(6, |world| {
+    /// let grid = world.create_cartesian(&[2, 3], &[false, true], false)?.expect("it has a place for all");
+    /// assert_eq!((grid.dims(), grid.periods()), (&[2, 3][..], &[false, true][..]));
+    /// assert_eq!(grid.rank_to_coordinates(4)?, [1, 1]);
+    /// assert_eq!(grid.rank_to_coordinates(grid.rank())?, grid.coordinates());
+    /// # ringmpi::Result::Ok(())
+    /// # })?.into_iter().collect::<ringmpi::Result<()>>()?;
+    /// # Ok::<(), ringmpi::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// A rank that does not exist.
     ///

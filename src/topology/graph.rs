@@ -10,6 +10,21 @@ use std::ops::Deref;
 /// It dereferences to a [`Neighbourhood`], which has the lists of neighbours and their collectives, and that to a
 /// [`Communicator`], so all calls of one are there too.
 ///
+/// ```
+/// use ringmpi::GraphCommunicator;
+/// # ringmpi::threads(3, |world| {
+/// // Rank 0 sends to the others, and receives from nobody.
+/// let sources: &[i32] = if world.rank() == 0 { &[] } else { &[0] };
+/// let destinations: &[i32] = if world.rank() == 0 { &[1, 2] } else { &[] };
+/// let star: GraphCommunicator<'_> = world.create_graph_adjacent(sources, None, destinations, None, false)?;
+/// assert_eq!((star.in_neighbours(), star.out_neighbours()), (sources, destinations));
+/// assert_eq!((star.in_weights(), star.out_weights()), (None, None));
+/// assert_eq!(star.neighbour_all_gather(&[10 * star.rank()])?, vec![0; sources.len()]);
+/// # ringmpi::Result::Ok(())
+/// # })?.into_iter().collect::<ringmpi::Result<()>>()?;
+/// # Ok::<(), ringmpi::Error>(())
+/// ```
+///
 /// # Standard
 /// MPI 5.0, 8.5.4.
 pub struct GraphCommunicator<'u> {

@@ -68,6 +68,23 @@ impl Neighbours {
 /// receives from the positive one, also where both are the same process, or this one; in a graph the first of several
 /// edges in one list is the first in the other.
 ///
+/// ```
+/// use ringmpi::{Neighbourhood, Result};
+/// # ringmpi::threads(3, |world| {
+///
+/// /// What neighbours have on average; of a grid or a graph. Nobody has an end here.
+/// fn smooth(place: &Neighbourhood<'_>, mine: f64) -> Result<f64> {
+///     let sum: f64 = place.neighbour_all_gather(&[mine])?.iter().sum();
+///     Ok(sum / place.in_neighbours().len() as f64)
+/// }
+/// let ring = world.create_cartesian(&[3], &[true], false)?.expect("it has a place for all");
+/// assert_eq!(smooth(&ring, f64::from(3 * ring.rank()))?, [4.5, 3.0, 1.5][ring.rank() as usize]);
+/// assert_eq!(ring.out_neighbours(), ring.in_neighbours());
+/// # ringmpi::Result::Ok(())
+/// # })?.into_iter().collect::<ringmpi::Result<()>>()?;
+/// # Ok::<(), ringmpi::Error>(())
+/// ```
+///
 /// # Standard
 /// MPI 5.0, 8.6.
 pub struct Neighbourhood<'u> {

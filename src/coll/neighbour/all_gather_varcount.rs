@@ -55,6 +55,20 @@ impl Neighbourhood<'_> {
     /// As [`neighbour_all_gather_varcount`](Self::neighbour_all_gather_varcount), into the parts of a slice, one for each
     /// in-neighbour. Where a grid ends the part stays as it was.
     ///
+    /// ```
+    /// use ringmpi::PartitionMut;
+    /// # ringmpi::threads(3, |world| {
+    /// let row = world.create_cartesian(&[3], &[false], false)?.expect("it has a place for all");
+    /// // Rank r sends r numbers.
+    /// let counts = [[0, 1], [0, 2], [1, 0]][row.rank() as usize];
+    /// let mut all = [9; 2];
+    /// row.neighbour_all_gather_varcount_into(&vec![row.rank(); row.rank() as usize], PartitionMut::new(&mut all, &counts[..]))?;
+    /// assert_eq!(all, [[1, 9], [2, 2], [1, 9]][row.rank() as usize]);
+    /// # ringmpi::Result::Ok(())
+    /// # })?.into_iter().collect::<ringmpi::Result<()>>()?;
+    /// # Ok::<(), ringmpi::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// Parts that lie outside of the slice, overlap, or are not one for each in-neighbour; slices of other lengths than
     /// their parts; bytes that are no values of the type; the end of the job.
@@ -79,6 +93,18 @@ impl Neighbourhood<'_> {
     /// As [`neighbour_all_gather_varcount`](Self::neighbour_all_gather_varcount), but only begins: this rank gives the
     /// lengths of what comes (`counts`), and the request gives the slices, one behind the other.
     ///
+    /// ```
+    /// # ringmpi::threads(3, |world| {
+    /// let ring = world.create_cartesian(&[3], &[true], false)?.expect("it has a place for all");
+    /// let counts: Vec<_> = ring.in_neighbours().iter().map(|rank| *rank as usize).collect();
+    /// let gathering = ring.immediate_neighbour_all_gather_varcount(vec![7; ring.rank() as usize], &counts)?;
+    /// // Computation goes here.
+    /// assert_eq!(gathering.wait()?.len() as i32, 3 - ring.rank());
+    /// # ringmpi::Result::Ok(())
+    /// # })?.into_iter().collect::<ringmpi::Result<()>>()?;
+    /// # Ok::<(), ringmpi::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// Counts that are not one for each in-neighbour, or not 0 where a grid ends; no memory for all slices. The rest is
     /// reported by the request.
@@ -102,6 +128,22 @@ impl Neighbourhood<'_> {
 
     /// An all-gather of neighbours, of slices of different lengths (`counts`), that can be started again and again, from
     /// `mine` into `all`, one behind the other. Where a grid ends the part stays as it was.
+    ///
+    /// ```
+    /// # ringmpi::threads(2, |world| {
+    /// let row = world.create_cartesian(&[2], &[false], false)?.expect("it has a place for all");
+    /// let (mine, counts) = if row.rank() == 0 { (vec![0], [0, 2]) } else { (vec![0; 2], [1, 0]) };
+    /// let mut gather = row.neighbour_all_gather_varcount_init(mine, vec![0; counts[0] + counts[1]], &counts)?;
+    /// for round in 0..3 {
+    ///     gather.input_mut()?.fill(round);
+    ///     gather.start()?;
+    ///     gather.wait()?;
+    ///     assert!(gather.output_mut()?.iter().all(|number| *number == round));
+    /// }
+    /// # ringmpi::Result::Ok(())
+    /// # })?.into_iter().collect::<ringmpi::Result<()>>()?;
+    /// # Ok::<(), ringmpi::Error>(())
+    /// ```
     ///
     /// # Errors
     /// Counts that are not one for each in-neighbour, or do not add up to the length of `all`.

@@ -48,6 +48,19 @@ impl Neighbourhood<'_> {
     /// As [`neighbour_all_to_all`](Self::neighbour_all_to_all), into a slice of equal parts, one for each in-neighbour.
     /// Where a grid ends the part stays as it was.
     ///
+    /// ```
+    /// # ringmpi::threads(3, |world| {
+    /// let row = world.create_cartesian(&[3], &[false], false)?.expect("it has a place for all");
+    /// // A row of cells on each rank: the outer ones go to the neighbours, whose own come beside them.
+    /// let cells = [10 * row.rank(), 10 * row.rank() + 1];
+    /// let mut ghosts = [-1; 2];
+    /// row.neighbour_all_to_all_into(&cells, &mut ghosts)?;
+    /// assert_eq!(ghosts, [[-1, 10], [1, 20], [11, -1]][row.rank() as usize]);
+    /// # ringmpi::Result::Ok(())
+    /// # })?.into_iter().collect::<ringmpi::Result<()>>()?;
+    /// # Ok::<(), ringmpi::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// Slices that are no equal parts; other lengths; bytes that are no values of the type; the end of the job.
     ///
@@ -63,6 +76,18 @@ impl Neighbourhood<'_> {
 
     /// As [`neighbour_all_to_all`](Self::neighbour_all_to_all), but only begins: the request gives the result.
     ///
+    /// ```
+    /// # ringmpi::threads(3, |world| {
+    /// let ring = world.create_cartesian(&[3], &[true], false)?.expect("it has a place for all");
+    /// let (behind, ahead) = ring.shift(0, 1)?;
+    /// let exchange = ring.immediate_neighbour_all_to_all(vec![10 * ring.rank(), 10 * ring.rank() + 1])?;
+    /// // Computation that needs no neighbour goes here.
+    /// assert_eq!(exchange.wait()?, [10 * behind + 1, 10 * ahead]);
+    /// # ringmpi::Result::Ok(())
+    /// # })?.into_iter().collect::<ringmpi::Result<()>>()?;
+    /// # Ok::<(), ringmpi::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// A buffer that is no equal parts; a rank that has in-neighbours but no out-neighbours; no memory. The rest is
     /// reported by the request.
@@ -77,6 +102,24 @@ impl Neighbourhood<'_> {
 
     /// An all-to-all of neighbours that can be started again and again, from `mine` into `all`. Where a grid ends the part
     /// stays as it was.
+    ///
+    /// ```
+    /// # ringmpi::threads(3, |world| {
+    /// let ring = world.create_cartesian(&[3], &[true], false)?.expect("it has a place for all");
+    /// // A token that goes forward by one place in each round.
+    /// let mut exchange = ring.neighbour_all_to_all_init(vec![0; 2], vec![0; 2])?;
+    /// let mut token = ring.rank();
+    /// for _ in 0..3 {
+    ///     exchange.input_mut()?[1] = token;
+    ///     exchange.start()?;
+    ///     exchange.wait()?;
+    ///     token = exchange.output_mut()?[0];
+    /// }
+    /// assert_eq!(token, ring.rank());
+    /// # ringmpi::Result::Ok(())
+    /// # })?.into_iter().collect::<ringmpi::Result<()>>()?;
+    /// # Ok::<(), ringmpi::Error>(())
+    /// ```
     ///
     /// # Errors
     /// Buffers that are no equal parts, one for each out-neighbour and in-neighbour.
