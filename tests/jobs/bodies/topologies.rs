@@ -208,7 +208,7 @@ pub(crate) fn grids_of_all_shapes(world: &Communicator<'_>) -> Result<()> {
             }
             // What a neighbour sent in the direction of this rank, which is behind it if it is ahead.
             let from = |place: usize| {
-                let by = if place % 2 > 0 { 1 } else { -1 };
+                let by = if place.is_multiple_of(2) { -1 } else { 1 };
                 away(place / 2, by).map(|from| (from, place ^ 1))
             };
             let incoming = (0..2 * dims.len()).map(from).collect();
