@@ -235,6 +235,19 @@ fn both(function: &str, of_sources: Weighing, of_destinations: Weighing) -> Resu
 impl<'u> GraphCommunicator<'u> {
     /// The same graph of the same processes in a context of its own. All ranks call it. The name is not copied.
     ///
+    /// ```
+    /// use ringmpi::CommunicatorRelation;
+    /// # ringmpi::threads(3, |world| {
+    /// let next = (world.rank() + 1) % 3;
+    /// let ring = world.create_graph(&[(world.rank(), next)], Some(&[5]), false)?;
+    /// let mine = ring.duplicate()?;
+    /// assert_eq!((mine.out_neighbours(), mine.out_weights()), (&[next][..], Some(&[5][..])));
+    /// assert_eq!(mine.compare(&ring), CommunicatorRelation::Congruent);
+    /// # ringmpi::Result::Ok(())
+    /// # })?.into_iter().collect::<ringmpi::Result<()>>()?;
+    /// # Ok::<(), ringmpi::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// The end of the job; all context ids used up.
     ///

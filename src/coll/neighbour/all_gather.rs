@@ -43,6 +43,18 @@ impl Neighbourhood<'_> {
     /// As [`neighbour_all_gather`](Self::neighbour_all_gather), into a slice, whose equal parts need not be as long as
     /// this rank's. Where a grid ends the part stays as it was.
     ///
+    /// ```
+    /// # ringmpi::threads(3, |world| {
+    /// let row = world.create_cartesian(&[3], &[false], false)?.expect("it has a place for all");
+    /// // What is known at the ends is there before.
+    /// let mut around = [-1, 99];
+    /// row.neighbour_all_gather_into(&[row.rank()], &mut around)?;
+    /// assert_eq!(around, [[-1, 1], [0, 2], [1, 99]][row.rank() as usize]);
+    /// # ringmpi::Result::Ok(())
+    /// # })?.into_iter().collect::<ringmpi::Result<()>>()?;
+    /// # Ok::<(), ringmpi::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// A slice that is no equal parts; and as [`neighbour_all_gather`](Self::neighbour_all_gather).
     ///
@@ -58,6 +70,17 @@ impl Neighbourhood<'_> {
 
     /// As [`neighbour_all_gather`](Self::neighbour_all_gather), but only begins: the request gives the result.
     ///
+    /// ```
+    /// # ringmpi::threads(3, |world| {
+    /// let ring = world.create_cartesian(&[3], &[true], false)?.expect("it has a place for all");
+    /// let gathering = ring.immediate_neighbour_all_gather(vec![ring.rank()])?;
+    /// // Computation goes here.
+    /// assert_eq!(gathering.wait()?, ring.in_neighbours());
+    /// # ringmpi::Result::Ok(())
+    /// # })?.into_iter().collect::<ringmpi::Result<()>>()?;
+    /// # Ok::<(), ringmpi::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// No memory for all slices. The rest is reported by the request.
     ///
@@ -71,6 +94,22 @@ impl Neighbourhood<'_> {
 
     /// An all-gather of neighbours that can be started again and again, from `mine` into `all`. Where a grid ends the
     /// part stays as it was.
+    ///
+    /// ```
+    /// # ringmpi::threads(3, |world| {
+    /// let ring = world.create_cartesian(&[3], &[true], false)?.expect("it has a place for all");
+    /// let mut gathering = ring.neighbour_all_gather_init(vec![0], vec![0; 2])?;
+    /// for round in 0..5 {
+    ///     gathering.input_mut()?[0] = 10 * round + ring.rank();
+    ///     gathering.start()?;
+    ///     gathering.wait()?;
+    ///     let expected = [0, 1].map(|side| 10 * round + ring.in_neighbours()[side]);
+    ///     assert_eq!(gathering.output_mut()?, expected);
+    /// }
+    /// # ringmpi::Result::Ok(())
+    /// # })?.into_iter().collect::<ringmpi::Result<()>>()?;
+    /// # Ok::<(), ringmpi::Error>(())
+    /// ```
     ///
     /// # Errors
     /// A buffer that is no equal parts, one for each in-neighbour.

@@ -55,6 +55,21 @@ impl Neighbourhood<'_> {
     /// As [`neighbour_all_gather_varcount`](Self::neighbour_all_gather_varcount), into the parts of a slice, one for each
     /// in-neighbour. Where a grid ends the part stays as it was.
     ///
+    /// ```
+    /// use ringmpi::PartitionMut;
+    /// # ringmpi::threads(3, |world| {
+    /// let ring = world.create_cartesian(&[3], &[true], false)?.expect("it has a place for all");
+    /// // Each rank has as many elements as its number.
+    /// let mine = vec![ring.rank(); ring.rank() as usize];
+    /// let counts = [0, 1].map(|side| ring.in_neighbours()[side] as usize);
+    /// let mut all = [-1; 3];
+    /// ring.neighbour_all_gather_varcount_into(&mine, PartitionMut::new(&mut all, &counts[..]))?;
+    /// assert_eq!(all, [[2, 2, 1], [2, 2, -1], [1, -1, -1]][ring.rank() as usize]);
+    /// # ringmpi::Result::Ok(())
+    /// # })?.into_iter().collect::<ringmpi::Result<()>>()?;
+    /// # Ok::<(), ringmpi::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// Parts that lie outside of the slice, overlap, or are not one for each in-neighbour; slices of other lengths than
     /// their parts; bytes that are no values of the type; the end of the job.
@@ -79,6 +94,20 @@ impl Neighbourhood<'_> {
     /// As [`neighbour_all_gather_varcount`](Self::neighbour_all_gather_varcount), but only begins: this rank gives the
     /// lengths of what comes (`counts`), and the request gives the slices, one behind the other.
     ///
+    /// ```
+    /// # ringmpi::threads(3, |world| {
+    /// let ring = world.create_cartesian(&[3], &[true], false)?.expect("it has a place for all");
+    /// // Each rank has as many elements as its number.
+    /// let mine = vec![ring.rank(); ring.rank() as usize];
+    /// let counts = [0, 1].map(|side| ring.in_neighbours()[side] as usize);
+    /// let gathering = ring.immediate_neighbour_all_gather_varcount(mine, &counts)?;
+    /// // Computation goes here.
+    /// assert_eq!(gathering.wait()?, [&[2, 2, 1][..], &[2, 2], &[1]][ring.rank() as usize]);
+    /// # ringmpi::Result::Ok(())
+    /// # })?.into_iter().collect::<ringmpi::Result<()>>()?;
+    /// # Ok::<(), ringmpi::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// Counts that are not one for each in-neighbour, or not 0 where a grid ends; no memory for all slices. The rest is
     /// reported by the request.
@@ -102,6 +131,24 @@ impl Neighbourhood<'_> {
 
     /// An all-gather of neighbours, of slices of different lengths (`counts`), that can be started again and again, from
     /// `mine` into `all`, one behind the other. Where a grid ends the part stays as it was.
+    ///
+    /// ```
+    /// # ringmpi::threads(3, |world| {
+    /// let ring = world.create_cartesian(&[3], &[true], false)?.expect("it has a place for all");
+    /// // Each rank has as many elements as its number.
+    /// let mine = vec![ring.rank(); ring.rank() as usize];
+    /// let counts = [0, 1].map(|side| ring.in_neighbours()[side] as usize);
+    /// let all = vec![0; counts.iter().sum()];
+    /// let mut gathering = ring.neighbour_all_gather_varcount_init(mine, all, &counts)?;
+    /// for _ in 0..5 {
+    ///     gathering.start()?;
+    ///     gathering.wait()?;
+    ///     assert_eq!(gathering.output_mut()?, [&[2, 2, 1][..], &[2, 2], &[1]][ring.rank() as usize]);
+    /// }
+    /// # ringmpi::Result::Ok(())
+    /// # })?.into_iter().collect::<ringmpi::Result<()>>()?;
+    /// # Ok::<(), ringmpi::Error>(())
+    /// ```
     ///
     /// # Errors
     /// Counts that are not one for each in-neighbour, or do not add up to the length of `all`.

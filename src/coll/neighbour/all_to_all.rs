@@ -48,6 +48,18 @@ impl Neighbourhood<'_> {
     /// As [`neighbour_all_to_all`](Self::neighbour_all_to_all), into a slice of equal parts, one for each in-neighbour.
     /// Where a grid ends the part stays as it was.
     ///
+    /// ```
+    /// # ringmpi::threads(3, |world| {
+    /// let row = world.create_cartesian(&[3], &[false], false)?.expect("it has a place for all");
+    /// // What is known at the ends is there before.
+    /// let mut around = [-1, 99];
+    /// row.neighbour_all_to_all_into(&[10 * row.rank(), 10 * row.rank() + 1], &mut around)?;
+    /// assert_eq!(around, [[-1, 10], [1, 20], [11, 99]][row.rank() as usize]);
+    /// # ringmpi::Result::Ok(())
+    /// # })?.into_iter().collect::<ringmpi::Result<()>>()?;
+    /// # Ok::<(), ringmpi::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// Slices that are no equal parts; other lengths; bytes that are no values of the type; the end of the job.
     ///
@@ -63,6 +75,18 @@ impl Neighbourhood<'_> {
 
     /// As [`neighbour_all_to_all`](Self::neighbour_all_to_all), but only begins: the request gives the result.
     ///
+    /// ```
+    /// # ringmpi::threads(3, |world| {
+    /// let ring = world.create_cartesian(&[3], &[true], false)?.expect("it has a place for all");
+    /// let (behind, ahead) = ring.shift(0, 1)?;
+    /// let exchange = ring.immediate_neighbour_all_to_all(vec![10 * ring.rank(), 10 * ring.rank() + 1])?;
+    /// // Computation goes here.
+    /// assert_eq!(exchange.wait()?, [10 * behind + 1, 10 * ahead]);
+    /// # ringmpi::Result::Ok(())
+    /// # })?.into_iter().collect::<ringmpi::Result<()>>()?;
+    /// # Ok::<(), ringmpi::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// A buffer that is no equal parts; a rank that has in-neighbours but no out-neighbours; no memory. The rest is
     /// reported by the request.
@@ -77,6 +101,22 @@ impl Neighbourhood<'_> {
 
     /// An all-to-all of neighbours that can be started again and again, from `mine` into `all`. Where a grid ends the part
     /// stays as it was.
+    ///
+    /// ```
+    /// # ringmpi::threads(3, |world| {
+    /// let ring = world.create_cartesian(&[3], &[true], false)?.expect("it has a place for all");
+    /// let (behind, ahead) = ring.shift(0, 1)?;
+    /// let mut exchange = ring.neighbour_all_to_all_init(vec![0; 2], vec![0; 2])?;
+    /// for round in 0..5 {
+    ///     exchange.input_mut()?.copy_from_slice(&[ring.rank(), round * ring.rank()]);
+    ///     exchange.start()?;
+    ///     exchange.wait()?;
+    ///     assert_eq!(exchange.output_mut()?, [round * behind, ahead]);
+    /// }
+    /// # ringmpi::Result::Ok(())
+    /// # })?.into_iter().collect::<ringmpi::Result<()>>()?;
+    /// # Ok::<(), ringmpi::Error>(())
+    /// ```
     ///
     /// # Errors
     /// Buffers that are no equal parts, one for each out-neighbour and in-neighbour.

@@ -62,6 +62,21 @@ impl Neighbourhood<'_> {
     /// As [`neighbour_all_to_all_varcount`](Self::neighbour_all_to_all_varcount), into the parts of a slice, one for each
     /// in-neighbour. Where a grid ends the part stays as it was.
     ///
+    /// ```
+    /// use ringmpi::{Partition, PartitionMut};
+    /// # ringmpi::threads(3, |world| {
+    /// let row = world.create_cartesian(&[3], &[false], false)?.expect("it has a place for all");
+    /// // One number backward, two forward: what would go beyond the ends goes nowhere.
+    /// let (mine, counts) = ([row.rank(); 3], [1, 2]);
+    /// let mut all = [-1; 3];
+    /// let into = PartitionMut::new(&mut all, &[2, 1][..]);
+    /// row.neighbour_all_to_all_varcount_into(Partition::new(&mine, &counts[..]), into)?;
+    /// assert_eq!(all, [[-1, -1, 1], [0, 0, 2], [1, 1, -1]][row.rank() as usize]);
+    /// # ringmpi::Result::Ok(())
+    /// # })?.into_iter().collect::<ringmpi::Result<()>>()?;
+    /// # Ok::<(), ringmpi::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// Parts that lie outside of their slice, are not one for each neighbour, or, of `all`, overlap; parts of other
     /// lengths than what comes; bytes that are no values of the type; the end of the job.
@@ -87,6 +102,19 @@ impl Neighbourhood<'_> {
     /// As [`neighbour_all_to_all_varcount`](Self::neighbour_all_to_all_varcount), but only begins: the parts of `mine` lie
     /// one behind the other, of lengths `counts`, and so will those of the result, of lengths `all_counts`.
     ///
+    /// ```
+    /// # ringmpi::threads(3, |world| {
+    /// let ring = world.create_cartesian(&[3], &[true], false)?.expect("it has a place for all");
+    /// let (behind, ahead) = ring.shift(0, 1)?;
+    /// // One number backward, two forward.
+    /// let exchange = ring.immediate_neighbour_all_to_all_varcount(vec![ring.rank(); 3], &[1, 2], &[2, 1])?;
+    /// // Computation goes here.
+    /// assert_eq!(exchange.wait()?, [behind, behind, ahead]);
+    /// # ringmpi::Result::Ok(())
+    /// # })?.into_iter().collect::<ringmpi::Result<()>>()?;
+    /// # Ok::<(), ringmpi::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// Counts that are not one for each neighbour, do not add up to the length of `mine`, or, of what comes, are not 0
     /// where a grid ends; no memory. The rest is reported by the request.
@@ -111,6 +139,23 @@ impl Neighbourhood<'_> {
 
     /// An all-to-all of neighbours, of parts of different lengths, that can be started again and again, from `mine` into
     /// `all`, both one behind the other. Where a grid ends the part stays as it was.
+    ///
+    /// ```
+    /// # ringmpi::threads(3, |world| {
+    /// let ring = world.create_cartesian(&[3], &[true], false)?.expect("it has a place for all");
+    /// let (behind, ahead) = ring.shift(0, 1)?;
+    /// // One number backward, two forward.
+    /// let (mine, all) = (vec![ring.rank(); 3], vec![0; 3]);
+    /// let mut exchange = ring.neighbour_all_to_all_varcount_init(mine, &[1, 2], all, &[2, 1])?;
+    /// for _ in 0..5 {
+    ///     exchange.start()?;
+    ///     exchange.wait()?;
+    ///     assert_eq!(exchange.output_mut()?, [behind, behind, ahead]);
+    /// }
+    /// # ringmpi::Result::Ok(())
+    /// # })?.into_iter().collect::<ringmpi::Result<()>>()?;
+    /// # Ok::<(), ringmpi::Error>(())
+    /// ```
     ///
     /// # Errors
     /// Counts that are not one for each neighbour, or do not add up to the lengths of `mine` and `all`.
