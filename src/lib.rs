@@ -301,6 +301,31 @@
 //! # Ok::<(), ringmpi::Error>(())
 //! ```
 //!
+//! # Topologies
+//!
+//! [`create_cartesian`](Communicator::create_cartesian) arranges ranks in a grid, with ends or around. A
+//! [`CartesianCommunicator`] knows who is where, and has collectives in which each rank exchanges data with its
+//! neighbours only: [`neighbour_all_gather`](Neighbourhood::neighbour_all_gather),
+//! [`neighbour_all_to_all`](Neighbourhood::neighbour_all_to_all) and their other forms. So has a
+//! [`GraphCommunicator`], whose neighbours are any ranks. Both are communicators besides.
+//!
+//! ```
+//! use ringmpi::{Communicator, Result, dimensions_create};
+//!
+//! /// Every rank gets the mean of its four neighbours on a torus.
+//! fn mean_around(world: &Communicator<'_>, value: f64) -> Result<f64> {
+//!     let mut dims = [0; 2];
+//!     dimensions_create(world.size(), &mut dims)?;
+//!     let torus = world.create_cartesian(&dims, &[true; 2], false)?.expect("it has a place for all");
+//!     let around = torus.neighbour_all_gather(&[value])?;
+//!     Ok(around.iter().sum::<f64>() / 4.0)
+//! }
+//! # // On 2 x 2 places both neighbours in a dimension are the same rank.
+//! # let means = ringmpi::threads(4, |world| mean_around(&world, f64::from(world.rank())).unwrap())?;
+//! # assert_eq!(means, [1.5; 4]);
+//! # Ok::<(), ringmpi::Error>(())
+//! ```
+//!
 //! # Errors
 //!
 //! What can fail returns a [`Result`]. An [`Error`] says what happened, with the numbers of both sides,

@@ -100,10 +100,12 @@ impl<'u> CartesianCommunicator<'u> {
     /// The same grid of the same processes in a context of its own. All ranks call it. The name is not copied.
     ///
     /// ```
+    /// use ringmpi::CommunicatorRelation;
     /// # ringmpi::threads(3, |world| {
     /// let ring = world.create_cartesian(&[3], &[true], false)?.expect("it has a place for all");
-    /// let library = ring.duplicate()?;
-    /// assert_eq!((library.dims(), library.shift(0, 1)?), (ring.dims(), ring.shift(0, 1)?));
+    /// let mine = ring.duplicate()?;
+    /// assert_eq!((mine.dims(), mine.in_neighbours()), (ring.dims(), ring.in_neighbours()));
+    /// assert_eq!(mine.compare(&ring), CommunicatorRelation::Congruent);
     /// # ringmpi::Result::Ok(())
     /// # })?.into_iter().collect::<ringmpi::Result<()>>()?;
     /// # Ok::<(), ringmpi::Error>(())

@@ -236,11 +236,13 @@ impl<'u> GraphCommunicator<'u> {
     /// The same graph of the same processes in a context of its own. All ranks call it. The name is not copied.
     ///
     /// ```
-    /// # ringmpi::threads(2, |world| {
-    /// let other = [1 - world.rank()];
-    /// let pair = world.create_graph_adjacent(&other, None, &other, None, false)?;
-    /// let library = pair.duplicate()?;
-    /// assert_eq!(library.neighbour_all_gather(&[world.rank()])?, other);
+    /// use ringmpi::CommunicatorRelation;
+    /// # ringmpi::threads(3, |world| {
+    /// let next = (world.rank() + 1) % 3;
+    /// let ring = world.create_graph(&[(world.rank(), next)], Some(&[5]), false)?;
+    /// let mine = ring.duplicate()?;
+    /// assert_eq!((mine.out_neighbours(), mine.out_weights()), (&[next][..], Some(&[5][..])));
+    /// assert_eq!(mine.compare(&ring), CommunicatorRelation::Congruent);
     /// # ringmpi::Result::Ok(())
     /// # })?.into_iter().collect::<ringmpi::Result<()>>()?;
     /// # Ok::<(), ringmpi::Error>(())

@@ -56,6 +56,15 @@ impl<'u> CartesianCommunicator<'u> {
 
     /// How many places each dimension has; as many entries as there are dimensions.
     ///
+    /// ```
+    /// # ringmpi::threads(3, |world| {
+    /// let row = world.create_cartesian(&[3], &[false], false)?.expect("it has a place for all");
+    /// assert_eq!((row.dims(), row.periods(), row.coordinates()), (&[3][..], &[false][..], &[world.rank()][..]));
+    /// # ringmpi::Result::Ok(())
+    /// # })?.into_iter().collect::<ringmpi::Result<()>>()?;
+    /// # Ok::<(), ringmpi::Error>(())
+    /// ```
+    ///
     /// # Standard
     /// MPI 5.0, 8.5.5: `MPI_Cart_get`, `MPI_Cartdim_get`.
     #[must_use]
@@ -84,11 +93,10 @@ impl<'u> CartesianCommunicator<'u> {
     /// Where a rank is, from 0 in each dimension. Ranks go through the grid with the last coordinate first.
     ///
     /// ```
-    /// # ringmpi::threads(6, |world| {
-    /// let grid = world.create_cartesian(&[2, 3], &[false, true], false)?.expect("it has a place for all");
-    /// assert_eq!((grid.dims(), grid.periods()), (&[2, 3][..], &[false, true][..]));
-    /// assert_eq!(grid.rank_to_coordinates(4)?, [1, 1]);
-    /// assert_eq!(grid.rank_to_coordinates(grid.rank())?, grid.coordinates());
+    /// # ringmpi::threads(3, |world| {
+    /// let column = world.create_cartesian(&[3, 1], &[false; 2], false)?.expect("it has a place for all");
+    /// assert_eq!(column.rank_to_coordinates(2)?, [2, 0]);
+    /// assert!(column.rank_to_coordinates(3).is_err());
     /// # ringmpi::Result::Ok(())
     /// # })?.into_iter().collect::<ringmpi::Result<()>>()?;
     /// # Ok::<(), ringmpi::Error>(())
@@ -108,6 +116,17 @@ impl<'u> CartesianCommunicator<'u> {
 
     /// The rank at a place. Coordinates beyond the ends of a periodic dimension count around.
     ///
+    /// ```
+    /// # ringmpi::threads(3, |world| {
+    /// let tube = world.create_cartesian(&[1, 3], &[false, true], false)?.expect("it has a place for all");
+    /// assert_eq!(tube.coordinates_to_rank(&[0, 2])?, 2);
+    /// assert_eq!(tube.coordinates_to_rank(&[0, -1])?, 2);
+    /// assert!(tube.coordinates_to_rank(&[-1, 2]).is_err());
+    /// # ringmpi::Result::Ok(())
+    /// # })?.into_iter().collect::<ringmpi::Result<()>>()?;
+    /// # Ok::<(), ringmpi::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// Another number of coordinates than there are dimensions; one beyond the ends of a dimension that is not periodic.
     ///
@@ -120,6 +139,20 @@ impl<'u> CartesianCommunicator<'u> {
     /// The ranks from which and to which data goes that all processes move by `displacement` places in a dimension, or,
     /// if it is negative, back: source and destination. Beyond the ends of a dimension that is not periodic it is
     /// [`PROC_NULL`](crate::PROC_NULL), with which a send or receive moves nothing.
+    ///
+    /// ```
+    /// use ringmpi::PROC_NULL;
+    /// # ringmpi::threads(3, |world| {
+    /// let row = world.create_cartesian(&[3], &[false], false)?.expect("it has a place for all");
+    /// let (from, to) = row.shift(0, 2)?;
+    /// assert_eq!((from, to), [(PROC_NULL, 2), (PROC_NULL, PROC_NULL), (0, PROC_NULL)][row.rank() as usize]);
+    /// let mut got = [-1];
+    /// row.process_at_rank(to).send_receive_into(&[row.rank()], row.process_at_rank(from), &mut got)?;
+    /// assert_eq!(got, if row.rank() == 2 { [0] } else { [-1] });
+    /// # ringmpi::Result::Ok(())
+    /// # })?.into_iter().collect::<ringmpi::Result<()>>()?;
+    /// # Ok::<(), ringmpi::Error>(())
+    /// ```
     ///
     /// # Errors
     /// A dimension that does not exist.

@@ -50,6 +50,19 @@ impl<'u> GraphCommunicator<'u> {
 
     /// The weights of the edges from [`in_neighbours`](Neighbourhood::in_neighbours); `None` if the graph has none.
     ///
+    /// ```
+    /// # ringmpi::threads(3, |world| {
+    /// // Rank 0 gives all edges, which go to rank 1.
+    /// let edges: &[_] = if world.rank() == 0 { &[(0, 1), (2, 1)] } else { &[] };
+    /// let weights: &[u32] = if world.rank() == 0 { &[7, 8] } else { &[] };
+    /// let graph = world.create_graph(edges, Some(weights), false)?;
+    /// assert_eq!(graph.in_weights(), Some([&[][..], &[7, 8], &[]][world.rank() as usize]));
+    /// assert_eq!(graph.out_weights(), Some([&[7][..], &[], &[8]][world.rank() as usize]));
+    /// # ringmpi::Result::Ok(())
+    /// # })?.into_iter().collect::<ringmpi::Result<()>>()?;
+    /// # Ok::<(), ringmpi::Error>(())
+    /// ```
+    ///
     /// # Standard
     /// MPI 5.0, 8.5.5: `MPI_Dist_graph_neighbors`, `MPI_Dist_graph_neighbors_count`.
     #[must_use]

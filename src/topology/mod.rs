@@ -106,6 +106,17 @@ impl<'u> Neighbourhood<'u> {
     /// In a grid there are two for each dimension, first the one in the negative direction, then the one in the
     /// positive direction; beyond the ends [`PROC_NULL`]. In a graph a rank is there once for each edge.
     ///
+    /// ```
+    /// use ringmpi::PROC_NULL;
+    /// # ringmpi::threads(3, |world| {
+    /// let row = world.create_cartesian(&[3], &[false], false)?.expect("it has a place for all");
+    /// assert_eq!(row.in_neighbours(), [[PROC_NULL, 1], [0, 2], [1, PROC_NULL]][row.rank() as usize]);
+    /// assert_eq!(row.out_neighbours(), row.in_neighbours());
+    /// # ringmpi::Result::Ok(())
+    /// # })?.into_iter().collect::<ringmpi::Result<()>>()?;
+    /// # Ok::<(), ringmpi::Error>(())
+    /// ```
+    ///
     /// # Standard
     /// MPI 5.0, 8.5.5: `MPI_Dist_graph_neighbors`.
     #[must_use]

@@ -46,10 +46,10 @@ impl Neighbourhood<'_> {
     /// ```
     /// # ringmpi::threads(3, |world| {
     /// let row = world.create_cartesian(&[3], &[false], false)?.expect("it has a place for all");
-    /// // The cells around a rank's own; beyond the ends they keep what they have.
-    /// let mut around = [-1.0; 2];
-    /// row.neighbour_all_gather_into(&[f64::from(row.rank())], &mut around)?;
-    /// assert_eq!(around, [[-1.0, 1.0], [0.0, 2.0], [1.0, -1.0]][row.rank() as usize]);
+    /// // What is known at the ends is there before.
+    /// let mut around = [-1, 99];
+    /// row.neighbour_all_gather_into(&[row.rank()], &mut around)?;
+    /// assert_eq!(around, [[-1, 1], [0, 2], [1, 99]][row.rank() as usize]);
     /// # ringmpi::Result::Ok(())
     /// # })?.into_iter().collect::<ringmpi::Result<()>>()?;
     /// # Ok::<(), ringmpi::Error>(())
@@ -74,7 +74,7 @@ impl Neighbourhood<'_> {
     /// # ringmpi::threads(3, |world| {
     /// let ring = world.create_cartesian(&[3], &[true], false)?.expect("it has a place for all");
     /// let gathering = ring.immediate_neighbour_all_gather(vec![ring.rank()])?;
-    /// // Computation that needs no neighbour goes here.
+    /// // Computation goes here.
     /// assert_eq!(gathering.wait()?, ring.in_neighbours());
     /// # ringmpi::Result::Ok(())
     /// # })?.into_iter().collect::<ringmpi::Result<()>>()?;
@@ -98,15 +98,14 @@ impl Neighbourhood<'_> {
     /// ```
     /// # ringmpi::threads(3, |world| {
     /// let ring = world.create_cartesian(&[3], &[true], false)?.expect("it has a place for all");
-    /// let mut heat = ring.neighbour_all_gather_init(vec![0.0], vec![0.0; 2])?;
-    /// let mut mine = f64::from(3 * ring.rank());
-    /// for _ in 0..3 {
-    ///     heat.input_mut()?[0] = mine;
-    ///     heat.start()?;
-    ///     heat.wait()?;
-    ///     mine = (mine + heat.output_mut()?.iter().sum::<f64>()) / 3.0;
+    /// let mut gathering = ring.neighbour_all_gather_init(vec![0], vec![0; 2])?;
+    /// for round in 0..5 {
+    ///     gathering.input_mut()?[0] = 10 * round + ring.rank();
+    ///     gathering.start()?;
+    ///     gathering.wait()?;
+    ///     let expected = [0, 1].map(|side| 10 * round + ring.in_neighbours()[side]);
+    ///     assert_eq!(gathering.output_mut()?, expected);
     /// }
-    /// assert_eq!(mine, 3.0);
     /// # ringmpi::Result::Ok(())
     /// # })?.into_iter().collect::<ringmpi::Result<()>>()?;
     /// # Ok::<(), ringmpi::Error>(())

@@ -58,12 +58,13 @@ impl Neighbourhood<'_> {
     /// ```
     /// use ringmpi::PartitionMut;
     /// # ringmpi::threads(3, |world| {
-    /// let row = world.create_cartesian(&[3], &[false], false)?.expect("it has a place for all");
-    /// // Rank r sends r numbers.
-    /// let counts = [[0, 1], [0, 2], [1, 0]][row.rank() as usize];
-    /// let mut all = [9; 2];
-    /// row.neighbour_all_gather_varcount_into(&vec![row.rank(); row.rank() as usize], PartitionMut::new(&mut all, &counts[..]))?;
-    /// assert_eq!(all, [[1, 9], [2, 2], [1, 9]][row.rank() as usize]);
+    /// let ring = world.create_cartesian(&[3], &[true], false)?.expect("it has a place for all");
+    /// // Each rank has as many elements as its number.
+    /// let mine = vec![ring.rank(); ring.rank() as usize];
+    /// let counts = [0, 1].map(|side| ring.in_neighbours()[side] as usize);
+    /// let mut all = [-1; 3];
+    /// ring.neighbour_all_gather_varcount_into(&mine, PartitionMut::new(&mut all, &counts[..]))?;
+    /// assert_eq!(all, [[2, 2, 1], [2, 2, -1], [1, -1, -1]][ring.rank() as usize]);
     /// # ringmpi::Result::Ok(())
     /// # })?.into_iter().collect::<ringmpi::Result<()>>()?;
     /// # Ok::<(), ringmpi::Error>(())
@@ -96,10 +97,12 @@ impl Neighbourhood<'_> {
     /// ```
     /// # ringmpi::threads(3, |world| {
     /// let ring = world.create_cartesian(&[3], &[true], false)?.expect("it has a place for all");
-    /// let counts: Vec<_> = ring.in_neighbours().iter().map(|rank| *rank as usize).collect();
-    /// let gathering = ring.immediate_neighbour_all_gather_varcount(vec![7; ring.rank() as usize], &counts)?;
+    /// // Each rank has as many elements as its number.
+    /// let mine = vec![ring.rank(); ring.rank() as usize];
+    /// let counts = [0, 1].map(|side| ring.in_neighbours()[side] as usize);
+    /// let gathering = ring.immediate_neighbour_all_gather_varcount(mine, &counts)?;
     /// // Computation goes here.
-    /// assert_eq!(gathering.wait()?.len() as i32, 3 - ring.rank());
+    /// assert_eq!(gathering.wait()?, [&[2, 2, 1][..], &[2, 2], &[1]][ring.rank() as usize]);
     /// # ringmpi::Result::Ok(())
     /// # })?.into_iter().collect::<ringmpi::Result<()>>()?;
     /// # Ok::<(), ringmpi::Error>(())
@@ -130,15 +133,17 @@ impl Neighbourhood<'_> {
     /// `mine` into `all`, one behind the other. Where a grid ends the part stays as it was.
     ///
     /// ```
-    /// # ringmpi::threads(2, |world| {
-    /// let row = world.create_cartesian(&[2], &[false], false)?.expect("it has a place for all");
-    /// let (mine, counts) = if row.rank() == 0 { (vec![0], [0, 2]) } else { (vec![0; 2], [1, 0]) };
-    /// let mut gather = row.neighbour_all_gather_varcount_init(mine, vec![0; counts[0] + counts[1]], &counts)?;
-    /// for round in 0..3 {
-    ///     gather.input_mut()?.fill(round);
-    ///     gather.start()?;
-    ///     gather.wait()?;
-    ///     assert!(gather.output_mut()?.iter().all(|number| *number == round));
+    /// # ringmpi::threads(3, |world| {
+    /// let ring = world.create_cartesian(&[3], &[true], false)?.expect("it has a place for all");
+    /// // Each rank has as many elements as its number.
+    /// let mine = vec![ring.rank(); ring.rank() as usize];
+    /// let counts = [0, 1].map(|side| ring.in_neighbours()[side] as usize);
+    /// let all = vec![0; counts.iter().sum()];
+    /// let mut gathering = ring.neighbour_all_gather_varcount_init(mine, all, &counts)?;
+    /// for _ in 0..5 {
+    ///     gathering.start()?;
+    ///     gathering.wait()?;
+    ///     assert_eq!(gathering.output_mut()?, [&[2, 2, 1][..], &[2, 2], &[1]][ring.rank() as usize]);
     /// }
     /// # ringmpi::Result::Ok(())
     /// # })?.into_iter().collect::<ringmpi::Result<()>>()?;

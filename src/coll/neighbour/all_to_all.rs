@@ -51,11 +51,10 @@ impl Neighbourhood<'_> {
     /// ```
     /// # ringmpi::threads(3, |world| {
     /// let row = world.create_cartesian(&[3], &[false], false)?.expect("it has a place for all");
-    /// // A row of cells on each rank: the outer ones go to the neighbours, whose own come beside them.
-    /// let cells = [10 * row.rank(), 10 * row.rank() + 1];
-    /// let mut ghosts = [-1; 2];
-    /// row.neighbour_all_to_all_into(&cells, &mut ghosts)?;
-    /// assert_eq!(ghosts, [[-1, 10], [1, 20], [11, -1]][row.rank() as usize]);
+    /// // What is known at the ends is there before.
+    /// let mut around = [-1, 99];
+    /// row.neighbour_all_to_all_into(&[10 * row.rank(), 10 * row.rank() + 1], &mut around)?;
+    /// assert_eq!(around, [[-1, 10], [1, 20], [11, 99]][row.rank() as usize]);
     /// # ringmpi::Result::Ok(())
     /// # })?.into_iter().collect::<ringmpi::Result<()>>()?;
     /// # Ok::<(), ringmpi::Error>(())
@@ -81,7 +80,7 @@ impl Neighbourhood<'_> {
     /// let ring = world.create_cartesian(&[3], &[true], false)?.expect("it has a place for all");
     /// let (behind, ahead) = ring.shift(0, 1)?;
     /// let exchange = ring.immediate_neighbour_all_to_all(vec![10 * ring.rank(), 10 * ring.rank() + 1])?;
-    /// // Computation that needs no neighbour goes here.
+    /// // Computation goes here.
     /// assert_eq!(exchange.wait()?, [10 * behind + 1, 10 * ahead]);
     /// # ringmpi::Result::Ok(())
     /// # })?.into_iter().collect::<ringmpi::Result<()>>()?;
@@ -106,16 +105,14 @@ impl Neighbourhood<'_> {
     /// ```
     /// # ringmpi::threads(3, |world| {
     /// let ring = world.create_cartesian(&[3], &[true], false)?.expect("it has a place for all");
-    /// // A token that goes forward by one place in each round.
+    /// let (behind, ahead) = ring.shift(0, 1)?;
     /// let mut exchange = ring.neighbour_all_to_all_init(vec![0; 2], vec![0; 2])?;
-    /// let mut token = ring.rank();
-    /// for _ in 0..3 {
-    ///     exchange.input_mut()?[1] = token;
+    /// for round in 0..5 {
+    ///     exchange.input_mut()?.copy_from_slice(&[ring.rank(), round * ring.rank()]);
     ///     exchange.start()?;
     ///     exchange.wait()?;
-    ///     token = exchange.output_mut()?[0];
+    ///     assert_eq!(exchange.output_mut()?, [round * behind, ahead]);
     /// }
-    /// assert_eq!(token, ring.rank());
     /// # ringmpi::Result::Ok(())
     /// # })?.into_iter().collect::<ringmpi::Result<()>>()?;
     /// # Ok::<(), ringmpi::Error>(())

@@ -65,13 +65,13 @@ impl Neighbourhood<'_> {
     /// ```
     /// use ringmpi::{Partition, PartitionMut};
     /// # ringmpi::threads(3, |world| {
-    /// let ring = world.create_cartesian(&[3], &[true], false)?.expect("it has a place for all");
-    /// let (behind, ahead) = ring.shift(0, 1)?;
-    /// // One number backward, two forward: two come from behind, and one from ahead.
-    /// let (mine, mut all) = ([ring.rank(); 3], [0; 3]);
+    /// let row = world.create_cartesian(&[3], &[false], false)?.expect("it has a place for all");
+    /// // One number backward, two forward: what would go beyond the ends goes nowhere.
+    /// let (mine, counts) = ([row.rank(); 3], [1, 2]);
+    /// let mut all = [-1; 3];
     /// let into = PartitionMut::new(&mut all, &[2, 1][..]);
-    /// ring.neighbour_all_to_all_varcount_into(Partition::new(&mine, &[1, 2][..]), into)?;
-    /// assert_eq!(all, [behind, behind, ahead]);
+    /// row.neighbour_all_to_all_varcount_into(Partition::new(&mine, &counts[..]), into)?;
+    /// assert_eq!(all, [[-1, -1, 1], [0, 0, 2], [1, 1, -1]][row.rank() as usize]);
     /// # ringmpi::Result::Ok(())
     /// # })?.into_iter().collect::<ringmpi::Result<()>>()?;
     /// # Ok::<(), ringmpi::Error>(())
@@ -105,10 +105,11 @@ impl Neighbourhood<'_> {
     /// ```
     /// # ringmpi::threads(3, |world| {
     /// let ring = world.create_cartesian(&[3], &[true], false)?.expect("it has a place for all");
-    /// // Nothing backward, two numbers forward.
-    /// let exchange = ring.immediate_neighbour_all_to_all_varcount(vec![ring.rank(); 2], &[0, 2], &[2, 0])?;
+    /// let (behind, ahead) = ring.shift(0, 1)?;
+    /// // One number backward, two forward.
+    /// let exchange = ring.immediate_neighbour_all_to_all_varcount(vec![ring.rank(); 3], &[1, 2], &[2, 1])?;
     /// // Computation goes here.
-    /// assert_eq!(exchange.wait()?, [ring.shift(0, 1)?.0; 2]);
+    /// assert_eq!(exchange.wait()?, [behind, behind, ahead]);
     /// # ringmpi::Result::Ok(())
     /// # })?.into_iter().collect::<ringmpi::Result<()>>()?;
     /// # Ok::<(), ringmpi::Error>(())
@@ -142,12 +143,14 @@ impl Neighbourhood<'_> {
     /// ```
     /// # ringmpi::threads(3, |world| {
     /// let ring = world.create_cartesian(&[3], &[true], false)?.expect("it has a place for all");
-    /// let mut exchange = ring.neighbour_all_to_all_varcount_init(vec![0; 3], &[1, 2], vec![0; 3], &[2, 1])?;
-    /// for round in 0..3 {
-    ///     exchange.input_mut()?.copy_from_slice(&[round, 100, round]);
+    /// let (behind, ahead) = ring.shift(0, 1)?;
+    /// // One number backward, two forward.
+    /// let (mine, all) = (vec![ring.rank(); 3], vec![0; 3]);
+    /// let mut exchange = ring.neighbour_all_to_all_varcount_init(mine, &[1, 2], all, &[2, 1])?;
+    /// for _ in 0..5 {
     ///     exchange.start()?;
     ///     exchange.wait()?;
-    ///     assert_eq!(exchange.output_mut()?, [100, round, round]);
+    ///     assert_eq!(exchange.output_mut()?, [behind, behind, ahead]);
     /// }
     /// # ringmpi::Result::Ok(())
     /// # })?.into_iter().collect::<ringmpi::Result<()>>()?;

@@ -1,11 +1,12 @@
 //! [`Case`]: one algorithm, on so many ranks, with so many elements; and what each rank should get.
 
+use super::neighbours::{self, Topology};
 use crate::{
     buffer::{ReceiveBytes, SendBytes},
     coll::{
         all_gather, all_reduce, all_to_all, barrier,
         blocks::Blocks,
-        broadcast, gather,
+        broadcast, gather, neighbour,
         plan::Plan,
         reduce, reduce_scatter,
         scan::{self, Kind},
@@ -50,12 +51,14 @@ pub(super) enum Algorithm {
     ScanChain,
     ExclusiveScanLinear,
     ExclusiveScanChain,
+    NeighboursInGrid,
+    NeighboursInGraph,
 }
 
 use Algorithm as A;
 
 impl Algorithm {
-    pub(super) const ALL: [Self; 33] = [
+    pub(super) const ALL: [Self; 35] = [
         A::BarrierDissemination,
         A::BroadcastBinomial,
         A::BroadcastChain,
@@ -89,6 +92,8 @@ impl Algorithm {
         A::ScanChain,
         A::ExclusiveScanLinear,
         A::ExclusiveScanChain,
+        A::NeighboursInGrid,
+        A::NeighboursInGraph,
     ];
 }
 
@@ -109,7 +114,7 @@ pub(super) fn combine(lower: u32, upper: u32) -> u32 {
 }
 
 impl Case {
-    fn value(&self, rank: Rank, index: usize) -> u32 {
+    pub(super) fn value(&self, rank: Rank, index: usize) -> u32 {
         let mixed = (self.key ^ (rank as u64) << 40 ^ index as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15);
         (mixed >> 29) as u32
     }
@@ -127,7 +132,7 @@ impl Case {
     }
 
     /// How much one rank has for another, where that differs.
-    fn varied(&self, from: Rank, to: Rank) -> usize {
+    pub(super) fn varied(&self, from: Rank, to: Rank) -> usize {
         self.value(from, to as usize) as usize % (self.len + 1)
     }
 
@@ -189,6 +194,17 @@ impl Case {
             | A::ScanChain
             | A::ExclusiveScanLinear
             | A::ExclusiveScanChain => (vec![], values(len)),
+            A::NeighboursInGrid | A::NeighboursInGraph => {
+                let topology = self.topology();
+                (values(sum(topology.given(self, rank))), blank(sum(topology.taken(self, rank))))
+            }
+        }
+    }
+
+    fn topology(&self) -> Topology {
+        match self.algorithm {
+            A::NeighboursInGrid => Topology::grid(self),
+            _ => Topology::graph(self),
         }
     }
 
@@ -262,6 +278,9 @@ impl Case {
             A::ScanLinear | A::ScanChain => self.folded(0..rank + 1, len),
             A::ExclusiveScanLinear | A::ExclusiveScanChain if rank == 0 => self.values(rank, len),
             A::ExclusiveScanLinear | A::ExclusiveScanChain => self.folded(0..rank, len),
+            A::NeighboursInGrid | A::NeighboursInGraph => {
+                self.topology().expected(self, rank, self.memory(rank).1)
+            }
             // All others than the root.
             A::GatherLinear
             | A::GatherLinearInPlace
@@ -359,6 +378,12 @@ impl Case {
             A::ScanChain => scan::chain::plan(plan, output, UNIT, Kind::Inclusive)?,
             A::ExclusiveScanLinear => scan::linear::plan(plan, output, Kind::Exclusive)?,
             A::ExclusiveScanChain => scan::chain::plan(plan, output, UNIT, Kind::Exclusive)?,
+            A::NeighboursInGrid | A::NeighboursInGraph => {
+                let topology = self.topology();
+                let (given, taken) =
+                    [topology.given(self, me), topology.taken(self, me)].map(neighbours::blocks).into();
+                neighbour::linear::plan(plan, topology.of(me), (input, &given), (output, &taken));
+            }
         }
         Ok(())
     }

@@ -5,6 +5,7 @@
 
 mod case;
 mod job;
+mod neighbours;
 #[cfg(all(test, not(loom)))]
 mod tests;
 

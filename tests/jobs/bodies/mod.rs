@@ -22,6 +22,7 @@ mod probes;
 mod scopes;
 mod scribbler;
 mod threads;
+mod topologies;
 mod traffic;
 mod values;
 mod waiting;
@@ -112,6 +113,9 @@ list! {
     AT_LEAST_2, All: communicators::{two_groups_talk_and_merge};
     FEW, All: communicators::{two_groups_again_and_again};
     ALL, All: collectives::{collectives_match_naive_values, collectives_of_large_slices};
+    UP_TO_16, All: topologies::{
+        grids_of_all_shapes, grids_of_grids, random_graphs, neighbours_of_checked_types, topologies_that_cannot_be,
+    };
     ALL, All: traffic::{random_traffic};
     ALL, All: futures::{
         futures_in_block_on, futures_in_an_executor, futures_in_an_executor_of_threads, futures_of_large_messages,
