@@ -320,7 +320,9 @@ impl Wait for ModelWait<'_> {
         false
     }
 
-    fn work(&mut self) {}
+    fn work(&mut self) -> Result<()> {
+        Ok(())
+    }
 
     fn poll_all(&mut self, core: &mut Core) -> Result<bool> {
         Ok(self.rank.fault != Fault::SleepsUnlooked && core.poll(false))

@@ -79,6 +79,20 @@ fn panics_in_a_reduction(world: &Communicator<'_>, len: usize) -> Result<()> {
     Ok(())
 }
 
+/// Wherever progress calls the operation; the request and another one stay behind.
+pub(crate) fn panics_in_an_immediate_reduction(world: &Communicator<'_>) -> Result<()> {
+    let panics = op::ordered(|_: &u64, _: &u64| -> u64 { panic!("on purpose") });
+    let mut requests = vec![];
+    for _ in 0..2 {
+        requests.push(world.immediate_all_reduce(vec![1; 500], panics)?);
+    }
+    for request in requests {
+        let _caught = catch_unwind(AssertUnwindSafe(|| request.wait()));
+    }
+    let _ignored = world.barrier();
+    Ok(())
+}
+
 pub(crate) fn aborts_with_42(world: &Communicator<'_>) -> Result<()> {
     only_the_last(world, || world.abort(42))
 }

@@ -143,7 +143,8 @@ fn others() -> Vec<Trial> {
             assert!(ended.stderr.contains("on purpose"), "{ended}");
         }),
         trial("a_panic_in_an_operation_ends_the_job_also_if_it_is_caught", || {
-            for body in ["panics_in_a_short_reduction", "panics_in_a_long_reduction"] {
+            let long = "panics_in_a_long_reduction";
+            for body in ["panics_in_a_short_reduction", long, "panics_in_an_immediate_reduction"] {
                 for ranks in [2, 4, 8] {
                     let ended = Job::of_body(body, ranks).env(MAIN, "1").run().expect(101);
                     ended.expect_report(&["panicked; the job has been ended"]);
