@@ -323,3 +323,31 @@ fn a_persistent_collective_that_is_under_way() {
         Ok(())
     });
 }
+
+/// Its buffers are gone: it cannot be started again.
+#[test]
+fn a_persistent_collective_that_has_failed() {
+    for len in [1, 300, 20_000] {
+        run(2, |world| {
+            let len = len + world.rank() as usize;
+            let mut summing = world.all_reduce_init(vec![1u8; len], vec![0u8; len], op::Sum)?;
+            let mut checked = world.broadcast_init(vec![true; len], 0)?;
+            summing.start()?;
+            // Another length; or the other rank has found that first, and left.
+            refused(summing.wait(), &[]);
+            for _ in 0..2 {
+                refused(summing.start(), &["given its buffer back"]);
+                refused(summing.input_mut(), &["given its buffer back"]);
+                refused(summing.output_mut(), &["given its buffer back"]);
+                summing.wait()?;
+            }
+            // Of the root's part nothing is wrong.
+            checked.start()?;
+            if world.rank() == 1 {
+                refused(checked.wait(), &["bytes where this rank expected"]);
+                refused(checked.start(), &["given its buffer back"]);
+            }
+            Ok(())
+        });
+    }
+}

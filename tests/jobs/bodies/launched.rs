@@ -1,6 +1,7 @@
 //! Ranks that other trials start and expect to end in a certain way.
 
 use super::{next, previous};
+use crate::executor::{self, Task};
 use crate::{job, rank};
 use nix::sys::signal::{Signal, raise};
 use ringmpi::{Communicator, PROC_NULL, Result, Source, op};
@@ -89,6 +90,18 @@ pub(crate) fn panics_in_an_immediate_reduction(world: &Communicator<'_>) -> Resu
     for request in requests {
         let _caught = catch_unwind(AssertUnwindSafe(|| request.wait()));
     }
+    let _ignored = world.barrier();
+    Ok(())
+}
+
+/// In the thread that makes progress for futures: the executor has to be told.
+pub(crate) fn panics_in_an_awaited_reduction(world: &Communicator<'_>) -> Result<()> {
+    let panics = op::ordered(|_: &u64, _: &u64| -> u64 { panic!("on purpose") });
+    let task = || -> Task<'_> {
+        Box::pin(async { world.immediate_all_reduce(vec![1u64; 500], panics)?.await.map(drop) })
+    };
+    let run = || executor::run(1, vec![task(), task()]);
+    let _caught = catch_unwind(AssertUnwindSafe(run));
     let _ignored = world.barrier();
     Ok(())
 }

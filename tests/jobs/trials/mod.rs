@@ -3,6 +3,7 @@
 mod bulk;
 #[cfg(feature = "cli")]
 mod command;
+mod different;
 mod ends;
 mod faults;
 mod forked;
@@ -32,6 +33,7 @@ pub(crate) fn all() -> Vec<Trial> {
         .chain(without_membarrier())
         .chain(bulk::trials())
         .chain(ends::trials())
+        .chain(different::trials())
         .chain(output::trials())
         .chain(limits::trials())
         .chain(nested::trials())
