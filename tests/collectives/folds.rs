@@ -192,9 +192,17 @@ fn again_and_again<T: Element>(
         below.input_mut()?.copy_from_slice(mine);
         share.input_mut()?.copy_from_slice(mine);
         equal.input_mut()?.copy_from_slice(&mine[..block * ranks]);
-        (all.start()?, scan.start()?, below.start()?, share.start()?, equal.start()?);
+        all.start()?;
+        scan.start()?;
+        below.start()?;
+        share.start()?;
+        equal.start()?;
         // In another order than they were started in.
-        (equal.wait()?, below.wait()?, all.wait()?, share.wait()?, scan.wait()?);
+        equal.wait()?;
+        below.wait()?;
+        all.wait()?;
+        share.wait()?;
+        scan.wait()?;
         let expected = folded(&parts, ranks - 1, &op);
         assert_same(all.output_mut()?, &expected);
         assert_same(scan.output_mut()?, &folded(&parts, me, &op));
