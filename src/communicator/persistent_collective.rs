@@ -109,12 +109,13 @@ impl<'c, I: Owned, O: Owned> PersistentCollective<'c, I, O> {
     /// Starts the collective.
     ///
     /// # Errors
-    /// If it is active already; the end of the job.
+    /// If it is active already, or has failed once: then its buffers are gone; the end of the job.
     ///
     /// # Standard
     /// MPI 5.0, 3.9: `MPI_Start`.
     pub fn start(&mut self) -> Result<()> {
         self.check_inactive()?;
+        self.held()?;
         if let (Some(bits), Some((_, output))) = (&mut self.aside, &mut self.held) {
             buffer::of_aside::<O::Item>(bits).copy_from(output.to_send());
         }

@@ -353,7 +353,7 @@ impl Engine {
             return Ok(true);
         }
         core.poll()?;
-        let mut core = self.combining(core);
+        let mut core = self.combining(core)?;
         let is_done = core.requests.is_done(id);
         if !is_done {
             self.note_failed_test(&mut core, Until::Request(id))?;
@@ -434,9 +434,9 @@ impl Engine {
     /// Makes progress once. For simulations, which never wait.
     #[cfg(any(test, feature = "internals"))]
     pub(crate) fn step(&self) -> Result<bool> {
-        let moved = self.lock().poll();
-        self.combine_all();
-        moved
+        let moved = self.lock().poll()?;
+        self.combine_all()?;
+        Ok(moved)
     }
 
     /// What a rank does before it rests: peers learn what has been consumed.

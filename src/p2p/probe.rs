@@ -88,7 +88,7 @@ impl Engine {
     ) -> Result<Option<F>> {
         let mut core = self.lock();
         let found = look(&mut core, awaited.pattern)?;
-        let mut core = self.combining(core);
+        let mut core = self.combining(core)?;
         match found {
             Some(_) => core.blocked.note_success(&self.published),
             None => self.note_failed_test(&mut core, Until::Message(awaited))?,

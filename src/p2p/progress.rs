@@ -280,9 +280,10 @@ impl Wait for EngineWait<'_> {
         core.has_combination()
     }
 
-    fn work(&mut self) {
-        self.engine.combine_all();
+    fn work(&mut self) -> Result<()> {
+        self.engine.combine_all()?;
         self.patience.note_news();
+        Ok(())
     }
 
     #[inline]

@@ -213,8 +213,8 @@ pub(super) trait Wait {
     /// Whether polling has brought up what is done without the lock.
     fn has_work(core: &mut Self::Core) -> bool;
 
-    /// Does it.
-    fn work(&mut self);
+    /// Does it. Errs in a child that it has forked, which is no rank and must touch nothing of one.
+    fn work(&mut self) -> Result<()>;
 
     /// As `poll`, with a look at everything that others may have changed before the last barrier.
     fn poll_all(&mut self, core: &mut Self::Core) -> Result<bool>;
@@ -261,7 +261,7 @@ pub(super) fn wait_until<W: Wait>(lock: &BiasedLock<W::Core>, bell: &Doorbell, m
                 W::role(&mut core).hand_over();
             }
             drop(core);
-            wait.work();
+            wait.work()?;
             core = lock.lock();
             continue;
         }

@@ -40,6 +40,10 @@ enum Fault {
     WatchesNothing,
     /// A thread has no barrier of its own before it sleeps behind the holder.
     SleepsUnfenced,
+    /// A thread that has brought up jobs leaves them without waking the holder.
+    LeavesJobs,
+    /// Nobody is woken for what a job has ended.
+    EndsJobSilently,
 }
 
 /// In place of the engine's core.
@@ -54,6 +58,11 @@ struct Core {
     woken: u32,
     /// An operation that ends at the next poll, as a pull does.
     work: Option<usize>,
+    /// An operation whose end is a step of a schedule: it brings up a job, which is done without the lock and ends
+    /// another one.
+    step: Option<(usize, usize)>,
+    /// The operations that jobs end which nobody does yet.
+    jobs: Vec<usize>,
     /// The peer's ends of operations: how many there are, and how many of them have been seen.
     inbox: Far<AtomicU64>,
     seen: u64,
@@ -97,6 +106,9 @@ impl Core {
                 self.role.wake_drivers(&self.bell);
             }
         }
+        if let Some((_, ended_by_job)) = self.step.take_if(|(step, _)| *step == operation) {
+            self.jobs.push(ended_by_job);
+        }
         let operation = &mut self.operations[operation];
         operation.has_ended = true;
         if let Some(waiter) = operation.waiter.take()
@@ -135,6 +147,8 @@ impl Rank {
             with_waker: None,
             woken: 0,
             work: None,
+            step: None,
+            jobs: Vec::new(),
             inbox: inbox.clone(),
             seen: 0,
             holder: None,
@@ -237,6 +251,34 @@ impl Rank {
         }
     }
 
+    /// As the engine does combinations: each is taken, done and ended by itself.
+    fn do_jobs(&self) {
+        loop {
+            let Some(operation) = self.lock.lock().jobs.pop() else { return };
+            // Without the lock: others take it meanwhile.
+            thread::yield_now();
+            let mut core = self.lock.lock();
+            core.end(operation, self.fault == Fault::EndsJobSilently);
+            core.role.wake_holder(&self.bell);
+        }
+    }
+
+    /// A thread of this rank ends a step without waiting, as a call that begins a collective does; the job that
+    /// this brings up it leaves to others.
+    fn end_step(&self, operation: usize) {
+        let mut core = self.lock.lock();
+        core.end(operation, false);
+        if self.fault != Fault::LeavesJobs {
+            core.role.wake_holder(&self.bell);
+        }
+    }
+
+    /// A thread of this rank polls without waiting, and does the job that this may have brought up.
+    fn test_and_work(&self) {
+        self.lock.lock().poll(false);
+        self.do_jobs();
+    }
+
     /// When all threads have gone. A model of a fault is refused for what the fault leads to.
     fn check_idle(&self) {
         if self.fault != Fault::None {
@@ -316,11 +358,17 @@ impl Wait for ModelWait<'_> {
         Ok(core.poll(false))
     }
 
-    fn has_work(_: &mut Core) -> bool {
-        false
+    /// Nobody has the role but the thread that asks, which lets go of it for a job.
+    fn has_work(core: &mut Core) -> bool {
+        let has_jobs = !core.jobs.is_empty();
+        core.holder.take_if(|_| has_jobs);
+        has_jobs
     }
 
-    fn work(&mut self) {}
+    fn work(&mut self) -> Result<()> {
+        self.rank.do_jobs();
+        Ok(())
+    }
 
     fn poll_all(&mut self, core: &mut Core) -> Result<bool> {
         Ok(self.rank.fault != Fault::SleepsUnlooked && core.poll(false))
@@ -632,6 +680,57 @@ fn an_end_that_wakes_nobody_who_drives_is_refused() {
 #[should_panic(expected = "deadlock")]
 fn who_drives_and_is_woken_before_there_is_a_waker_to_call_is_refused() {
     a_waker_is_to_be_called(Fault::WakesFirst, |rank| rank.end_with_waker(0));
+}
+
+/// The step of a schedule ends, by whom is said by `end`, and brings up a job whose end one of two threads waits
+/// for. The other's operation ends only afterwards.
+fn a_step_brings_up_a_job(fault: Fault, has_bias: bool, end: impl Fn(&Rank) + Copy + Send + Sync + 'static) {
+    check(move || {
+        let rank = Rank::new(fault, has_bias);
+        rank.lock.lock().step = Some((0, 1));
+        let other = rank.start_waiting(2);
+        let ending = rank.start(end);
+        rank.wait(1);
+        rank.end(2);
+        [other, ending].into_iter().for_each(Thread::join);
+        rank.check_idle();
+    });
+}
+
+#[test]
+fn a_job_that_polling_brings_up_is_done_by_who_waits() {
+    a_step_brings_up_a_job(Fault::None, true, |rank| rank.publish(1));
+}
+
+#[test]
+fn a_job_that_a_thread_leaves_is_done_by_the_holder_that_it_wakes() {
+    a_step_brings_up_a_job(Fault::None, true, |rank| rank.end_step(0));
+}
+
+#[test]
+#[should_panic(expected = "deadlock")]
+fn a_job_left_to_a_sleeping_holder_is_refused() {
+    a_step_brings_up_a_job(Fault::LeavesJobs, true, |rank| rank.end_step(0));
+}
+
+/// A thread that does not wait takes the peer's news, and does the job.
+fn a_thread_tests_and_does_a_job(fault: Fault) {
+    a_step_brings_up_a_job(fault, false, |rank| {
+        let peer = rank.start(|rank| rank.publish(1));
+        rank.test_and_work();
+        peer.join();
+    });
+}
+
+#[test]
+fn a_thread_that_tests_does_the_job_and_wakes_who_waits() {
+    a_thread_tests_and_does_a_job(Fault::None);
+}
+
+#[test]
+#[should_panic(expected = "deadlock")]
+fn a_job_whose_end_wakes_nobody_is_refused() {
+    a_thread_tests_and_does_a_job(Fault::EndsJobSilently);
 }
 
 /// Both waits end with an error.

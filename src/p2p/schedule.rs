@@ -235,7 +235,10 @@ impl Engine {
     pub(crate) fn begin(&self, schedule: Arc<Schedule>, keeps: Vec<Keep>) -> Result<RequestId> {
         let mut core = self.enter()?;
         let id = core.unless_failed(|core| core.begin_schedule(schedule, keeps))?;
-        drop(self.combining(core));
+        // Not here: if the operation panicked, nobody would hold the memory.
+        if core.has_combination() {
+            core.role.wake_holder(&core.bell);
+        }
         Ok(id)
     }
 
@@ -256,30 +259,29 @@ impl Engine {
         drop(self.combining(core));
     }
 
-    /// The lock, after the combinations that schedules have come to.
+    /// The lock, after the combinations that schedules have come to. Errs in a child that one of them has forked.
     #[inline]
-    pub(super) fn combining<'a>(&'a self, core: Guard<'a, Core>) -> Guard<'a, Core> {
+    pub(super) fn combining<'a>(&'a self, core: Guard<'a, Core>) -> Result<Guard<'a, Core>> {
         if !core.has_combination() {
-            return core;
+            return Ok(core);
         }
         drop(core);
-        self.combine_all();
-        self.lock()
+        self.combine_all()?;
+        Ok(self.lock())
     }
 
-    /// Does the combinations that schedules have come to, without the lock.
-    pub(super) fn combine_all(&self) {
+    /// Does the combinations that schedules have come to, without the lock. Errs in a child that one of them has
+    /// forked.
+    pub(super) fn combine_all(&self) -> Result<()> {
         loop {
             let taken = self.lock().take_combination();
-            let Some(Combining { id, schedule, combination }) = taken else { return };
+            let Some(Combining { id, schedule, combination }) = taken else { return Ok(()) };
             let operation = schedule.operation.as_ref().expect("a reduction has an operation");
             // A panic in there ends the job.
             let combine = operation.combine.lock().unwrap_or_else(PoisonError::into_inner);
             let outcome = self.run_operation(operation.is_built_in, || combine(combination));
             drop(combine);
-            // The operation may have forked this process.
-            let Ok(mut core) = self.enter_to_drop() else { return };
-            core.finish_combination(id, outcome);
+            self.enter_to_drop()?.finish_combination(id, outcome);
         }
     }
 }
@@ -338,7 +340,8 @@ impl Core {
         let running = Running { schedule, next: 0, begun, is_combining: false, keeps };
         let id = self.requests.insert(State::Schedule(Box::new(running)));
         self.schedules.push(id);
-        self.advance_schedules()?;
+        // If shared memory is corrupted every later call says so, and the request holds its memory.
+        let _ = self.unless_failed(Self::advance_schedules);
         Ok(id)
     }
 
@@ -469,6 +472,9 @@ impl Core {
         }
         // An error is kept, and reported by every later call.
         let _ = self.unless_failed(Self::advance_schedules);
+        // The steps that follow may lack credit, or have been the last that a rank that leaves waited for.
+        self.role.wake_watched(true);
+        self.role.wake_holder(&self.bell);
     }
 
     /// Ends a schedule before its time; its messages are given up.

@@ -23,7 +23,7 @@ impl Engine {
         // Also if there are enough: whoever waits for the others may never take those out.
         if ended.len() < ids.len() {
             core.poll()?;
-            core = self.combining(core);
+            core = self.combining(core)?;
             ended = core.ended(ids);
         }
         if ended.len() >= enough {

@@ -198,7 +198,7 @@ impl Engine {
         if let Some(outcome) = self.test_outcome(&mut core, id)? {
             return Ok(Poll::Ready(outcome));
         }
-        let mut core = self.combining(core);
+        let mut core = self.combining(core)?;
         let is_registered = core.wakers.registered.get(&id).is_some_and(|own| own.will_wake(waker));
         if !is_registered {
             drop(core);
@@ -312,9 +312,14 @@ impl Engine {
                 continue;
             }
             drop(core);
-            // An operation of the user's that panics has ended the job: the next wait tells all tasks.
+            // A panic in an operation has been reported, and has ended the job, which the next wait says to all.
             if let Err(panic) = catch_unwind(AssertUnwindSafe(|| driver.drive())) {
+                // To drop it might panic again.
                 std::mem::forget(panic);
+            }
+            // An operation may have forked: the child has no other thread, and ends.
+            if self.is_inert() {
+                return;
             }
         }
     }
@@ -365,6 +370,7 @@ impl Engine {
         let mut future = pin!(future);
         let mut context = Context::from_waker(&waker);
         let mut driver = Driver::new(self, Some(&notice));
+        let mut knows_child = false;
         loop {
             notice.clear();
             if let Poll::Ready(output) = future.as_mut().poll(&mut context) {
@@ -375,10 +381,15 @@ impl Engine {
                 driver.drive_without_waiting();
             }
             while !notice.is_set() {
-                if !driver.drive() {
-                    // Nothing moves any more, and only another thread may set it.
-                    notice.sleep();
+                if driver.drive() {
+                    continue;
                 }
+                if self.is_inert() && !std::mem::replace(&mut knows_child, true) {
+                    // In a child that an operation has forked, requests say so when they are polled.
+                    notice.set();
+                }
+                // Nothing moves any more, and only another thread may set it.
+                notice.sleep();
             }
         }
     }
@@ -410,7 +421,7 @@ impl<'a> Driver<'a> {
         let engine = self.engine;
         let look = |mut core: Guard<'_, Core>| {
             core.poll()?;
-            let mut core = engine.combining(core);
+            let mut core = engine.combining(core)?;
             engine.note_failed_test(&mut core, Until::Woken(self.notice))
         };
         let looked = engine.enter().and_then(look).and_then(|()| self.look_for_leavers());

@@ -34,6 +34,7 @@ impl Communicator<'_> {
     /// # Standard
     /// MPI 5.0, 6.5: `MPI_Gatherv`.
     pub fn gather_varcount<T: Plain>(&self, mine: &[T], root: Rank) -> Result<Option<Vec<Vec<T>>>> {
+        check_root(self, "gather_varcount", root)?;
         let Some(counts) = self.gather(&[mine.len() as u64], root)? else {
             return self.gather_parts(mine, root, &[]).map(|_| None);
         };

@@ -14,6 +14,7 @@ use std::{
     cell::Cell,
     mem::MaybeUninit,
     panic::{AssertUnwindSafe, catch_unwind, resume_unwind},
+    sync::{Arc, Mutex},
 };
 
 /// Goes by rendezvous: it stays in flight until it is received.
@@ -288,6 +289,44 @@ pub(crate) fn children_forked_in_operations(world: &Communicator<'_>) -> Result<
         assert_eq!(result?, vec![world.size(); len]);
     }
     world.barrier()
+}
+
+/// An operation that progress calls may fork, too.
+pub(crate) fn children_forked_in_immediate_operations(world: &Communicator<'_>) -> Result<()> {
+    for way in 0..4 {
+        let forked = Arc::new(Mutex::new(None));
+        let of_operation = Arc::clone(&forked);
+        let sum = op::ordered(move |a: &i32, b: &i32| {
+            of_operation.lock().unwrap().get_or_insert_with(fork_here);
+            a + b
+        });
+        let mut request = world.immediate_all_reduce(vec![1; 700], sum)?;
+        let result = match way {
+            0 => request.wait(),
+            1 => loop {
+                match request.test() {
+                    Ok(false) => std::thread::yield_now(),
+                    Ok(true) => break request.wait(),
+                    Err(error) => break Err(error),
+                }
+            },
+            2 => world.block_on(request).map(|(sums, _)| sums),
+            // Another one is waited for.
+            _ => world.immediate_barrier()?.wait().and_then(|()| request.wait()),
+        };
+        let forked = *forked.lock().unwrap();
+        match forked {
+            Some(None) => end_child(|| {
+                assert_no_rank(result);
+                assert_no_rank(world.barrier());
+            }),
+            Some(Some(child)) => expect_well(child),
+            None => {}
+        }
+        assert_eq!(result?, vec![world.size(); 700]);
+        world.barrier()?;
+    }
+    Ok(())
 }
 
 /// The child's panic is its own: the job goes on.

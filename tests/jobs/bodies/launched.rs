@@ -1,6 +1,7 @@
 //! Ranks that other trials start and expect to end in a certain way.
 
 use super::{next, previous};
+use crate::executor::{self, Task};
 use crate::{job, rank};
 use nix::sys::signal::{Signal, raise};
 use ringmpi::{Communicator, PROC_NULL, Result, Source, op};
@@ -75,6 +76,32 @@ pub(crate) fn panics_in_a_long_reduction(world: &Communicator<'_>) -> Result<()>
 fn panics_in_a_reduction(world: &Communicator<'_>, len: usize) -> Result<()> {
     let panics = op::ordered(|_: &u64, _: &u64| -> u64 { panic!("on purpose") });
     let _caught = catch_unwind(AssertUnwindSafe(|| world.all_reduce(&vec![1; len], panics)));
+    let _ignored = world.barrier();
+    Ok(())
+}
+
+/// Wherever progress calls the operation; the request and another one stay behind.
+pub(crate) fn panics_in_an_immediate_reduction(world: &Communicator<'_>) -> Result<()> {
+    let panics = op::ordered(|_: &u64, _: &u64| -> u64 { panic!("on purpose") });
+    let mut requests = vec![];
+    for _ in 0..2 {
+        requests.push(world.immediate_all_reduce(vec![1; 500], panics)?);
+    }
+    for request in requests {
+        let _caught = catch_unwind(AssertUnwindSafe(|| request.wait()));
+    }
+    let _ignored = world.barrier();
+    Ok(())
+}
+
+/// In the thread that makes progress for futures: the executor has to be told.
+pub(crate) fn panics_in_an_awaited_reduction(world: &Communicator<'_>) -> Result<()> {
+    let panics = op::ordered(|_: &u64, _: &u64| -> u64 { panic!("on purpose") });
+    let task = || -> Task<'_> {
+        Box::pin(async { world.immediate_all_reduce(vec![1u64; 500], panics)?.await.map(drop) })
+    };
+    let run = || executor::run(1, vec![task(), task()]);
+    let _caught = catch_unwind(AssertUnwindSafe(run));
     let _ignored = world.barrier();
     Ok(())
 }

@@ -150,6 +150,24 @@ pub(crate) fn fails_while_others_reduce(world: &Communicator<'_>) -> Result<()> 
     only_the_last_fails(world, |world, _| world.all_reduce(&[1u64; 2000], ringmpi::op::Sum).map(drop))
 }
 
+pub(crate) fn fails_while_others_wait_for_an_immediate_reduction(world: &Communicator<'_>) -> Result<()> {
+    only_the_last_fails(world, |world, _| {
+        let sum = || world.immediate_all_reduce(vec![1u64; 2000], ringmpi::op::Sum);
+        drop(sum()?);
+        sum()?.wait().map(drop)
+    })
+}
+
+/// The others leave; what they have begun can never end.
+pub(crate) fn fails_after_others_forgot_a_collective(world: &Communicator<'_>) -> Result<()> {
+    if world.rank() == world.size() - 1 {
+        return fail(world);
+    }
+    drop(world.immediate_all_reduce(vec![1u64; 2000], ringmpi::op::Sum)?);
+    drop(world.immediate_barrier()?);
+    Ok(())
+}
+
 /// Everyone waits for the next, and the last for nobody: it fails.
 pub(crate) fn fails_at_the_end_of_a_chain(world: &Communicator<'_>) -> Result<()> {
     drop(begin_unwanted(world, previous(world).rank())?);

@@ -6,12 +6,14 @@ mod collectives;
 mod communicators;
 mod contexts;
 mod crowd;
+pub(crate) mod different;
 mod errors;
 mod fences;
 mod flow;
 pub(crate) mod forked;
 pub(crate) mod futures;
 pub(crate) mod idle;
+mod immediate;
 mod launched;
 mod leaving;
 mod messages;
@@ -57,6 +59,7 @@ const TWO_OR_MORE: &[usize] = &[2, 5];
 const FEW: &[usize] = &[2, 3, 8];
 const CROWD: &[usize] = &[16, 32];
 const UP_TO_16: &[usize] = &[1, 2, 3, 5, 8, 16];
+const ODD_UP_TO_16: &[usize] = &[1, 2, 3, 4, 5, 7, 8, 16];
 const AT_LEAST_2: &[usize] = &[2, 3, 4, 7, 16];
 const AT_LEAST_3: &[usize] = &[3, 5, 8, 16];
 const PAIR_AND_4: &[usize] = &[2, 4];
@@ -116,6 +119,12 @@ list! {
     UP_TO_16, All: topologies::{
         grids_of_all_shapes, grids_of_grids, random_graphs, neighbours_of_checked_types, topologies_that_cannot_be,
     };
+    ODD_UP_TO_16, All: immediate::{random_collectives};
+    ALL, All: immediate::{
+        collectives_under_way_at_the_end, threads_in_immediate_collectives, threads_that_reduce_for_each_other,
+        collectives_as_futures_in_block_on, collectives_as_futures_in_an_executor, collectives_and_messages_together,
+        operations_wait_until_the_request_has_begun,
+    };
     ALL, All: traffic::{random_traffic};
     ALL, All: futures::{
         futures_in_block_on, futures_in_an_executor, futures_in_an_executor_of_threads, futures_of_large_messages,
@@ -124,6 +133,7 @@ list! {
     MANY, All: futures::{flood_of_futures_in_block_on, flood_of_futures_in_an_executor};
     ALL, All: forked::{
         children_that_are_no_ranks, children_forked_in_scopes, children_forked_in_operations,
+        children_forked_in_immediate_operations,
         children_that_panic_in_operations,
     };
     MANY, Processes: idle::{idle_in_a_receive};
@@ -147,13 +157,16 @@ list! {
         fails_while_others_test, fails_while_two_threads_wait, fails_while_others_wait_for_any, fails_while_others_await,
         fails_while_others_await_in_an_executor, fails_while_others_send,
         fails_while_others_send_synchronously, fails_while_others_are_in_a_barrier, fails_while_others_broadcast,
-        fails_while_others_reduce, fails_after_a_flood, fails_while_the_other_receives_from_any, fails_at_the_end_of_a_chain, sends_to_those_who_have_left, sends_what_nobody_receives,
+        fails_while_others_reduce,
+        fails_while_others_wait_for_an_immediate_reduction, fails_after_others_forgot_a_collective, fails_after_a_flood, fails_while_the_other_receives_from_any, fails_at_the_end_of_a_chain, sends_to_those_who_have_left, sends_what_nobody_receives,
         waits_for_sends_in_vain,
         leaves_before_its_messages_are_received, panics_with_messages_to_send,
     };
+    MANY, ByName: different::{calls_that_differ};
     ALL, ByName: launched::{
         finalizes, prints_many_lines, prints_then_panics, returns_error, fails_on_purpose, panics,
-        panics_in_a_short_reduction, panics_in_a_long_reduction, aborts_with_42, exits_without_finalize,
+        panics_in_a_short_reduction, panics_in_a_long_reduction,
+        panics_in_an_immediate_reduction, panics_in_an_awaited_reduction, aborts_with_42, exits_without_finalize,
         exits_with_7_without_finalize, segfaults, killed, blocks, echo_stdin, forks_children, forks_children_by_python,
         expects_to_be_alone, tells_its_rank,
     };

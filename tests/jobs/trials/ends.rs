@@ -143,15 +143,16 @@ fn others() -> Vec<Trial> {
             assert!(ended.stderr.contains("on purpose"), "{ended}");
         }),
         trial("a_panic_in_an_operation_ends_the_job_also_if_it_is_caught", || {
-            for body in ["panics_in_a_short_reduction", "panics_in_a_long_reduction"] {
+            let where_from = ["a_short", "a_long", "an_immediate", "an_awaited"];
+            for body in where_from.map(|it| format!("panics_in_{it}_reduction")) {
                 for ranks in [2, 4, 8] {
-                    let ended = Job::of_body(body, ranks).env(MAIN, "1").run().expect(101);
+                    let ended = Job::of_body(&body, ranks).env(MAIN, "1").run().expect(101);
                     ended.expect_report(&["panicked; the job has been ended"]);
                     assert!(ended.took < PROMPT, "{ended}");
-                    let ended = way(FORKS, body, ranks).run().expect(1);
+                    let ended = way(FORKS, &body, ranks).run().expect(1);
                     assert!(ended.stderr.contains("panicked; the job has been ended"), "{ended}");
                     assert!(ended.took < PROMPT, "{ended}");
-                    let ended = way(THREADS, body, ranks).run().expect(101);
+                    let ended = way(THREADS, &body, ranks).run().expect(101);
                     let threads = "panicked in the operation of a reduction";
                     assert!(ended.stderr.contains(threads) && ended.took < PROMPT, "{ended}");
                 }

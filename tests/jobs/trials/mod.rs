@@ -3,6 +3,7 @@
 mod bulk;
 #[cfg(feature = "cli")]
 mod command;
+mod different;
 mod ends;
 mod faults;
 mod forked;
@@ -32,6 +33,7 @@ pub(crate) fn all() -> Vec<Trial> {
         .chain(without_membarrier())
         .chain(bulk::trials())
         .chain(ends::trials())
+        .chain(different::trials())
         .chain(output::trials())
         .chain(limits::trials())
         .chain(nested::trials())
@@ -133,9 +135,10 @@ fn without_membarrier() -> [Trial; 5] {
 }
 
 /// More ranks than a word of a bitmap has bits.
-fn wide() -> [Trial; 2] {
+fn wide() -> [Trial; 3] {
     [
         trial("finalizes::66", || _ = Job::of_body("finalizes", 66).run().expect(0)),
+        trial("random_collectives::66", || _ = Job::of_body("random_collectives", 66).run().expect(0)),
         trial("threads::all_pairs_and_barriers::66", || {
             way(THREADS, "all_pairs_and_barriers", 66).run().expect(0);
         }),

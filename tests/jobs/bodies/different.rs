@@ -1,0 +1,118 @@
+//! Collectives that ranks call in different ways: a mistake of the program, which ends the job instead of leaving it
+//! waiting.
+
+use ringmpi::{Communicator, Rank, Result, op};
+
+/// Names the mistake.
+pub(crate) const MISTAKE: &str = "RINGMPI_TEST_MISTAKE";
+
+/// What one rank calls, and what the others do.
+type Call = fn(&Communicator<'_>, is_first: bool) -> Result<()>;
+
+/// More than fits on a board.
+const LARGE: usize = 20_000;
+/// So few that the sender goes on before they are received.
+const SMALL: usize = 100;
+
+/// By name: the calls, and what some rank's error says.
+pub(crate) const MISTAKES: &[(&str, Call, &[&str])] = &[
+    ("functions", functions, &["called", "all_gather", "all_to_all"]),
+    ("rooted functions", rooted_functions, &["called", "broadcast (root 0)"]),
+    ("roots", roots, &["called gather (root", "where this rank called all_to_all"]),
+    ("operations", operations, &["called", "all_reduce (Sum)", "all_reduce (Max)"]),
+    ("a user's operation", users_operation, &["called", "scan (Sum)", "scan "]),
+    ("lengths", lengths, &["bytes where this rank expected"]),
+    ("lengths of reductions", lengths_of_reductions, &["bytes where this rank expected"]),
+    ("counts", counts, &["bytes where this rank expected"]),
+    ("lengths of immediate ones", immediate_lengths, &["bytes where this rank expected"]),
+    ("lengths on the board", short_lengths, &["bytes where this rank expected"]),
+    ("one more", one_more, &["in vain"]),
+    ("one more immediate one", one_more_immediate, &["in vain"]),
+];
+
+/// The first rank makes the mistake.
+pub(crate) fn calls_that_differ(world: &Communicator<'_>) -> Result<()> {
+    let name = std::env::var(MISTAKE).unwrap();
+    let (_, call, _) = MISTAKES.iter().find(|(mistake, ..)| *mistake == name).unwrap();
+    world.barrier()?;
+    call(world, world.rank() == 0)
+}
+
+fn parts(world: &Communicator<'_>) -> Vec<u64> {
+    vec![1; LARGE * world.size() as usize]
+}
+
+fn functions(world: &Communicator<'_>, is_first: bool) -> Result<()> {
+    if is_first {
+        world.all_gather(&[1u64; LARGE]).map(drop)
+    } else {
+        world.all_to_all(&parts(world)).map(drop)
+    }
+}
+
+/// Nobody receives anything yet: the next call does, from everyone.
+fn rooted_functions(world: &Communicator<'_>, is_first: bool) -> Result<()> {
+    if is_first {
+        world.broadcast_into(&mut [0u64; LARGE], 0)?;
+    } else {
+        drop(world.gather(&[1u64; SMALL], 0)?);
+    }
+    world.all_to_all(&parts(world)).map(drop)
+}
+
+fn roots(world: &Communicator<'_>, is_first: bool) -> Result<()> {
+    let root = if is_first { world.size() - 1 } else { 0 };
+    drop(world.gather(&[1u64; SMALL], root)?);
+    world.all_to_all(&parts(world)).map(drop)
+}
+
+fn operations(world: &Communicator<'_>, is_first: bool) -> Result<()> {
+    let mine = [1u64; LARGE];
+    if is_first {
+        world.all_reduce(&mine, op::Sum).map(drop)
+    } else {
+        world.all_reduce(&mine, op::Max).map(drop)
+    }
+}
+
+fn users_operation(world: &Communicator<'_>, is_first: bool) -> Result<()> {
+    let (mine, own) = ([1u64; LARGE], op::ordered(|a: &u64, b: &u64| a + b));
+    if is_first { world.scan(&mine, op::Sum).map(drop) } else { world.scan(&mine, own).map(drop) }
+}
+
+fn len(is_first: bool) -> usize {
+    if is_first { LARGE + 1 } else { LARGE }
+}
+
+fn lengths(world: &Communicator<'_>, is_first: bool) -> Result<()> {
+    world.all_gather(&vec![1u64; len(is_first)]).map(drop)
+}
+
+fn lengths_of_reductions(world: &Communicator<'_>, is_first: bool) -> Result<()> {
+    world.all_reduce(&vec![1u64; len(is_first)], op::Sum).map(drop)
+}
+
+fn counts(world: &Communicator<'_>, is_first: bool) -> Result<()> {
+    let mut counts = vec![LARGE; world.size() as usize];
+    // Only this rank's own part, and that of the last, are right.
+    counts[1] += usize::from(is_first);
+    let mine = vec![1u64; counts[world.rank() as usize]];
+    world.immediate_all_gather_varcount(mine, &counts)?.wait().map(drop)
+}
+
+fn immediate_lengths(world: &Communicator<'_>, is_first: bool) -> Result<()> {
+    world.immediate_all_reduce(vec![1u64; len(is_first)], op::Sum)?.wait().map(drop)
+}
+
+fn short_lengths(world: &Communicator<'_>, is_first: bool) -> Result<()> {
+    world.all_reduce(&vec![1u64; 4 + usize::from(is_first)], op::Sum).map(drop)
+}
+
+fn one_more(world: &Communicator<'_>, is_first: bool) -> Result<()> {
+    let root: Rank = world.size() - 1;
+    if is_first { world.broadcast_into(&mut [0u64; LARGE], root) } else { Ok(()) }
+}
+
+fn one_more_immediate(world: &Communicator<'_>, is_first: bool) -> Result<()> {
+    if is_first { world.immediate_barrier()?.wait() } else { Ok(()) }
+}
