@@ -262,7 +262,7 @@ impl<'u> Communicator<'u> {
         match &mut collective.board {
             Some(board) if select::is_staged(call.function, bytes, unit, self.size()) => {
                 let has_stage = on_stage::has_stage(self, board, call)?;
-                Ok(has_stage.then(|| Staged::new(self, board, call, bytes as u64)))
+                if has_stage { Staged::new(self, board, call, bytes as u64).map(Some) } else { Ok(None) }
             }
             _ => Ok(None),
         }

@@ -26,13 +26,13 @@ pub(super) struct Operation<'a, 'c, 'u> {
 }
 
 impl<'a, 'c, 'u> Operation<'a, 'c, 'u> {
-    pub(super) fn new(comm: &'c Communicator<'u>, board: &'a mut Board, call: Call) -> Self {
+    pub(super) fn new(comm: &'c Communicator<'u>, board: &'a mut Board, call: Call) -> Result<Self> {
         let seq = board.next();
         // Others may wait for this rank to take what they have sent, and its own collectives for a turn.
         if seq.is_multiple_of(POLL_EVERY) {
-            comm.engine().look_in();
+            comm.engine().look_in()?;
         }
-        Self { comm, board, seq, call }
+        Ok(Self { comm, board, seq, call })
     }
 
     /// The operation's number.

@@ -52,7 +52,7 @@ fn exchange(
     own: Option<StageBlocks>,
 ) -> Result<Option<Stage>> {
     let mine: [u64; STAGE_BLOCKS] = own.map_or([NO_BLOCK; STAGE_BLOCKS], |own| own.map(Block::to_word));
-    let mut operation = Operation::new(comm, board.get(), call);
+    let mut operation = Operation::new(comm, board.get(), call)?;
     operation.give_slot(buffer::of_slice(&mine), Readers::All)?;
     operation.enter(Waiting::All);
     let (mut members, mut is_whole) = (Vec::with_capacity(comm.size() as usize), true);
@@ -87,12 +87,12 @@ impl<'a, 'c, 'u> Staged<'a, 'c, 'u> {
         board: &'a mut SharedBoard,
         call: Call,
         bytes: u64,
-    ) -> Self {
+    ) -> Result<Self> {
         let (board, stage) = board.parts();
         let stage = stage.expect("the caller has asked for it");
-        let operation = Operation::new(comm, board, call);
+        let operation = Operation::new(comm, board, call)?;
         let header = [operation.number(), call.word(), bytes];
-        Self { operation, stage, room: Room::NONE, header, is_first: true }
+        Ok(Self { operation, stage, room: Room::NONE, header, is_first: true })
     }
 
     pub(super) fn comm(&self) -> &'c Communicator<'u> {

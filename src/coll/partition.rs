@@ -215,8 +215,8 @@ fn check_entries(function: &str, argument: &str, entries: usize, parties: Partie
     Err(Error::new(ErrorClass::COUNT, what))
 }
 
-/// Counts given without a slice: one for each. Their sum.
-pub(super) fn check_counts(
+/// Counts of elements `T` given without a slice: one a rank. Their sum.
+pub(super) fn check_counts<T>(
     function: &str,
     argument: &str,
     counts: &[usize],
@@ -224,8 +224,14 @@ pub(super) fn check_counts(
 ) -> Result<usize> {
     check_entries(function, argument, counts.len(), parties.into())?;
     let sum = counts.iter().try_fold(0usize, |sum, count| sum.checked_add(*count));
-    sum.ok_or_else(|| {
-        Error::new(ErrorClass::COUNT, format!("{function}: {argument} add up to too many elements"))
+    let fits =
+        |sum: &usize| sum.checked_mul(size_of::<T>()).is_some_and(|bytes| bytes <= isize::MAX as usize);
+    sum.filter(fits).ok_or_else(|| {
+        let what = format!(
+            "{function}: {argument} add up to more elements of {} bytes than memory can hold",
+            size_of::<T>()
+        );
+        Error::new(ErrorClass::COUNT, what)
     })
 }
 

@@ -4,7 +4,7 @@
 use crate::{
     buffer::{self, Held, Plain, ReceiveBytes},
     error::{Error, ErrorClass, Result},
-    status::{ANY_SOURCE, ANY_TAG, Status},
+    status::Status,
 };
 use std::mem::MaybeUninit;
 
@@ -38,10 +38,16 @@ pub(crate) fn in_place<T: Plain>(data: &mut [T], run: impl FnOnce(ReceiveBytes) 
 
 /// A vector of `len` elements, all of which `run` fills.
 pub(crate) fn new_vec<T: Plain>(len: usize, run: impl FnOnce(ReceiveBytes) -> Result<()>) -> Result<Vec<T>> {
-    into_vec(len, |room| {
-        let status = Status::of_message(ANY_SOURCE, ANY_TAG, room.len());
-        run(room).map(|()| status)
-    })
+    let held = Held::<Vec<T>>::with_room(len)?;
+    if buffer::any_bits::<T>() {
+        run(held.room(len))?;
+        return Ok(held.into_received(len));
+    }
+    let mut bits = buffer::aside::<T>(len)?;
+    run(buffer::of_aside::<T>(&mut bits))?;
+    let mut values = held.into_inner();
+    values.extend_from_slice(all_checked::<T>(&bits)?);
+    Ok(values)
 }
 
 /// The elements of a collective's result that came aside.

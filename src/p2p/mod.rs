@@ -165,6 +165,8 @@ pub(crate) struct Core {
     schedules: Vec<RequestId>,
     /// Those that have come to a combination, which is done without the lock.
     combinations: VecDeque<RequestId>,
+    /// Collectives that have ended, with the user's operations.
+    over: Vec<schedule::Running>,
     /// Schedules are being advanced: a poll out of one of their steps leaves them alone.
     is_advancing: bool,
     choices: Choices,
@@ -216,6 +218,7 @@ impl Engine {
             stages: Vec::new(),
             schedules: Vec::new(),
             combinations: VecDeque::new(),
+            over: Vec::new(),
             is_advancing: false,
             choices: Choices::new(config.bulk, Tuning::new(segment)),
             nonce,
@@ -379,9 +382,10 @@ impl Engine {
     }
 
     fn wait_slow(&self, id: RequestId) -> Result<Status> {
+        let unwinding = GivenUp { engine: self, id };
         let waited = self.wait_until(Until::Request(id)).and_then(|()| self.take_outcome(id));
-        if waited.is_err() {
-            self.abandon(id);
+        if waited.is_ok() {
+            std::mem::forget(unwinding);
         }
         waited
     }
@@ -460,6 +464,19 @@ impl Engine {
     pub(crate) fn held(&self) -> (usize, usize, usize) {
         let core = self.lock();
         (core.requests.in_use(), core.unexpected.len(), core.pool.blocks_out())
+    }
+}
+
+/// Abandons a request when it is dropped: also while the panic of an operation unwinds, which a thread does that
+/// waits for something else.
+struct GivenUp<'a> {
+    engine: &'a Engine,
+    id: RequestId,
+}
+
+impl Drop for GivenUp<'_> {
+    fn drop(&mut self) {
+        self.engine.abandon(self.id);
     }
 }
 

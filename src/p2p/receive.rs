@@ -1,7 +1,7 @@
 //! Receives: the fast path for small messages, and everything else.
 
 use super::{
-    Core, Engine,
+    Core, Engine, GivenUp,
     arrive::Arrived,
     packet::Plain,
     request::{ReceiveOperation, ReceivePhase, RequestId, State},
@@ -98,10 +98,9 @@ impl Engine {
         send: impl FnOnce() -> Result<()>,
     ) -> Result<Status> {
         let receiving = self.ireceive(pattern, from, into)?;
-        if let Err(error) = send() {
-            self.abandon(receiving);
-            return Err(error);
-        }
+        let unless_sent = GivenUp { engine: self, id: receiving };
+        send()?;
+        std::mem::forget(unless_sent);
         self.wait(receiving)
     }
 

@@ -257,9 +257,8 @@ pub(super) fn wait_until<W: Wait>(lock: &BiasedLock<W::Core>, bell: &Doorbell, m
         }
         if W::has_work(&mut core) {
             // It may take long: another thread that waits polls meanwhile.
-            if std::mem::take(&mut has_role) {
-                W::role(&mut core).hand_over();
-            }
+            let had_role = std::mem::take(&mut has_role);
+            W::role(&mut core).leave(had_role);
             drop(core);
             wait.work()?;
             core = lock.lock();

@@ -233,6 +233,8 @@ impl Engine {
     /// Makes a request of the steps. The memory that they name is the schedule's own, in `keeps`, or stays
     /// valid until the request has ended.
     pub(crate) fn begin(&self, schedule: Arc<Schedule>, keeps: Vec<Keep>) -> Result<RequestId> {
+        // It holds the user's operation, which is not dropped under the lock.
+        let _until_then = Arc::clone(&schedule);
         let mut core = self.enter()?;
         let id = core.unless_failed(|core| core.begin_schedule(schedule, keeps))?;
         // Not here: if the operation panicked, nobody would hold the memory.
@@ -251,12 +253,12 @@ impl Engine {
         }
     }
 
-    /// Makes progress once. An error is kept, and reported by later calls.
+    /// Makes progress once.
     #[cold]
-    pub(crate) fn look_in(&self) {
-        let Ok(mut core) = self.enter() else { return };
-        let _ = core.poll();
-        drop(self.combining(core));
+    pub(crate) fn look_in(&self) -> Result<()> {
+        let mut core = self.enter()?;
+        core.poll()?;
+        self.combining(core).map(drop)
     }
 
     /// The lock, after the combinations that schedules have come to. Errs in a child that one of them has forked.
@@ -274,7 +276,10 @@ impl Engine {
     /// forked.
     pub(super) fn combine_all(&self) -> Result<()> {
         loop {
-            let taken = self.lock().take_combination();
+            let mut core = self.lock();
+            let (taken, over) = (core.take_combination(), std::mem::take(&mut core.over));
+            drop(core);
+            drop(over);
             let Some(Combining { id, schedule, combination }) = taken else { return Ok(()) };
             let operation = schedule.operation.as_ref().expect("a reduction has an operation");
             // A panic in there ends the job.
@@ -367,26 +372,25 @@ impl Core {
             let before = (running.next, running.is_combining);
             let progress = self.advance(id, &mut running);
             moved |= before != (running.next, running.is_combining);
-            let open: Vec<RequestId> = match progress {
-                Ok(_) => vec![],
-                Err(_) => running.open().collect(),
-            };
-            self.requests.put_schedule(id, running);
-            // The memory goes with the schedule.
-            open.into_iter().for_each(|open| self.abandon(open));
-            match progress {
-                Ok(Progress::Waits) => index += 1,
-                Ok(Progress::Ended) => {
-                    self.schedules.swap_remove(index);
-                    self.end(id, Ok(Status::EMPTY));
+            let outcome = match progress {
+                Ok(Progress::Waits) => {
+                    self.requests.put_schedule(id, running);
+                    index += 1;
+                    continue;
                 }
                 // Reported by every call, and nothing moves any more.
-                Err(error) if error.class() == ErrorClass::INTERN => return Err(error),
-                Err(error) => {
-                    self.schedules.swap_remove(index);
-                    self.end(id, Err(error));
+                Err(error) if error.class() == ErrorClass::INTERN => {
+                    let open: Vec<RequestId> = running.open().collect();
+                    self.requests.put_schedule(id, running);
+                    open.into_iter().for_each(|open| self.abandon(open));
+                    return Err(error);
                 }
-            }
+                Ok(Progress::Ended) => Ok(Status::EMPTY),
+                Err(error) => Err(error),
+            };
+            moved = true;
+            self.schedules.swap_remove(index);
+            self.finish_schedule(id, *running, outcome);
         }
         Ok(moved)
     }
@@ -446,10 +450,11 @@ impl Core {
         Ok(all)
     }
 
-    /// Whether a schedule has come to a combination that no thread does yet.
+    /// Whether a schedule has come to a combination that no thread does yet, or is over and not dropped yet: what is
+    /// done without the lock.
     #[inline]
     pub(super) fn has_combination(&self) -> bool {
-        !self.combinations.is_empty()
+        !(self.combinations.is_empty() && self.over.is_empty())
     }
 
     fn take_combination(&mut self) -> Option<Combining> {
@@ -479,15 +484,19 @@ impl Core {
 
     /// Ends a schedule before its time; its messages are given up.
     pub(super) fn end_schedule(&mut self, id: RequestId, error: Error) {
-        let open: Vec<RequestId> = self
-            .requests
-            .schedule(id)
-            .into_iter()
-            .flat_map(|running| running.open().collect::<Vec<_>>())
-            .collect();
-        open.into_iter().for_each(|open| self.abandon(open));
         self.schedules.retain(|other| *other != id);
-        self.end(id, Err(error));
+        if let Some(running) = self.requests.take_schedule(id) {
+            self.finish_schedule(id, *running, Err(error));
+        }
+    }
+
+    /// The request of a schedule that has been taken out ends. Messages that have not ended are given up: the memory
+    /// goes with the schedule. It also holds the user's operation, which is dropped without the lock.
+    fn finish_schedule(&mut self, id: RequestId, running: Running, outcome: Result<Status>) {
+        let open: Vec<RequestId> = running.open().collect();
+        open.into_iter().for_each(|open| self.abandon(open));
+        self.over.push(running);
+        self.end(id, outcome);
     }
 
     /// The messages of all schedules.

@@ -17,7 +17,7 @@ use ringmpi::{
 const RANKS: [usize; 6] = [1, 2, 3, 5, 8, 9];
 
 /// Bytes around which boards end and other algorithms begin.
-const LIMITS: [usize; 6] = [120, 1024, 4096, 7992, 8192, 65_536];
+const LIMITS: [usize; 7] = [112, 256, 2048, 4096, 8192, 65_536, 131_008];
 
 /// How often a persistent collective is started.
 const STARTS: u64 = 3;

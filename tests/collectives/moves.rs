@@ -1,7 +1,7 @@
 //! Collectives that move data, in all their forms.
 
-use super::{STARTS, assert_same, assert_same_at, element::Element, slice};
-use ringmpi::{Communicator, Partition, PartitionMut, Rank, Result};
+use super::{STARTS, assert_same, assert_same_at, element::Element, run, slice};
+use ringmpi::{Communicator, Partition, PartitionMut, Rank, Result, op};
 
 pub(crate) fn all<T: Element>(world: &Communicator<'_>, len: usize, root: Rank) -> Result<()> {
     broadcast::<T>(world, len, root)?;
@@ -332,4 +332,19 @@ fn all_to_all_varcount<T: Element>(world: &Communicator<'_>, len: usize) -> Resu
     }
     assert_same(&request.wait()?, &got(2));
     Ok(())
+}
+
+#[test]
+fn elements_of_no_bytes_are_counted() {
+    run(3, |world| {
+        let (mine, all) = ([(); 2], vec![(); 6]);
+        assert_eq!(world.all_gather(&mine)?, all);
+        assert_eq!(world.all_gather_varcount(&mine)?, vec![vec![(); 2]; 3]);
+        assert_eq!(world.gather_varcount(&mine, 1)?, (world.rank() == 1).then(|| vec![vec![(); 2]; 3]));
+        assert_eq!(world.all_to_all(&[(); 3])?, [(); 3]);
+        let first = op::commutative(|(): &(), (): &()| ());
+        assert_eq!(world.all_reduce(&mine, first)?, mine);
+        assert_eq!(world.reduce_value((), first, 0)?, (world.rank() == 0).then_some(()));
+        Ok(())
+    });
 }

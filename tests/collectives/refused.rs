@@ -2,7 +2,7 @@
 //! others need not call at all.
 
 use super::run;
-use ringmpi::{Communicator, Partition, PartitionMut, Rank, Result, op};
+use ringmpi::{Communicator, Partition, PartitionMut, Rank, Result, Source, Universe, op};
 
 #[track_caller]
 fn refused<T>(outcome: Result<T>, facts: &[&str]) {
@@ -262,7 +262,7 @@ fn lengths_that_no_slice_has() {
     alone(|world| {
         let mine = [Nothing; usize::MAX];
         let own = || Box::new(mine) as Box<[Nothing]>;
-        let check = |function, outcome: Result<()>| refused(outcome, &[function, "too many"]);
+        let check = |function, outcome: Result<()>| refused(outcome, &[function, "than memory can hold"]);
         check("gather", world.gather(&mine, 0).map(drop));
         check("gather_into", world.gather_into(&mine, None, 0));
         check("all_gather", world.all_gather(&mine).map(drop));
@@ -349,5 +349,46 @@ fn a_persistent_collective_that_has_failed() {
             }
             Ok(())
         });
+    }
+}
+
+#[test]
+fn counts_of_more_bytes_than_memory_can_hold() {
+    alone(|world| {
+        let huge = [1, usize::MAX / 8, 1];
+        let me = world.rank() as usize;
+        let mine = || vec![0u64; huge[me]];
+        let expect = |outcome: Result<()>| refused(outcome, &["counts", "elements of 8 bytes"]);
+        expect(world.immediate_all_gather_varcount(mine(), &huge).map(drop));
+        expect(world.all_gather_varcount_init(mine(), mine(), &huge).map(drop));
+        let request = world.immediate_all_to_all_varcount(vec![0u64; 3], &[1; 3], &huge);
+        expect(request.map(drop));
+        expect(world.reduce_scatter(&[0u64; 3], &huge, op::Sum).map(drop));
+        Ok(())
+    });
+}
+
+/// Something of an operation that calls ringmpi when it is dropped.
+struct Farewell(&'static Communicator<'static>);
+
+impl Drop for Farewell {
+    fn drop(&mut self) {
+        assert_eq!(self.0.any_process().immediate_probe().unwrap(), None);
+    }
+}
+
+#[test]
+fn an_operation_may_call_when_it_is_dropped() {
+    let universe: &Universe = Box::leak(Box::new(ringmpi::init().unwrap()));
+    let world: &Communicator<'_> = Box::leak(Box::new(universe.world()));
+    for is_waited_for in [true, false] {
+        let farewell = Farewell(world);
+        let op = op::commutative(move |a: &i32, _: &i32| *a + farewell.0.rank());
+        let reducing = world.immediate_all_reduce(vec![1], op).unwrap();
+        match is_waited_for {
+            true => assert_eq!(reducing.wait().unwrap(), [1]),
+            false => drop(reducing),
+        }
+        world.any_process().immediate_probe().unwrap();
     }
 }

@@ -35,7 +35,7 @@ impl Communicator<'_> {
     pub fn all_gather_varcount<T: Plain>(&self, mine: &[T]) -> Result<Vec<Vec<T>>> {
         let counts = self.all_gather(&[mine.len() as u64])?;
         let counts: Vec<usize> = counts.into_iter().map(|count| count as usize).collect();
-        let len = check_counts("all_gather_varcount", "all ranks' lengths", &counts, self.size())?;
+        let len = check_counts::<T>("all_gather_varcount", "all ranks' lengths", &counts, self.size())?;
         let (mut collective, call) = (self.enter_collective()?, Call::new(Function::AllGatherVarcount));
         let (mine, blocks) = (buffer::of_slice(mine), blocks_of::<T>(&counts));
         let all: Vec<T> = self.run_new(&mut collective, call, len, None, |plan, all| {
@@ -156,7 +156,7 @@ impl Communicator<'_> {
         mine: &Held<B>,
         counts: &[usize],
     ) -> Result<(usize, Blocks)> {
-        let len = check_counts(function, "counts", counts, self.size())?;
+        let len = check_counts::<B::Item>(function, "counts", counts, self.size())?;
         check_len(function, "mine", mine.len(), counts[self.rank() as usize])?;
         Ok((len, blocks_of::<B::Item>(counts)))
     }

@@ -131,7 +131,7 @@ impl Communicator<'_> {
         let call = Call::new(Function::AllReduce).with_op(op);
         let is_on_board = select::all_combine(self, data.len() as usize, collective.board.is_some());
         if let (true, Some(board)) = (is_on_board, &mut collective.board) {
-            return slots::all_combine(Operation::new(self, board.get(), call), data, op);
+            return slots::all_combine(Operation::new(self, board.get(), call)?, data, op);
         }
         let operation = borrowed(op);
         if let Some(staged) = self.staged(&mut collective, call, data.len() as usize, size_of::<T>())? {

@@ -41,7 +41,7 @@ impl Communicator<'_> {
         let from = mine.check(NAME, self.size())?;
         let lens: Vec<u64> = (0..self.size()).map(|rank| mine.count(rank) as u64).collect();
         let counts: Vec<usize> = self.all_to_all(&lens)?.into_iter().map(|count| count as usize).collect();
-        let len = check_counts(NAME, "the lengths of what others send", &counts, self.size())?;
+        let len = check_counts::<T>(NAME, "the lengths of what others send", &counts, self.size())?;
         let into = blocks_of::<T>(&counts);
         let (mut collective, call) = (self.enter_collective()?, Call::new(Function::AllToAllVarcount));
         let mine = buffer::of_slice(mine.data());
@@ -177,9 +177,9 @@ impl Communicator<'_> {
         all_counts: &[usize],
     ) -> Result<(usize, Blocks, Blocks)> {
         let (me, size) = (self.rank() as usize, self.size());
-        let given = check_counts(function, "counts", counts, size)?;
+        let given = check_counts::<B::Item>(function, "counts", counts, size)?;
         check_len(function, "mine", mine.len(), given)?;
-        let len = check_counts(function, "all_counts", all_counts, size)?;
+        let len = check_counts::<B::Item>(function, "all_counts", all_counts, size)?;
         check_len(function, "this rank's own part of all", all_counts[me], counts[me])?;
         Ok((len, blocks_of::<B::Item>(counts), blocks_of::<B::Item>(all_counts)))
     }

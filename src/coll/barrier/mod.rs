@@ -41,9 +41,9 @@ impl Communicator<'_> {
         let call = Call::new(Function::Barrier);
         let way = select::barrier(self, collective.board.is_some());
         match (way, &mut collective.board) {
-            (select::Barrier::Flags, Some(board)) => flags(Operation::new(self, board.get(), call)),
+            (select::Barrier::Flags, Some(board)) => flags(Operation::new(self, board.get(), call)?),
             (select::Barrier::Count, Some(board)) => {
-                Operation::new(self, board.get(), call).arrive_and_wait()
+                Operation::new(self, board.get(), call)?.arrive_and_wait()
             }
             _ => self.run(&mut collective, call, None, |plan| {
                 dissemination::plan(plan);

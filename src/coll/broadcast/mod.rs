@@ -46,7 +46,7 @@ impl Communicator<'_> {
         let call = Call::rooted(Function::Broadcast, root);
         let way = select::small_broadcast(size_of_val(data), collective.board.is_some());
         if let (Way::Board, Some(board)) = (way, &mut collective.board) {
-            let operation = Operation::new(self, board.get(), call);
+            let operation = Operation::new(self, board.get(), call)?;
             return landing::in_place(data, |data| window(operation, data, root));
         }
         if let Some(staged) = self.staged(&mut collective, call, size_of_val(data), 1)? {

@@ -213,7 +213,7 @@ impl Communicator<'_> {
         if self.rank() != root {
             return Ok(None);
         }
-        let len = check_counts(function, "counts", counts, self.size())?;
+        let len = check_counts::<B::Item>(function, "counts", counts, self.size())?;
         check_len(function, "mine", mine.len(), counts[root as usize])?;
         Ok(Some((len, blocks_of::<B::Item>(counts))))
     }

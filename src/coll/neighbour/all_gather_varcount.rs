@@ -41,7 +41,7 @@ impl Neighbourhood<'_> {
         let counts = self.neighbour_all_gather(&[mine.len() as u64])?;
         let counts = self.without_null(counts.into_iter().map(|count| count as usize).collect());
         let all = "the lengths of what neighbours send";
-        let len = check_counts("neighbour_all_gather_varcount", all, &counts, self.incoming())?;
+        let len = check_counts::<T>("neighbour_all_gather_varcount", all, &counts, self.incoming())?;
         let call = Call::new(Function::NeighbourAllGatherVarcount);
         let mut collective = self.enter_collective()?;
         let (mine, blocks) = (buffer::of_slice(mine), blocks_of::<T>(&counts));
@@ -120,7 +120,7 @@ impl Neighbourhood<'_> {
         counts: &[usize],
     ) -> Result<Request<'_, Vec<B::Item>>> {
         const NAME: &str = "immediate_neighbour_all_gather_varcount";
-        let len = check_counts(NAME, "counts", counts, self.incoming())?;
+        let len = check_counts::<B::Item>(NAME, "counts", counts, self.incoming())?;
         self.check_null_counts(NAME, "counts", counts)?;
         let blocks = blocks_of::<B::Item>(counts);
         self.comm().begin_new(Held::new(mine), len, None, |plan, mine, all| {
@@ -163,7 +163,7 @@ impl Neighbourhood<'_> {
     ) -> Result<PersistentCollective<'_, I, O>> {
         const NAME: &str = "neighbour_all_gather_varcount_init";
         let (mine, all) = (Held::new(mine), Held::new(all));
-        let len = check_counts(NAME, "counts", counts, self.incoming())?;
+        let len = check_counts::<I::Item>(NAME, "counts", counts, self.incoming())?;
         check_len(NAME, "all", all.len(), len)?;
         let blocks = blocks_of::<I::Item>(counts);
         self.comm().prepare(mine, all, None, |plan, mine, all| {

@@ -47,7 +47,7 @@ impl Neighbourhood<'_> {
         let mut counts = vec![0; self.sources()];
         self.neighbour_all_to_all_into(&lens, &mut counts)?;
         let counts: Vec<usize> = counts.into_iter().map(|count: u64| count as usize).collect();
-        let len = check_counts(NAME, "the lengths of what neighbours send", &counts, self.incoming())?;
+        let len = check_counts::<T>(NAME, "the lengths of what neighbours send", &counts, self.incoming())?;
         let into = blocks_of::<T>(&counts);
         let call = Call::new(Function::NeighbourAllToAllVarcount);
         let mut collective = self.enter_collective()?;
@@ -186,9 +186,9 @@ impl Neighbourhood<'_> {
         counts: &[usize],
         all_counts: &[usize],
     ) -> Result<(usize, Blocks, Blocks)> {
-        let given = check_counts(function, "counts", counts, self.outgoing())?;
+        let given = check_counts::<B::Item>(function, "counts", counts, self.outgoing())?;
         check_len(function, "mine", mine.len(), given)?;
-        let len = check_counts(function, "all_counts", all_counts, self.incoming())?;
+        let len = check_counts::<B::Item>(function, "all_counts", all_counts, self.incoming())?;
         Ok((len, blocks_of::<B::Item>(counts), blocks_of::<B::Item>(all_counts)))
     }
 }

@@ -147,7 +147,7 @@ impl Communicator<'_> {
         let call = Call::rooted(Function::Reduce, root).with_op(op);
         let way = select::small_reduce(size_of_val(mine), collective.board.is_some());
         if let (Way::Board, Some(board)) = (way, &mut collective.board) {
-            return slots::contribute(Operation::new(self, board.get(), call), buffer::of_slice(mine), root);
+            return slots::contribute(Operation::new(self, board.get(), call)?, buffer::of_slice(mine), root);
         }
         let operation = borrowed(op);
         let mine = buffer::of_slice(mine);
@@ -166,7 +166,7 @@ impl Communicator<'_> {
         let call = Call::rooted(Function::Reduce, root).with_op(op);
         let way = select::small_reduce(mine.len() as usize, collective.board.is_some());
         if let (Way::Board, Some(board)) = (way, &mut collective.board) {
-            return slots::combine(Operation::new(self, board.get(), call), result, op);
+            return slots::combine(Operation::new(self, board.get(), call)?, result, op);
         }
         let operation = borrowed(op);
         if let Some(staged) = self.staged(&mut collective, call, mine.len() as usize, size_of::<T>())? {

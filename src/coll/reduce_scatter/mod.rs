@@ -38,7 +38,7 @@ impl Communicator<'_> {
     /// # Standard
     /// MPI 5.0, 6.10.2: `MPI_Reduce_scatter`.
     pub fn reduce_scatter<T: Plain>(&self, mine: &[T], counts: &[usize], op: impl Op<T>) -> Result<Vec<T>> {
-        let sum = check_counts("reduce_scatter", "counts", counts, self.size())?;
+        let sum = check_counts::<T>("reduce_scatter", "counts", counts, self.size())?;
         check_len("reduce_scatter", "mine", mine.len(), sum)?;
         let len = counts[self.rank() as usize];
         self.scatter_reduced(mine, len, &blocks_of::<T>(counts), Function::ReduceScatter, &op)
@@ -229,7 +229,7 @@ impl Communicator<'_> {
         mine: &Held<B>,
         counts: &[usize],
     ) -> Result<(usize, Blocks)> {
-        let sum = check_counts(function, "counts", counts, self.size())?;
+        let sum = check_counts::<B::Item>(function, "counts", counts, self.size())?;
         check_len(function, "mine", mine.len(), sum)?;
         Ok((counts[self.rank() as usize], blocks_of::<B::Item>(counts)))
     }

@@ -207,7 +207,7 @@ impl Communicator<'_> {
         if self.rank() != root {
             return Ok(None);
         }
-        let sum = check_counts(function, "counts", counts, self.size())?;
+        let sum = check_counts::<B::Item>(function, "counts", counts, self.size())?;
         check_len(function, "the root's buffer", all.len(), sum)?;
         check_len(function, "the root's part", len, counts[root as usize])?;
         Ok(Some(blocks_of::<B::Item>(counts)))
