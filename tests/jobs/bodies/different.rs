@@ -16,7 +16,7 @@ const SMALL: usize = 100;
 
 /// By name: the calls, and what some rank's error says.
 pub(crate) const MISTAKES: &[(&str, Call, &[&str])] = &[
-    ("functions", functions, &["called", "all_gather", "all_to_all"]),
+    ("functions", functions, &["called", "scan", "all_to_all"]),
     ("rooted functions", rooted_functions, &["called", "broadcast (root 0)"]),
     ("roots", roots, &["called gather (root", "where this rank called all_to_all"]),
     ("operations", operations, &["called", "all_reduce (Sum)", "all_reduce (Max)"]),
