@@ -16,7 +16,6 @@ const SMALL: usize = 100;
 
 /// By name: the calls, and what some rank's error says.
 pub(crate) const MISTAKES: &[(&str, Call, &[&str])] = &[
-    ("functions", functions, &["called", "all_gather", "all_to_all"]),
     ("rooted functions", rooted_functions, &["called", "broadcast (root 0)"]),
     ("roots", roots, &["called gather (root", "where this rank called all_to_all"]),
     ("operations", operations, &["called", "all_reduce (Sum)", "all_reduce (Max)"]),
@@ -40,14 +39,6 @@ pub(crate) fn calls_that_differ(world: &Communicator<'_>) -> Result<()> {
 
 fn parts(world: &Communicator<'_>) -> Vec<u64> {
     vec![1; LARGE * world.size() as usize]
-}
-
-fn functions(world: &Communicator<'_>, is_first: bool) -> Result<()> {
-    if is_first {
-        world.all_gather(&[1u64; LARGE]).map(drop)
-    } else {
-        world.all_to_all(&parts(world)).map(drop)
-    }
 }
 
 /// Nobody receives anything yet: the next call does, from everyone.
