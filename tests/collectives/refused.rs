@@ -117,7 +117,7 @@ const WRONG: [(&[usize], &str); 5] = [
     (&[], "0 entries, for 3 ranks"),
     (&[2, 2, 1, 1], "4 entries, for 3 ranks"),
     (&[2, 2, 3], "7"),
-    (&[2, usize::MAX, 2], "too many"),
+    (&[2, usize::MAX, 2], "than memory can hold"),
 ];
 
 #[test]

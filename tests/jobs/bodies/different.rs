@@ -16,7 +16,10 @@ const SMALL: usize = 100;
 
 /// By name: the calls, and what some rank's error says.
 pub(crate) const MISTAKES: &[(&str, Call, &[&str])] = &[
-    ("rooted functions", rooted_functions, &["called", "broadcast (root 0)"]),
+    ("functions", functions, &["called", "exclusive_scan (Sum)"]),
+    ("functions on the board", short_functions, &["called", "reduce (Sum, root 0)", "all_reduce (Sum)"]),
+    ("roots on the board", short_roots, &["called", "reduce (Sum, root"]),
+    ("operations on the board", short_operations, &["called", "all_reduce (Sum)", "all_reduce (Max)"]),
     ("roots", roots, &["called gather (root", "where this rank called all_to_all"]),
     ("operations", operations, &["called", "all_reduce (Sum)", "all_reduce (Max)"]),
     ("a user's operation", users_operation, &["called", "scan (Sum)", "scan "]),
@@ -41,14 +44,36 @@ fn parts(world: &Communicator<'_>) -> Vec<u64> {
     vec![1; LARGE * world.size() as usize]
 }
 
-/// Nobody receives anything yet: the next call does, from everyone.
-fn rooted_functions(world: &Communicator<'_>, is_first: bool) -> Result<()> {
+fn functions(world: &Communicator<'_>, is_first: bool) -> Result<()> {
+    let mine = [1u64; LARGE];
     if is_first {
-        world.broadcast_into(&mut [0u64; LARGE], 0)?;
+        world.scan(&mine, op::Sum).map(drop)
     } else {
-        drop(world.gather(&[1u64; SMALL], 0)?);
+        world.exclusive_scan(&mine, op::Sum).map(drop)
     }
-    world.all_to_all(&parts(world)).map(drop)
+}
+
+fn short_functions(world: &Communicator<'_>, is_first: bool) -> Result<()> {
+    if is_first {
+        world.all_reduce(&[1u64], op::Sum).map(drop)
+    } else {
+        world.reduce(&[1u64], op::Sum, 0).map(drop)
+    }
+}
+
+/// The last rank is the root for the others, and reads what the first has for itself.
+fn short_roots(world: &Communicator<'_>, is_first: bool) -> Result<()> {
+    let root = if is_first { 0 } else { world.size() - 1 };
+    world.reduce(&[1u64], op::Sum, root).map(drop)?;
+    world.barrier()
+}
+
+fn short_operations(world: &Communicator<'_>, is_first: bool) -> Result<()> {
+    if is_first {
+        world.all_reduce_value(1u64, op::Sum).map(drop)
+    } else {
+        world.all_reduce_value(1u64, op::Max).map(drop)
+    }
 }
 
 fn roots(world: &Communicator<'_>, is_first: bool) -> Result<()> {
