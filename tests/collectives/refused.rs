@@ -262,7 +262,7 @@ fn lengths_that_no_slice_has() {
     alone(|world| {
         let mine = [Nothing; usize::MAX];
         let own = || Box::new(mine) as Box<[Nothing]>;
-        let check = |function, outcome: Result<()>| refused(outcome, &[function, "than memory can hold"]);
+        let check = |function, outcome: Result<()>| refused(outcome, &[function, "too many"]);
         check("gather", world.gather(&mine, 0).map(drop));
         check("gather_into", world.gather_into(&mine, None, 0));
         check("all_gather", world.all_gather(&mine).map(drop));
