@@ -17,7 +17,6 @@ mod typed;
 pub(crate) use combine::{BorrowedOperation, Combination, Operation, Order, SharedOperation, combine};
 pub(crate) use scratch::{FewBytes, Scratch};
 pub use shared::SharedBuffer;
-use typed::no_memory_for;
 pub(crate) use typed::{
     Growing, Held, any_bits, aside, aside_of, check, copy_of, fill, of_aside, of_slice, of_slice_mut,
     of_uninit, received, with_capacity,

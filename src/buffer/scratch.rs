@@ -1,7 +1,7 @@
 //! [`Scratch`]: memory of the engine's own, beside that of a collective's user.
 
-use super::{ReceiveBytes, no_memory_for};
-use crate::error::Result;
+use super::ReceiveBytes;
+use crate::error::{Error, ErrorClass, Result};
 use std::mem::MaybeUninit;
 
 /// Aligned for every type that can be reduced.
@@ -53,4 +53,9 @@ impl Scratch {
         let start = self.lines.spare_capacity_mut().as_mut_ptr();
         ReceiveBytes::new(start.cast(), self.bytes, 1)
     }
+}
+
+#[cold]
+fn no_memory_for(bytes: u64) -> Error {
+    Error::new(ErrorClass::NO_MEM, format!("no memory for {bytes} bytes beside the buffers of a collective"))
 }

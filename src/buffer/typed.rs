@@ -78,8 +78,9 @@ pub(crate) fn any_bits<T: Plain>() -> bool {
 /// # Safety
 /// The memory that `into_parts` gives (start, elements, a word of the type's own, such as a vector's
 /// capacity) stays valid and unaliased until `from_parts` takes it back, wherever the value was moved
-/// before. It starts at no address that is the last aligned one there is. A buffer whose request was dropped is dropped when its operation ends: on any thread, and in the
-/// midst of ringmpi, so that dropping it must neither call ringmpi nor panic.
+/// before. It starts at no address that is the last aligned one there is. A buffer whose request was dropped is
+/// dropped when its operation ends: on any thread, and in the midst of ringmpi, so that dropping it must neither
+/// call ringmpi nor panic.
 pub unsafe trait Owned: 'static + Sized {
     /// What the buffer holds.
     type Item: Plain;
@@ -331,11 +332,6 @@ fn no_memory<T>(len: usize) -> Error {
         return Error::new(ErrorClass::COUNT, what);
     }
     Error::new(ErrorClass::NO_MEM, format!("no memory for {len} elements of {size} bytes"))
-}
-
-#[cold]
-pub(super) fn no_memory_for(bytes: u64) -> Error {
-    Error::new(ErrorClass::NO_MEM, format!("no memory for {bytes} bytes beside the buffers of a collective"))
 }
 
 /// The memory of such elements.

@@ -7,8 +7,8 @@ use super::{
 };
 use crate::{
     buffer::{
-        self, BorrowedOperation, Combination, Held, Keep, Operation, Order, Owned, Plain, ReceiveBytes,
-        SendBytes, SharedOperation,
+        self, BorrowedOperation, Combination, Held, Keep, Operation, Owned, Plain, ReceiveBytes, SendBytes,
+        SharedOperation,
     },
     communicator::{Collective, Communicator, PersistentCollective, Request, landing},
     error::{Error, ErrorClass, Result},
@@ -223,17 +223,6 @@ pub(super) fn shared<T: Plain>(op: impl Op<T> + Send + 'static) -> SharedOperati
     let is_built_in = op.is_built_in();
     let combine = move |Combination { from, into, order }| buffer::combine::<T>(&op, from, into, order);
     Operation { is_built_in, combine: Mutex::new(Box::new(combine)) }
-}
-
-/// As a step of a schedule would, by this thread and at once.
-pub(super) fn combine_now<T: Plain>(
-    comm: &Communicator<'_>,
-    op: &impl Op<T>,
-    from: SendBytes,
-    into: ReceiveBytes,
-    order: Order,
-) -> Result<()> {
-    comm.engine().run_operation(op.is_built_in(), || buffer::combine(op, from, into, order))
 }
 
 /// What a collective does for one rank, between what it gives and what it gets.

@@ -114,6 +114,12 @@ impl<'a, 'c, 'u> Staged<'a, 'c, 'u> {
         self.room = self.stage.take(self.operation.number(), HEADER_BYTES + bytes);
     }
 
+    /// As [`take_room`](Self::take_room), and waits until this member may write its part there.
+    pub(super) fn make_room(&mut self, bytes: u64) -> Result<()> {
+        self.take_room(bytes);
+        self.wait_for_room()
+    }
+
     /// Waits until this member may write its part: once an operation, before the first [`put`](Self::put).
     pub(super) fn wait_for_room(&mut self) -> Result<()> {
         if let Some(number) = self.room.free_at {

@@ -16,8 +16,7 @@ pub(in crate::coll) fn run(mut staged: Staged<'_, '_, '_>, all: ReceiveBytes, bl
     let (bytes, mut offset) = (blocks.bytes(me), 0);
     loop {
         let len = PART_BYTES.min(bytes - offset);
-        staged.take_room(len);
-        staged.wait_for_room()?;
+        staged.make_room(len)?;
         staged.put(0, blocks.of(all.to_send(), me).part(offset, len));
         staged.enter(Waiting::All);
         // Not all from the same rank at the same time.

@@ -2,15 +2,14 @@
 //! share, 1/n, which it reads from all others; then all read each other's results. On the stage.
 
 use crate::{
-    buffer::{Order, Plain, ReceiveBytes, Scratch, SendBytes},
+    buffer::{Plain, ReceiveBytes, Scratch},
     coll::{
         blocks::Blocks,
-        call::combine_now,
+        fold::fold_now,
         on_board::Waiting,
         on_stage::{PART_BYTES, Staged},
         select,
     },
-    communicator::Communicator,
     error::Result,
     op::Op,
 };
@@ -27,8 +26,7 @@ pub(in crate::coll) fn run<T: Plain>(
     let unit = size_of::<T>().max(1) as u64;
     let size = staged.comm().size();
     if select::all_combine_staged(data.len(), size) {
-        staged.take_room(data.len());
-        staged.wait_for_room()?;
+        staged.make_room(data.len())?;
         staged.put(0, data.to_send());
         staged.enter(Waiting::All);
         return fold_parts(&mut staged, data, (0, unit), op);
@@ -36,9 +34,10 @@ pub(in crate::coll) fn run<T: Plain>(
     let (most, mut offset) = (PART_BYTES / unit * unit, 0);
     loop {
         let chunk = data.part(offset, most.min(data.len() - offset));
-        reduce_shares(&mut staged, chunk, unit, op)?;
+        let shares = Blocks::even(size, chunk.len() / unit, unit);
+        reduce_shares(&mut staged, chunk, &shares, unit, op)?;
         staged.next();
-        share_results(&mut staged, chunk, &Blocks::even(size, chunk.len() / unit, unit))?;
+        share_results(&mut staged, chunk, &shares)?;
         offset += chunk.len();
         if offset == data.len() {
             return Ok(());
@@ -51,13 +50,12 @@ pub(in crate::coll) fn run<T: Plain>(
 pub(in crate::coll) fn reduce_shares<T: Plain>(
     staged: &mut Staged<'_, '_, '_>,
     chunk: ReceiveBytes,
+    shares: &Blocks,
     unit: u64,
     op: &impl Op<T>,
 ) -> Result<()> {
     let (me, size) = (staged.comm().rank(), staged.comm().size());
-    let shares = Blocks::even(size, chunk.len() / unit, unit);
-    staged.take_room(chunk.len());
-    staged.wait_for_room()?;
+    staged.make_room(chunk.len())?;
     for rank in (0..size).filter(|rank| *rank != me) {
         staged.put(shares.start(rank), shares.of(chunk.to_send(), rank));
     }
@@ -69,8 +67,7 @@ pub(in crate::coll) fn reduce_shares<T: Plain>(
 fn share_results(staged: &mut Staged<'_, '_, '_>, chunk: ReceiveBytes, shares: &Blocks) -> Result<()> {
     let (me, size) = (staged.comm().rank(), staged.comm().size());
     // The first share is the longest.
-    staged.take_room(shares.bytes(0));
-    staged.wait_for_room()?;
+    staged.make_room(shares.bytes(0))?;
     staged.put(0, shares.of(chunk.to_send(), me));
     staged.enter(Waiting::All);
     // Not all from the same rank at the same time.
@@ -90,40 +87,22 @@ pub(in crate::coll) fn fold_parts<T: Plain>(
     op: &impl Op<T>,
 ) -> Result<()> {
     staged.wait_for_others()?;
-    let (comm, me) = (staged.comm(), staged.comm().rank());
+    let comm = staged.comm();
     let most = (GRAIN_BYTES / unit).max(1) * unit;
     let mut scratch = Scratch::new(2 * most)?;
     let scratch = scratch.memory();
     let mut done = 0;
     while done < into.len() {
         let len = most.min(into.len() - done);
-        let (into, theirs, lower) = (into.part(done, len), scratch.part(0, len), scratch.part(most, len));
-        for rank in 0..comm.size() {
-            if rank == me {
-                if me > 0 {
-                    combine(comm, op, lower.to_send(), into, Order::IntoUpper)?;
-                }
-            } else if rank == 0 {
-                staged.get(rank, offset + done, lower);
-            } else {
-                staged.get(rank, offset + done, theirs);
-                let into = if rank < me { lower } else { into };
-                combine(comm, op, theirs.to_send(), into, Order::IntoLower)?;
-            }
-        }
+        let parts = (scratch.part(0, len), scratch.part(most, len));
+        fold_now(comm, op, into.part(done, len), parts, |rank, into| {
+            // The operation may have forked this process,
+            comm.check_caller()?;
+            staged.get(rank, offset + done, into);
+            Ok(())
+        })?;
         done += len;
     }
-    Ok(())
-}
-
-fn combine<T: Plain>(
-    comm: &Communicator<'_>,
-    op: &impl Op<T>,
-    from: SendBytes,
-    into: ReceiveBytes,
-    order: Order,
-) -> Result<()> {
-    combine_now(comm, op, from, into, order)?;
-    // The operation may have forked this process.
+    // also at the end.
     comm.check_caller()
 }

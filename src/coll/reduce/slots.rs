@@ -1,9 +1,9 @@
 //! Cost: one line from every rank, at the root; on the board.
 
 use crate::{
-    buffer::{FewBytes, Order, Plain, ReceiveBytes, SendBytes},
+    buffer::{FewBytes, Plain, ReceiveBytes, SendBytes},
     coll::{
-        call::combine_now,
+        fold::fold_now,
         on_board::{Operation, Waiting},
     },
     error::Result,
@@ -39,21 +39,8 @@ pub(in crate::coll) fn combine_slots<T: Plain>(
     result: ReceiveBytes,
     op: &impl Op<T>,
 ) -> Result<()> {
-    let comm = operation.comm();
-    let (me, bytes) = (comm.rank(), result.len());
-    let (mut slot, mut below) = (FewBytes::new(), FewBytes::new());
-    let (slot, lower) = (slot.memory(bytes), below.memory(bytes));
-    for rank in 0..comm.size() {
-        match rank {
-            _ if rank == me && me > 0 => combine_now(comm, op, lower.to_send(), result, Order::IntoUpper)?,
-            _ if rank == me => {}
-            0 => operation.fetch_slot(rank, lower)?,
-            _ => {
-                operation.fetch_slot(rank, slot)?;
-                let into = if rank < me { lower } else { result };
-                combine_now(comm, op, slot.to_send(), into, Order::IntoLower)?;
-            }
-        }
-    }
-    Ok(())
+    let (comm, bytes) = (operation.comm(), result.len());
+    let (mut below, mut slot) = (FewBytes::new(), FewBytes::new());
+    let scratch = (below.memory(bytes), slot.memory(bytes));
+    fold_now(comm, op, result, scratch, |rank, into| operation.fetch_slot(rank, into))
 }

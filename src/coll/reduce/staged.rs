@@ -35,27 +35,23 @@ pub(in crate::coll) fn run<T: Plain>(
         let len = most.min(mine.len() - offset);
         let own = mine.part(offset, len);
         match result.map(|result| result.part(offset, len)) {
-            _ if is_split => {
-                let chunk = match result {
-                    Some(result) => result.part(offset, len),
-                    None => scratch.part(0, len),
-                };
-                if result.is_none() {
+            into if is_split => {
+                let chunk = into.unwrap_or_else(|| scratch.part(0, len));
+                if into.is_none() {
                     chunk.copy_from(own);
                 }
-                reduce_shares(&mut staged, chunk, unit, op)?;
+                let shares = Blocks::even(size, len / unit, unit);
+                reduce_shares(&mut staged, chunk, &shares, unit, op)?;
                 staged.next();
-                collect_shares(&mut staged, chunk, unit, root)?;
+                collect_shares(&mut staged, chunk, &shares, root)?;
             }
             Some(into) => {
-                staged.take_room(len);
-                staged.wait_for_room()?;
+                staged.make_room(len)?;
                 staged.enter(Waiting::Nobody);
                 fold_parts(&mut staged, into, (0, unit), op)?;
             }
             None => {
-                staged.take_room(len);
-                staged.wait_for_room()?;
+                staged.make_room(len)?;
                 staged.put(0, own);
                 staged.enter(Waiting::Rank(root));
             }
@@ -69,12 +65,15 @@ pub(in crate::coll) fn run<T: Plain>(
 }
 
 /// The root reads the others' shares of the result.
-fn collect_shares(staged: &mut Staged<'_, '_, '_>, chunk: ReceiveBytes, unit: u64, root: Rank) -> Result<()> {
+fn collect_shares(
+    staged: &mut Staged<'_, '_, '_>,
+    chunk: ReceiveBytes,
+    shares: &Blocks,
+    root: Rank,
+) -> Result<()> {
     let (me, size) = (staged.comm().rank(), staged.comm().size());
-    let shares = Blocks::even(size, chunk.len() / unit, unit);
     // The first share is the longest.
-    staged.take_room(shares.bytes(0));
-    staged.wait_for_room()?;
+    staged.make_room(shares.bytes(0))?;
     if me != root {
         staged.put(0, shares.of(chunk.to_send(), me));
         staged.enter(Waiting::Rank(root));
