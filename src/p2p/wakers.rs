@@ -93,10 +93,9 @@ impl Wakers {
 
     /// Nobody is woken by this waker any more. To be dropped without the lock.
     fn forget_all_of(&mut self, waker: &Waker) -> Vec<Waker> {
-        self.registered
-            .extract_if(|_, registered| registered.will_wake(waker))
-            .map(|(_, waker)| waker)
-            .collect()
+        let registered = self.registered.extract_if(|_, registered| registered.will_wake(waker));
+        let woken = self.woken.extract_if(.., |woken| woken.will_wake(waker));
+        registered.map(|(_, waker)| waker).chain(woken).collect()
     }
 
     /// A waker is registered: who will call it?
