@@ -122,6 +122,19 @@ impl<'u> Communicator<'u> {
     /// }
     /// ```
     ///
+    /// A request does not leave the scope:
+    ///
+    /// ```compile_fail,E0521
+    /// fn f(world: ringmpi::Communicator<'_>) -> ringmpi::Result<()> {
+    ///     let numbers = [1.0; 8];
+    ///     let mut escaped = None;
+    ///     world.scope(|s| {
+    ///         escaped = Some(s.immediate_send(world.process_at_rank(1), &numbers)?);
+    ///         Ok(())
+    ///     })
+    /// }
+    /// ```
+    ///
     /// # Errors
     /// What `f` returns, or what the completed operations report.
     ///
