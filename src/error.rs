@@ -33,6 +33,7 @@ struct Facts {
     help: Option<Cow<'static, str>>,
     truncated: Option<Truncated>,
     is_consequence: bool,
+    is_refusal: bool,
 }
 
 /// The facts of a message that was longer than the receive buffer.
@@ -51,7 +52,14 @@ pub struct Truncated {
 impl Error {
     #[cold]
     pub(crate) fn new(class: ErrorClass, what: impl Into<Cow<'static, str>>) -> Self {
-        Self(Box::new(Facts { class, what: what.into(), help: None, truncated: None, is_consequence: false }))
+        Self(Box::new(Facts {
+            class,
+            what: what.into(),
+            help: None,
+            truncated: None,
+            is_consequence: false,
+            is_refusal: false,
+        }))
     }
 
     /// The end of a job that something else has ended, which is reported where it happened.
@@ -64,6 +72,18 @@ impl Error {
 
     pub(crate) fn is_consequence(&self) -> bool {
         self.0.is_consequence
+    }
+
+    /// The root of a collective has refused its own arguments, and told this rank.
+    #[cold]
+    pub(crate) fn refusal(what: impl Into<Cow<'static, str>>) -> Self {
+        let mut error = Self::new(ErrorClass::COUNT, what);
+        error.0.is_refusal = true;
+        error
+    }
+
+    pub(crate) fn is_refusal(&self) -> bool {
+        self.0.is_refusal
     }
 
     #[cold]

@@ -48,10 +48,12 @@ pub(super) enum Function {
     NeighbourAllToAll,
     NeighbourAllToAllVarcount,
     Construction,
+    /// A root that refuses its own arguments: see `scatter`.
+    Refusal,
 }
 
 impl Function {
-    const ALL: [(Self, &'static str); 21] = [
+    const ALL: [(Self, &'static str); 22] = [
         (Self::Barrier, "barrier"),
         (Self::Broadcast, "broadcast"),
         (Self::Gather, "gather"),
@@ -73,6 +75,7 @@ impl Function {
         (Self::NeighbourAllToAll, "neighbour_all_to_all"),
         (Self::NeighbourAllToAllVarcount, "neighbour_all_to_all_varcount"),
         (Self::Construction, "the construction of a communicator"),
+        (Self::Refusal, "the refusal of a root"),
     ];
 }
 
@@ -141,6 +144,10 @@ impl Call {
 fn other_tag(from: Rank, theirs: Tag, ours: Tag) -> Error {
     let part = |tag: Tag| (tag as u64 >> NUMBER_BITS, tag as u64 & ((1 << NUMBER_BITS) - 1));
     let ((theirs, their_number), (ours, our_number)) = (part(theirs), part(ours));
+    if theirs & ((1 << FUNCTION_BITS) - 1) == Function::Refusal as u64 && their_number == our_number {
+        return Error::refusal(format!("{}: the root refuses its own arguments", Call::describe(ours)))
+            .with_help("its own error says why");
+    }
     if theirs != ours {
         return different(from, &Call::describe(theirs), &Call::describe(ours));
     }
@@ -170,6 +177,11 @@ impl Collective {
     /// The channel of the next blocking collective on messages.
     pub(super) fn next_channel(&mut self, comm: &Communicator<'_>, call: Call) -> Channel {
         self.sequence += 1;
+        self.same_channel(comm, call)
+    }
+
+    /// That of the last one.
+    fn same_channel(&self, comm: &Communicator<'_>, call: Call) -> Channel {
         Channel {
             sends_in: comm.remote().contexts.collective(),
             receives_in: comm.local().contexts.collective(),
@@ -267,6 +279,21 @@ impl<'u> Communicator<'u> {
     ) -> Result<()> {
         let schedule = self.schedule(collective.next_channel(self, call), build)?;
         self.engine().run(&schedule, operation)
+    }
+
+    /// As [`Self::run`], of more messages of the last collective.
+    pub(super) fn run_again(
+        &self,
+        collective: &Collective,
+        call: Call,
+        build: impl FnOnce(&mut Plan<'_>),
+    ) -> Result<()> {
+        let channel = collective.same_channel(self, call);
+        let schedule = self.schedule(channel, |plan| {
+            build(plan);
+            Ok(())
+        })?;
+        self.engine().run(&schedule, None)
     }
 
     /// Immediate: builds the plan and begins it. What it takes of the caller's memory is in `keeps`.

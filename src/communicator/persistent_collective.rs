@@ -8,8 +8,9 @@ use crate::{
     buffer::{self, Held, Keep, Owned, ReceiveBytes, SendBytes},
     error::{Error, ErrorClass, Result},
     p2p::{Engine, RequestId, schedule::Schedule},
+    status::Status,
 };
-use std::sync::Arc;
+use std::{sync::Arc, task::Poll};
 
 /// A collective that can be started again and again with the same buffers: `I` holds what this rank gives, `O` what
 /// it gets, and `()` stands for none. If the collective works in place there is an output only, which holds both.
@@ -160,6 +161,11 @@ impl<'c, I: Owned, O: Owned> PersistentCollective<'c, I, O> {
         self.engine.check_caller()?;
         let Some(id) = self.active else { return Ok(()) };
         let outcome = self.engine.wait(id);
+        self.finish(outcome)
+    }
+
+    /// After its end, which makes it inactive. Brings the result to the output, if it came aside.
+    fn finish(&mut self, outcome: Result<Status>) -> Result<()> {
         if outcome.is_err() {
             // It may still use the buffers.
             self.let_go();
@@ -170,6 +176,40 @@ impl<'c, I: Owned, O: Owned> PersistentCollective<'c, I, O> {
             output.as_mut_slice().copy_from_slice(all_checked::<O::Item>(bits)?);
         }
         Ok(())
+    }
+
+    /// The end of this rank's part as a future: what [`wait`](Self::wait) returns. Dropping the future leaves the
+    /// collective as it is.
+    ///
+    /// ```
+    /// use ringmpi::op;
+    /// ringmpi::threads(3, |world| {
+    ///     let mut sum = world.all_reduce_init(vec![0], vec![0], op::Sum)?;
+    ///     let mut barrier = world.barrier_init()?;
+    ///     world.block_on(async {
+    ///         for round in 0..3 {
+    ///             sum.input_mut()?.fill(round);
+    ///             sum.start()?;
+    ///             barrier.start()?;
+    ///             barrier.completion().await?;
+    ///             sum.completion().await?;
+    ///             assert_eq!(sum.output_mut()?, [3 * round]);
+    ///         }
+    ///         ringmpi::Result::Ok(())
+    ///     })
+    /// })?.into_iter().collect::<ringmpi::Result<()>>()?;
+    /// # Ok::<(), ringmpi::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`wait`](Self::wait).
+    pub fn completion(&mut self) -> impl Future<Output = Result<()>> + Unpin {
+        std::future::poll_fn(|context| {
+            self.engine.check_caller()?;
+            let Some(id) = self.active else { return Poll::Ready(Ok(())) };
+            let outcome = std::task::ready!(self.engine.poll_outcome(id, context.waker()));
+            Poll::Ready(self.finish(outcome))
+        })
     }
 
     /// Leaves the buffers to the engine, until a collective that is under way has ended.

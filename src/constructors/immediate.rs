@@ -10,6 +10,7 @@ use crate::{
 /// A duplicate of a communicator that is being made while the caller does something else; see
 /// [`Communicator::immediate_duplicate`].
 ///
+/// It is waited for by itself: it is no [`Request`](crate::Request), which others could be waited for with, and no future.
 /// Dropping it never waits; the duplicate is freed, and the other ranks get theirs all the same.
 ///
 /// ```

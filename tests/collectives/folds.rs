@@ -107,6 +107,10 @@ fn to_prefixes<T: Element>(
     // Rank 0's slice stays as it is.
     let or_mine = below.as_ref().unwrap_or(mine);
     assert_same_at(below.is_some(), exclusive.as_deref(), or_mine);
+    let before = parts[parts.len() - 1].clone();
+    out.clone_from(&before);
+    world.exclusive_scan_into(mine, &mut out, op)?;
+    assert_same(&out, below.as_ref().unwrap_or(&before));
     out.clone_from(mine);
     world.exclusive_scan_in_place(&mut out, op)?;
     assert_same(&out, or_mine);
@@ -141,10 +145,22 @@ fn to_shares<T: Element>(
     let share = &expected[start..start + counts[me]];
     let request = world.immediate_reduce_scatter(mine.clone(), &counts, op)?;
     assert_same(&world.reduce_scatter(mine, &counts, op)?, share);
+    let mut part = mine[..counts[me]].to_vec();
+    world.reduce_scatter_into(mine, &mut part, &counts, op)?;
+    assert_same(&part, share);
+    let mut data = mine.clone();
+    world.reduce_scatter_in_place(&mut data, &counts, op)?;
+    assert_same(&data, &[share, &mine[share.len()..]].concat());
     let block = mine.len() / ranks;
     let (even, equal) = (&mine[..block * ranks], &expected[block * me..block * (me + 1)]);
     let blocks = world.immediate_reduce_scatter_block(even.to_vec(), op)?;
     assert_same(&world.reduce_scatter_block(even, op)?, equal);
+    part = even[..block].to_vec();
+    world.reduce_scatter_block_into(even, &mut part, op)?;
+    assert_same(&part, equal);
+    data = even.to_vec();
+    world.reduce_scatter_block_in_place(&mut data, op)?;
+    assert_same(&data, &[equal, &even[block..]].concat());
     assert_same(&blocks.wait()?, equal);
     assert_same(&request.wait()?, share);
     Ok(())

@@ -138,12 +138,17 @@ fn gather_varcount<T: Element>(world: &Communicator<'_>, len: usize, root: Rank)
     }
     let (places, whole) = places(&counts);
     let mut into = old(whole);
-    let partition = PartitionMut::with_displacements(&mut into, &counts[..], places);
-    world.gather_varcount_into(&mine, is_root.then_some(partition), root)?;
+    let parts = PartitionMut::with_displacements(&mut into, &counts[..], places);
+    world.gather_varcount_into(&mine, is_root.then_some(parts), root)?;
     assert_same(&into, &if is_root { placed(4, &counts) } else { old(whole) });
     let mut close = old(all.len());
     world.gather_varcount_into(&mine, is_root.then(|| PartitionMut::new(&mut close, &counts[..])), root)?;
     assert_same(&close, if is_root { &all } else { &close });
+    in_place(&mut into, 4, &counts, me, is_root);
+    let kept = into.clone();
+    let parts = partition(&mut into, &counts, is_root);
+    world.gather_varcount_in_place(parts, root)?;
+    assert_same(&into, &if is_root { placed(4, &counts) } else { kept });
     let output = old(if is_root { all.len() } else { 0 });
     let mut again = world.gather_varcount_init(old::<T>(own), output, given, root)?;
     for key in 0..STARTS {
@@ -156,6 +161,24 @@ fn gather_varcount<T: Element>(world: &Communicator<'_>, len: usize, root: Rank)
     }
     assert_same_at(is_root, request.wait()?.as_deref(), &all);
     Ok(())
+}
+
+/// A root's parts in the opposite order, with gaps, of which only its own is there; or a part alone.
+fn in_place<T: Element>(data: &mut Vec<T>, key: u64, counts: &[usize], me: Rank, has_all: bool) {
+    let (own, (places, whole)) = (counts[me as usize], places(counts));
+    let mine = slice(key, me, own);
+    *data = if has_all { old(whole) } else { mine.clone() };
+    if has_all {
+        data[places[me as usize]..][..own].copy_from_slice(&mine);
+    }
+}
+
+/// Such parts; of a part alone nothing is said.
+fn partition<'a, T: Element>(data: &'a mut [T], counts: &'a [usize], has_all: bool) -> PartitionMut<'a, T> {
+    match has_all {
+        true => PartitionMut::with_displacements(data, counts, places(counts).0),
+        false => PartitionMut::new(data, vec![]),
+    }
 }
 
 fn scatter<T: Element>(world: &Communicator<'_>, len: usize, root: Rank) -> Result<()> {
@@ -197,6 +220,9 @@ fn scatter_varcount<T: Element>(world: &Communicator<'_>, len: usize, root: Rank
     let mut into = old(own);
     world.scatter_varcount_into(is_root.then(with_gaps), &mut into, root)?;
     assert_same(&into, &mine);
+    into = if is_root { apart.clone() } else { old(own) };
+    world.scatter_varcount_in_place(partition(&mut into, &counts, is_root), root)?;
+    assert_same(&into, if is_root { &apart } else { &mine });
     let close = is_root.then(|| Partition::new(&close, &counts[..]));
     assert_same(&world.scatter_varcount(close, root)?, &mine);
     let mut again = world.scatter_varcount_init(given, given_counts, old(own), root)?;
@@ -247,10 +273,11 @@ fn all_gather_varcount<T: Element>(world: &Communicator<'_>, len: usize) -> Resu
     for (rank, got) in vectors.into_iter().enumerate() {
         assert_same(&got, &slice(8, rank as Rank, counts[rank]));
     }
-    let (places, whole) = places(&counts);
-    let mut into = old(whole);
-    world
-        .all_gather_varcount_into(&mine, PartitionMut::with_displacements(&mut into, &counts[..], places))?;
+    let mut into = old(places(&counts).1);
+    world.all_gather_varcount_into(&mine, partition(&mut into, &counts, true))?;
+    assert_same(&into, &placed(8, &counts));
+    in_place(&mut into, 8, &counts, me, true);
+    world.all_gather_varcount_in_place(partition(&mut into, &counts, true))?;
     assert_same(&into, &placed(8, &counts));
     let mut again = world.all_gather_varcount_init(old::<T>(own), old(all(0).len()), &counts)?;
     for key in 0..STARTS {
@@ -323,6 +350,19 @@ fn all_to_all_varcount<T: Element>(world: &Communicator<'_>, len: usize) -> Resu
     let parts = PartitionMut::with_displacements(&mut into, &received[..], places_of_received);
     world.all_to_all_varcount_into(with_gaps(), parts)?;
     assert_same(&into, &expected);
+    // Each two ranks exchange as much in both directions.
+    let counts: Vec<usize> = all.clone().map(|other| uneven(len, me + other)).collect();
+    let (places, whole) = places(&counts);
+    let exchanged = |of: &dyn Fn(Rank, usize) -> Vec<T>| {
+        let mut data = old(whole);
+        for (rank, (place, count)) in (0..).zip(places.iter().zip(&counts)) {
+            data[*place..place + count].copy_from_slice(&of(rank, *count));
+        }
+        data
+    };
+    let mut data = exchanged(&|to, count| between(3, me, to, count));
+    world.all_to_all_varcount_in_place(partition(&mut data, &counts, true))?;
+    assert_same(&data, &exchanged(&|from, count| between(3, from, me, count)));
     let mut again = world.all_to_all_varcount_init(given(0), &sent, old(got(0).len()), &received)?;
     for key in 0..STARTS {
         again.input_mut()?.copy_from_slice(&given(key));

@@ -38,6 +38,10 @@ fn roots_that_do_not_exist() {
             check("gather_init", world.gather_init(own(), own(), root).map(drop));
             check("gather_varcount", world.gather_varcount(&mine, root).map(drop));
             check("gather_varcount_into", world.gather_varcount_into(&mine, None, root));
+            let parts = PartitionMut::new(&mut data, vec![1; 3]);
+            check("gather_varcount_in_place", world.gather_varcount_in_place(parts, root));
+            let parts = PartitionMut::new(&mut data, vec![1; 3]);
+            check("scatter_varcount_in_place", world.scatter_varcount_in_place(parts, root));
             let request = world.immediate_gather_varcount(own(), &[], root);
             check("immediate_gather_varcount", request.map(drop));
             let request = world.gather_varcount_init(own(), own(), &[], root);
@@ -96,6 +100,16 @@ fn slices_of_other_lengths() {
         refused(world.all_reduce_into(&mine, &mut four, op::Sum), &says("all_reduce_into", "4 ", "2 "));
         refused(world.all_reduce_init(own(2), own(3), op::Sum), &says("all_reduce_init", "3 ", "2 "));
         refused(world.scan_into(&mine, &mut four, op::Sum), &says("scan_into", "4 ", "2 "));
+        let into = world.exclusive_scan_into(&mine, &mut four, op::Sum);
+        refused(into, &says("exclusive_scan_into", "4 ", "2 "));
+        let into = world.reduce_scatter_into(&[1u8; 6], &mut four, &[2; 3], op::Sum);
+        refused(into, &says("reduce_scatter_into", "4 ", "2 "));
+        let block = world.reduce_scatter_block_into(&four, &mut [1], op::Sum);
+        refused(block, &says("reduce_scatter_block_into", "4 ", "3 equal parts"));
+        let block = world.reduce_scatter_block_into(&[1u8; 6], &mut four, op::Sum);
+        refused(block, &says("reduce_scatter_block_into", "4 ", "2 "));
+        let block = world.reduce_scatter_block_in_place(&mut four, op::Sum);
+        refused(block, &says("reduce_scatter_block_in_place", "4 ", "3 equal parts"));
         refused(world.scan_init(own(2), own(3), op::Sum), &says("scan_init", "3 ", "2 "));
         let below = world.exclusive_scan_init(own(2), own(3), op::Sum);
         refused(below, &says("exclusive_scan_init", "3 ", "2 "));
@@ -128,6 +142,9 @@ fn counts_that_are_wrong() {
         for (counts, fact) in WRONG {
             let check = |function: &str, outcome: Result<()>| refused(outcome, &[function, fact]);
             check("reduce_scatter", world.reduce_scatter(&[1u8; 6], counts, op::Sum).map(drop));
+            let into = world.reduce_scatter_into(&[1u8; 6], &mut [1; 2], counts, op::Sum);
+            check("reduce_scatter_into", into);
+            check("reduce_scatter_in_place", world.reduce_scatter_in_place(&mut own(6), counts, op::Sum));
             let request = world.immediate_reduce_scatter(own(6), counts, op::Sum);
             check("immediate_reduce_scatter", request.map(drop));
             let request = world.reduce_scatter_init(own(6), own(2), counts, op::Sum);
@@ -200,6 +217,10 @@ fn parts_out_of_their_slice_or_overlapping() {
             let parts = || PartitionMut::with_displacements(Vec::leak(vec![0; 6]), counts, displacements);
             check("gather_varcount_into", world.gather_varcount_into(&mine, Some(parts()), me));
             check("all_gather_varcount_into", world.all_gather_varcount_into(&mine, parts()));
+            check("gather_varcount_in_place", world.gather_varcount_in_place(parts(), me));
+            check("scatter_varcount_in_place", world.scatter_varcount_in_place(parts(), me));
+            check("all_gather_varcount_in_place", world.all_gather_varcount_in_place(parts()));
+            check("all_to_all_varcount_in_place", world.all_to_all_varcount_in_place(parts()));
             let from = Partition::new(&six, &[2usize, 2, 2][..]);
             check("all_to_all_varcount_into", world.all_to_all_varcount_into(from, parts()));
         }
@@ -246,6 +267,40 @@ fn a_root_that_has_nothing_to_scatter_tells_the_others() {
             refused(world.scatter_varcount::<u8>(None, root), &["scatter_varcount"]);
             // The communicator goes on.
             assert_eq!(world.all_reduce_value(1, op::Sum)?, world.size());
+            Ok(())
+        });
+    }
+}
+
+/// Whichever way the others wait, short parts or long ones: they are told, and the communicator goes on.
+#[test]
+fn a_root_that_refuses_to_scatter_tells_the_others() {
+    for ranks in [2, 3, 5, 8, 13, 31] {
+        run(ranks, |world| {
+            for (len, root) in [(0, 0), (1, 1), (3, world.size() - 1), (100, 0), (40_000, 1)] {
+                let is_root = world.rank() == root;
+                // Too long by one, which the parts of no other rank are.
+                let all = vec![1u8; ranks * len + 1];
+                let given = is_root.then_some(&all[..]);
+                let check = |function: &str, outcome: Result<()>| match is_root {
+                    true => refused(outcome, &[function, "elements"]),
+                    false => refused(outcome, &["scatter", "the root refuses its own arguments"]),
+                };
+                check("scatter_into", world.scatter_into(given, &mut vec![0; len], root));
+                check("scatter_into", world.scatter_into::<u8>(None, &mut vec![0; len + 1], root));
+                let mut data = if is_root { all.clone() } else { vec![0; len] };
+                check("scatter_in_place", world.scatter_in_place(&mut data, root));
+                let far = || Partition::new(&all, vec![len + 2; ranks]);
+                let into = world.scatter_varcount_into(is_root.then(far), &mut vec![0; len], root);
+                check("scatter_varcount_into", into);
+                let counts = if is_root { vec![len + 2; ranks] } else { vec![] };
+                let parts = PartitionMut::new(&mut data, counts);
+                check("scatter_varcount_in_place", world.scatter_varcount_in_place(parts, root));
+                let mine = world.scatter(is_root.then_some(&all[1..]), root)?;
+                assert_eq!(mine.len(), len);
+                assert_eq!(world.broadcast_value(world.rank(), root)?, root);
+            }
+            assert_eq!(world.any_process().immediate_probe()?, None);
             Ok(())
         });
     }

@@ -78,6 +78,36 @@ impl Communicator<'_> {
         })
     }
 
+    /// As [`all_gather_varcount`](Self::all_gather_varcount), in place: the slice has a part for each rank, and this rank's
+    /// is there already.
+    ///
+    /// ```
+    /// use ringmpi::PartitionMut;
+    /// # ringmpi::threads(3, |world| {
+    /// // Rank r has computed r elements of a table.
+    /// let mut table = [[0, 0, 0], [1, 0, 0], [0, 2, 2]][world.rank() as usize];
+    /// world.all_gather_varcount_in_place(PartitionMut::new(&mut table, vec![0, 1, 2]))?;
+    /// assert_eq!(table, [1, 2, 2]);
+    /// # ringmpi::Result::Ok(())
+    /// # })?.into_iter().collect::<ringmpi::Result<()>>()?;
+    /// # Ok::<(), ringmpi::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// Parts that lie outside of the slice, overlap, or are not one for each rank; slices of other lengths than their parts;
+    /// bytes that are no values of the type; the end of the job.
+    ///
+    /// # Standard
+    /// MPI 5.0, 6.7: `MPI_Allgatherv` with `MPI_IN_PLACE`.
+    pub fn all_gather_varcount_in_place<T: Plain>(&self, mut all: PartitionMut<'_, T>) -> Result<()> {
+        let blocks = all.check("all_gather_varcount_in_place", self.size())?;
+        let (mut collective, call) = (self.enter_collective()?, Call::new(Function::AllGatherVarcount));
+        self.run_in_place(&mut collective, call, all.data(), None, |plan, all| {
+            ring::plan(plan, all, &blocks);
+            Ok(())
+        })
+    }
+
     /// As [`all_gather_varcount`](Self::all_gather_varcount), but only begins: all ranks give all lengths (`counts`), and
     /// the request gives the slices, one behind the other.
     ///

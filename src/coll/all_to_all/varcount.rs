@@ -91,6 +91,38 @@ impl Communicator<'_> {
         })
     }
 
+    /// As [`all_to_all_varcount`](Self::all_to_all_varcount), in place: what comes from a rank takes the place of what was
+    /// sent to it, which has the same length.
+    ///
+    /// ```
+    /// use ringmpi::PartitionMut;
+    /// # ringmpi::threads(2, |world| {
+    /// // Two elements change places with the other rank; each keeps as many as its rank.
+    /// let (mut data, counts) = if world.rank() == 0 { (vec![1, 2], [0, 2]) } else { (vec![3, 4, 5], [2, 1]) };
+    /// world.all_to_all_varcount_in_place(PartitionMut::new(&mut data, &counts[..]))?;
+    /// assert_eq!(data, if world.rank() == 0 { vec![3, 4] } else { vec![1, 2, 5] });
+    /// # ringmpi::Result::Ok(())
+    /// # })?.into_iter().collect::<ringmpi::Result<()>>()?;
+    /// # Ok::<(), ringmpi::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// Parts that lie outside of the slice, overlap, or are not one for each rank; parts of other lengths than what comes;
+    /// bytes that are no values of the type; no memory; the end of the job.
+    ///
+    /// # Standard
+    /// MPI 5.0, 6.8: `MPI_Alltoallv` with `MPI_IN_PLACE`.
+    pub fn all_to_all_varcount_in_place<T: Plain>(&self, mut data: PartitionMut<'_, T>) -> Result<()> {
+        let blocks = data.check("all_to_all_varcount_in_place", self.size())?;
+        let (mut collective, call) = (self.enter_collective()?, Call::new(Function::AllToAllVarcount));
+        self.run_in_place(&mut collective, call, data.data(), None, |plan, data| {
+            let copy = plan.scratch(data.len())?;
+            plan.copy(data.to_send(), copy);
+            build(plan, (copy.to_send(), &blocks), (data, &blocks));
+            Ok(())
+        })
+    }
+
     /// As [`all_to_all_varcount`](Self::all_to_all_varcount), but only begins: the parts of `mine` lie one behind the
     /// other, of lengths `counts`, and so will those of the result, of lengths `all_counts`.
     ///

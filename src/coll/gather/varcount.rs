@@ -120,6 +120,47 @@ impl Communicator<'_> {
         }
     }
 
+    /// As [`gather_varcount`](Self::gather_varcount), in place: the root's slice has a part for each rank, its own is there
+    /// already. The slices of the others are their parts, whole, and their counts do not matter.
+    ///
+    /// ```
+    /// use ringmpi::PartitionMut;
+    /// # ringmpi::threads(3, |world| {
+    /// let (mut data, counts) = match world.rank() {
+    ///     1 => (vec![0, 10, 11, 0], vec![1, 2, 1]),
+    ///     rank => (vec![10 * rank], vec![]),
+    /// };
+    /// world.gather_varcount_in_place(PartitionMut::new(&mut data, counts), 1)?;
+    /// assert_eq!(data, if world.rank() == 1 { vec![0, 10, 11, 20] } else { vec![10 * world.rank()] });
+    /// # ringmpi::Result::Ok(())
+    /// # })?.into_iter().collect::<ringmpi::Result<()>>()?;
+    /// # Ok::<(), ringmpi::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// A root that does not exist, or whose parts lie outside of its slice, overlap, or are not one for each rank; slices of
+    /// other lengths than their parts; the end of the job.
+    ///
+    /// # Standard
+    /// MPI 5.0, 6.5: `MPI_Gatherv` with `MPI_IN_PLACE`.
+    pub fn gather_varcount_in_place<T: Plain>(
+        &self,
+        mut data: PartitionMut<'_, T>,
+        root: Rank,
+    ) -> Result<()> {
+        const NAME: &str = "gather_varcount_in_place";
+        check_root(self, NAME, root)?;
+        let blocks = (self.rank() == root).then(|| data.check(NAME, self.size())).transpose()?;
+        let (mut collective, call) = (self.enter_collective()?, Call::rooted(Function::GatherVarcount, root));
+        self.run_in_place(&mut collective, call, data.data(), None, |plan, data| {
+            match &blocks {
+                Some(blocks) => linear::plan(plan, None, Some((data, blocks)), root),
+                None => linear::plan(plan, Some(data.to_send()), None, root),
+            }
+            Ok(())
+        })
+    }
+
     /// As [`gather_varcount`](Self::gather_varcount), but only begins; the root says how long the slices are (`counts`,
     /// which the other ranks need not give), and the request gives it all of them, one behind the other.
     ///

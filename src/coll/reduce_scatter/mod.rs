@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     buffer::{self, Held, Owned, Plain, ReceiveBytes, SendBytes},
-    communicator::{Communicator, PersistentCollective, Request},
+    communicator::{Communicator, PersistentCollective, Request, landing},
     error::Result,
     op::Op,
 };
@@ -38,10 +38,72 @@ impl Communicator<'_> {
     /// # Standard
     /// MPI 5.0, 6.10.2: `MPI_Reduce_scatter`.
     pub fn reduce_scatter<T: Plain>(&self, mine: &[T], counts: &[usize], op: impl Op<T>) -> Result<Vec<T>> {
-        let sum = check_counts::<T>("reduce_scatter", "counts", counts, self.size())?;
-        check_len("reduce_scatter", "mine", mine.len(), sum)?;
-        let len = counts[self.rank() as usize];
-        self.scatter_reduced(mine, len, &blocks_of::<T>(counts), Function::ReduceScatter, &op)
+        let (len, shares) = self.check_shares::<T>("reduce_scatter", mine.len(), counts)?;
+        let (mine, function) = (buffer::of_slice(mine), Function::ReduceScatter);
+        landing::new_vec(len, |share| self.scatter_reduced(mine, share, &shares, function, &op))
+    }
+
+    /// As [`reduce_scatter`](Self::reduce_scatter), into a slice of the length of this rank's part.
+    ///
+    /// ```
+    /// use ringmpi::op;
+    /// # ringmpi::threads(2, |world| {
+    /// let mut part = vec![0; 1 + world.rank() as usize];
+    /// for round in 0..3 {
+    ///     world.reduce_scatter_into(&[round, 2, 3], &mut part, &[1, 2], op::Sum)?;
+    ///     assert_eq!(part, if world.rank() == 0 { vec![2 * round] } else { vec![4, 6] });
+    /// }
+    /// # ringmpi::Result::Ok(())
+    /// # })?.into_iter().collect::<ringmpi::Result<()>>()?;
+    /// # Ok::<(), ringmpi::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// A slice of another length; and as [`reduce_scatter`](Self::reduce_scatter).
+    ///
+    /// # Standard
+    /// MPI 5.0, 6.10.2: `MPI_Reduce_scatter`.
+    pub fn reduce_scatter_into<T: Plain>(
+        &self,
+        mine: &[T],
+        part: &mut [T],
+        counts: &[usize],
+        op: impl Op<T>,
+    ) -> Result<()> {
+        let (len, shares) = self.check_shares::<T>("reduce_scatter_into", mine.len(), counts)?;
+        check_len("reduce_scatter_into", "part", part.len(), len)?;
+        let (mine, function) = (buffer::of_slice(mine), Function::ReduceScatter);
+        landing::in_place(part, |share| self.scatter_reduced(mine, share, &shares, function, &op))
+    }
+
+    /// As [`reduce_scatter`](Self::reduce_scatter), in place: this rank's part takes the front of its slice, the rest of
+    /// which stays as it is.
+    ///
+    /// ```
+    /// use ringmpi::op;
+    /// # ringmpi::threads(2, |world| {
+    /// let mut data = [1, 2, 3];
+    /// world.reduce_scatter_in_place(&mut data, &[1, 2], op::Sum)?;
+    /// assert_eq!(data, if world.rank() == 0 { [2, 2, 3] } else { [4, 6, 3] });
+    /// # ringmpi::Result::Ok(())
+    /// # })?.into_iter().collect::<ringmpi::Result<()>>()?;
+    /// # Ok::<(), ringmpi::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`reduce_scatter`](Self::reduce_scatter).
+    ///
+    /// # Standard
+    /// MPI 5.0, 6.10.2: `MPI_Reduce_scatter` with `MPI_IN_PLACE`.
+    pub fn reduce_scatter_in_place<T: Plain>(
+        &self,
+        data: &mut [T],
+        counts: &[usize],
+        op: impl Op<T>,
+    ) -> Result<()> {
+        let (_, shares) = self.check_shares::<T>("reduce_scatter_in_place", data.len(), counts)?;
+        let function = Function::ReduceScatter;
+        landing::in_place(data, |data| self.scatter_reduced_in_place(data, &shares, function, &op))
     }
 
     /// As [`reduce_scatter`](Self::reduce_scatter), with parts of equal length.
@@ -61,23 +123,96 @@ impl Communicator<'_> {
     /// # Standard
     /// MPI 5.0, 6.10.1: `MPI_Reduce_scatter_block`.
     pub fn reduce_scatter_block<T: Plain>(&self, mine: &[T], op: impl Op<T>) -> Result<Vec<T>> {
-        let len = check_parts("reduce_scatter_block", "mine", mine.len(), self.size())?;
-        let shares = Blocks::equal(self.size(), (len * size_of::<T>()) as u64);
-        self.scatter_reduced(mine, len, &shares, Function::ReduceScatterBlock, &op)
+        let (len, shares) = self.check_equal_shares::<T>("reduce_scatter_block", "mine", mine.len())?;
+        let (mine, function) = (buffer::of_slice(mine), Function::ReduceScatterBlock);
+        landing::new_vec(len, |share| self.scatter_reduced(mine, share, &shares, function, &op))
+    }
+
+    /// As [`reduce_scatter_block`](Self::reduce_scatter_block), into a slice of the length of a part.
+    ///
+    /// ```
+    /// use ringmpi::op;
+    /// # ringmpi::threads(2, |world| {
+    /// let mut largest = [0];
+    /// world.reduce_scatter_block_into(&[world.rank(), 7], &mut largest, op::Max)?;
+    /// assert_eq!(largest, [if world.rank() == 0 { 1 } else { 7 }]);
+    /// # ringmpi::Result::Ok(())
+    /// # })?.into_iter().collect::<ringmpi::Result<()>>()?;
+    /// # Ok::<(), ringmpi::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// A slice of another length; and as [`reduce_scatter_block`](Self::reduce_scatter_block).
+    ///
+    /// # Standard
+    /// MPI 5.0, 6.10.1: `MPI_Reduce_scatter_block`.
+    pub fn reduce_scatter_block_into<T: Plain>(
+        &self,
+        mine: &[T],
+        part: &mut [T],
+        op: impl Op<T>,
+    ) -> Result<()> {
+        const NAME: &str = "reduce_scatter_block_into";
+        let (len, shares) = self.check_equal_shares::<T>(NAME, "mine", mine.len())?;
+        check_len(NAME, "part", part.len(), len)?;
+        let (mine, function) = (buffer::of_slice(mine), Function::ReduceScatterBlock);
+        landing::in_place(part, |share| self.scatter_reduced(mine, share, &shares, function, &op))
+    }
+
+    /// As [`reduce_scatter_block`](Self::reduce_scatter_block), in place: this rank's part takes the front of its slice, the
+    /// rest of which stays as it is.
+    ///
+    /// ```
+    /// use ringmpi::op;
+    /// # ringmpi::threads(2, |world| {
+    /// let mut data = [1, 2];
+    /// world.reduce_scatter_block_in_place(&mut data, op::Sum)?;
+    /// assert_eq!(data, [2 + 2 * world.rank(), 2]);
+    /// # ringmpi::Result::Ok(())
+    /// # })?.into_iter().collect::<ringmpi::Result<()>>()?;
+    /// # Ok::<(), ringmpi::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`reduce_scatter_block`](Self::reduce_scatter_block).
+    ///
+    /// # Standard
+    /// MPI 5.0, 6.10.1: `MPI_Reduce_scatter_block` with `MPI_IN_PLACE`.
+    pub fn reduce_scatter_block_in_place<T: Plain>(&self, data: &mut [T], op: impl Op<T>) -> Result<()> {
+        let (_, shares) =
+            self.check_equal_shares::<T>("reduce_scatter_block_in_place", "data", data.len())?;
+        let function = Function::ReduceScatterBlock;
+        landing::in_place(data, |data| self.scatter_reduced_in_place(data, &shares, function, &op))
     }
 
     fn scatter_reduced<T: Plain>(
         &self,
-        mine: &[T],
-        len: usize,
+        mine: SendBytes,
+        share: ReceiveBytes,
         shares: &Blocks,
         function: Function,
         op: &impl Op<T>,
-    ) -> Result<Vec<T>> {
+    ) -> Result<()> {
         let (mut collective, call) = (self.enter_collective()?, Call::new(function).with_op(op));
-        let (mine, operation) = (buffer::of_slice(mine), borrowed(op));
-        self.run_new(&mut collective, call, len, Some(&operation), |plan, share| {
-            build(plan, mine, shares, share)
+        self.run(&mut collective, call, Some(&borrowed(op)), |plan| build(plan, mine, shares, share))
+    }
+
+    /// This rank's share takes the front of `data`.
+    fn scatter_reduced_in_place<T: Plain>(
+        &self,
+        data: ReceiveBytes,
+        shares: &Blocks,
+        function: Function,
+        op: &impl Op<T>,
+    ) -> Result<()> {
+        let (mut collective, call) = (self.enter_collective()?, Call::new(function).with_op(op));
+        self.run(&mut collective, call, Some(&borrowed(op)), |plan| {
+            let share = plan.scratch(shares.bytes(plan.rank()))?;
+            build(plan, data.to_send(), shares, share)?;
+            // What is sent must not change while it is on its way.
+            plan.wait_all();
+            plan.copy(share.to_send(), data.part(0, share.len()));
+            Ok(())
         })
     }
 
@@ -108,7 +243,7 @@ impl Communicator<'_> {
         op: impl Op<B::Item> + Send + 'static,
     ) -> Result<Request<'_, Vec<B::Item>>> {
         let mine = Held::new(mine);
-        let (len, shares) = self.check_shares("immediate_reduce_scatter", &mine, counts)?;
+        let (len, shares) = self.check_shares::<B::Item>("immediate_reduce_scatter", mine.len(), counts)?;
         self.begin_new(mine, len, Some(shared::<B::Item>(op)), move |plan, mine, share| {
             build(plan, mine, &shares, share)
         })
@@ -141,8 +276,8 @@ impl Communicator<'_> {
         op: impl Op<B::Item> + Send + 'static,
     ) -> Result<Request<'_, Vec<B::Item>>> {
         let mine = Held::new(mine);
-        let len = check_parts("immediate_reduce_scatter_block", "mine", mine.len(), self.size())?;
-        let shares = Blocks::equal(self.size(), (len * size_of::<B::Item>()) as u64);
+        let (len, shares) =
+            self.check_equal_shares::<B::Item>("immediate_reduce_scatter_block", "mine", mine.len())?;
         self.begin_new(mine, len, Some(shared::<B::Item>(op)), move |plan, mine, share| {
             build(plan, mine, &shares, share)
         })
@@ -179,7 +314,7 @@ impl Communicator<'_> {
         op: impl Op<I::Item> + Send + 'static,
     ) -> Result<PersistentCollective<'_, I, O>> {
         let (mine, part) = (Held::new(mine), Held::new(part));
-        let (len, shares) = self.check_shares("reduce_scatter_init", &mine, counts)?;
+        let (len, shares) = self.check_shares::<I::Item>("reduce_scatter_init", mine.len(), counts)?;
         check_len("reduce_scatter_init", "part", part.len(), len)?;
         self.prepare(mine, part, Some(shared::<I::Item>(op)), move |plan, mine, share| {
             build(plan, mine, &shares, share)
@@ -215,23 +350,25 @@ impl Communicator<'_> {
         op: impl Op<I::Item> + Send + 'static,
     ) -> Result<PersistentCollective<'_, I, O>> {
         let (mine, part) = (Held::new(mine), Held::new(part));
-        let len = check_parts("reduce_scatter_block_init", "mine", mine.len(), self.size())?;
+        let (len, shares) =
+            self.check_equal_shares::<I::Item>("reduce_scatter_block_init", "mine", mine.len())?;
         check_len("reduce_scatter_block_init", "part", part.len(), len)?;
-        let shares = Blocks::equal(self.size(), (len * size_of::<I::Item>()) as u64);
         self.prepare(mine, part, Some(shared::<I::Item>(op)), move |plan, mine, share| {
             build(plan, mine, &shares, share)
         })
     }
 
-    fn check_shares<B: Owned>(
-        &self,
-        function: &str,
-        mine: &Held<B>,
-        counts: &[usize],
-    ) -> Result<(usize, Blocks)> {
-        let sum = check_counts::<B::Item>(function, "counts", counts, self.size())?;
-        check_len(function, "mine", mine.len(), sum)?;
-        Ok((counts[self.rank() as usize], blocks_of::<B::Item>(counts)))
+    /// Of a slice of so many elements: how long this rank's part is, and where those of all lie.
+    fn check_shares<T>(&self, function: &str, len: usize, counts: &[usize]) -> Result<(usize, Blocks)> {
+        let sum = check_counts::<T>(function, "counts", counts, self.size())?;
+        check_len(function, "mine", len, sum)?;
+        Ok((counts[self.rank() as usize], blocks_of::<T>(counts)))
+    }
+
+    /// As [`Self::check_shares`], of equal parts.
+    fn check_equal_shares<T>(&self, function: &str, argument: &str, len: usize) -> Result<(usize, Blocks)> {
+        let part = check_parts(function, argument, len, self.size())?;
+        Ok((part, Blocks::equal(self.size(), (part * size_of::<T>()) as u64)))
     }
 }
 

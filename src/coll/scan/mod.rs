@@ -159,6 +159,36 @@ impl Communicator<'_> {
         Ok((self.rank() > 0).then_some(result))
     }
 
+    /// As [`exclusive_scan`](Self::exclusive_scan), into a slice; rank 0's stays as it was.
+    ///
+    /// ```
+    /// use ringmpi::op;
+    /// # ringmpi::threads(3, |world| {
+    /// // Before the first rank there is nothing: what the slice holds says what that is.
+    /// let mut below = [0, 0];
+    /// world.exclusive_scan_into(&[1, 10], &mut below, op::Sum)?;
+    /// assert_eq!(below, [world.rank(), 10 * world.rank()]);
+    /// # ringmpi::Result::Ok(())
+    /// # })?.into_iter().collect::<ringmpi::Result<()>>()?;
+    /// # Ok::<(), ringmpi::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// A slice of another length; other lengths; the end of the job.
+    ///
+    /// # Standard
+    /// MPI 5.0, 6.11.2: `MPI_Exscan`.
+    pub fn exclusive_scan_into<T: Plain>(&self, mine: &[T], out: &mut [T], op: impl Op<T>) -> Result<()> {
+        check_len("exclusive_scan_into", "out", out.len(), mine.len())?;
+        if self.rank() == 0 {
+            return self.exclusive_scan_in_place(&mut buffer::copy_of(mine)?, op);
+        }
+        landing::in_place(out, |result| {
+            result.copy_from(buffer::of_slice(mine));
+            self.scan_bytes(result, &op, Kind::Exclusive)
+        })
+    }
+
     /// As [`exclusive_scan`](Self::exclusive_scan), in place; rank 0's slice stays as it is.
     ///
     /// ```

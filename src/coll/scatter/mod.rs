@@ -2,6 +2,7 @@
 
 pub(super) mod binomial;
 pub(super) mod linear;
+mod refusal;
 mod varcount;
 
 use super::{
@@ -81,21 +82,25 @@ impl Communicator<'_> {
     /// ```
     ///
     /// # Errors
-    /// A root that does not exist, that gives no slice, or one that is not as long as all parts; other lengths; bytes
-    /// that are no values of the type; the end of the job.
+    /// A root that does not exist, that gives no slice, or one that is not as long as all parts: then the other ranks get
+    /// an error too; other lengths; bytes that are no values of the type; the end of the job.
     ///
     /// # Standard
     /// MPI 5.0, 6.6: `MPI_Scatter`.
     pub fn scatter_into<T: Plain>(&self, all: Option<&[T]>, mine: &mut [T], root: Rank) -> Result<()> {
         check_root(self, "scatter_into", root)?;
-        let needed = whole("scatter_into", mine.len(), self.size())?;
-        let all = if self.rank() == root { Some(all.unwrap_or(&[])) } else { None };
-        all.iter().try_for_each(|all| check_len("scatter_into", "the root's slice", all.len(), needed))?;
+        let all = (self.rank() == root).then(|| all.unwrap_or(&[]));
+        let check = |all: &[T]| {
+            let needed = whole("scatter_into", mine.len(), self.size())?;
+            check_len("scatter_into", "the root's slice", all.len(), needed)
+        };
+        all.map_or(Ok(()), check).map_err(|error| self.refuse_as_root(error))?;
         let (mut collective, call) = (self.enter_collective()?, Call::rooted(Function::Scatter, root));
-        let all = all.map(buffer::of_slice);
-        self.run_in_place(&mut collective, call, mine, None, |plan, mine| {
-            build(plan, all, Some(mine), mine.len(), root)
-        })
+        let (all, bytes) = (all.map(buffer::of_slice), size_of_val(mine) as u64);
+        let outcome = self.run_in_place(&mut collective, call, mine, None, |plan, mine| {
+            build(plan, all, Some(mine), bytes, root)
+        });
+        self.pass_refusal_on(&mut collective, outcome, bytes, root)
     }
 
     /// As [`scatter`](Self::scatter), in place: the root's slice has a part for each rank, and keeps its own; the slices
@@ -113,8 +118,8 @@ impl Communicator<'_> {
     /// ```
     ///
     /// # Errors
-    /// A root that does not exist, or whose slice does not divide into equal parts; other lengths; bytes that are no
-    /// values of the type; the end of the job.
+    /// A root that does not exist, or whose slice does not divide into equal parts: then the other ranks get an error too;
+    /// other lengths; bytes that are no values of the type; the end of the job.
     ///
     /// # Standard
     /// MPI 5.0, 6.6: `MPI_Scatter` with `MPI_IN_PLACE`.
@@ -122,13 +127,16 @@ impl Communicator<'_> {
         check_root(self, "scatter_in_place", root)?;
         let (is_root, size) = (self.rank() == root, self.size());
         if is_root {
-            check_parts("scatter_in_place", "the root's slice", data.len(), size)?;
+            let checked = check_parts("scatter_in_place", "the root's slice", data.len(), size);
+            checked.map_err(|error| self.refuse_as_root(error))?;
         }
         let (mut collective, call) = (self.enter_collective()?, Call::rooted(Function::Scatter, root));
-        self.run_in_place(&mut collective, call, data, None, |plan, data| match is_root {
-            true => build(plan, Some(data.to_send()), None, data.len() / size as u64, root),
-            false => build(plan, None, Some(data), data.len(), root),
-        })
+        let bytes = size_of_val(data) as u64;
+        let outcome = self.run_in_place(&mut collective, call, data, None, |plan, data| match is_root {
+            true => build(plan, Some(data.to_send()), None, bytes / size as u64, root),
+            false => build(plan, None, Some(data), bytes, root),
+        });
+        self.pass_refusal_on(&mut collective, outcome, bytes, root)
     }
 
     /// As [`scatter`](Self::scatter), of `len` elements a rank, but only begins: the request gives the part. Only the

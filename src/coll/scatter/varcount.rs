@@ -7,7 +7,7 @@ use crate::{
         blocks::Blocks,
         call::{Call, Function},
         check_len, check_root,
-        partition::{Partition, blocks_of, check_counts},
+        partition::{Partition, PartitionMut, blocks_of, check_counts},
     },
     communicator::{Communicator, PersistentCollective, Request},
     error::{Error, ErrorClass, Result},
@@ -86,8 +86,8 @@ impl Communicator<'_> {
     ///
     /// # Errors
     /// A root that does not exist, that gives no slice, or parts that lie outside of it or are not one for each rank, or
-    /// whose own is of another length than its `mine`; slices of other lengths than their parts; bytes that are no
-    /// values of the type; the end of the job.
+    /// whose own is of another length than its `mine`: then the other ranks get an error too; slices of other lengths
+    /// than their parts; bytes that are no values of the type; the end of the job.
     ///
     /// # Standard
     /// MPI 5.0, 6.6: `MPI_Scatterv`.
@@ -104,15 +104,61 @@ impl Communicator<'_> {
             Some(all) => Some(all),
             None => Some(Partition::new(&[], vec![])),
         };
-        let blocks = all.as_ref().map(|all| all.check(NAME, self.size())).transpose()?;
-        if let Some(all) = &all {
-            check_len(NAME, "mine", mine.len(), all.count(root))?;
-        }
+        let check = |all: &Partition<'_, T>| {
+            let blocks = all.check(NAME, self.size())?;
+            check_len(NAME, "mine", mine.len(), all.count(root)).map(|()| blocks)
+        };
+        let checked = all.as_ref().map(check).transpose();
+        let blocks = checked.map_err(|error| self.refuse_as_root(error))?;
         let (mut collective, call) =
             (self.enter_collective()?, Call::rooted(Function::ScatterVarcount, root));
         let all = all.as_ref().map(|all| buffer::of_slice(all.data()));
         self.run_in_place(&mut collective, call, mine, None, |plan, mine| {
             linear::plan(plan, all.zip(blocks.as_ref()), Some(mine), root);
+            Ok(())
+        })
+    }
+
+    /// As [`scatter_varcount`](Self::scatter_varcount), in place: the root's slice has a part for each rank, and keeps its
+    /// own. The slices of the others take their parts, whole, and their counts do not matter.
+    ///
+    /// ```
+    /// use ringmpi::PartitionMut;
+    /// # ringmpi::threads(3, |world| {
+    /// let (mut data, counts) = match world.rank() {
+    ///     1 => (vec![0, 10, 11, 20], vec![1, 2, 1]),
+    ///     _ => (vec![-1], vec![]),
+    /// };
+    /// world.scatter_varcount_in_place(PartitionMut::new(&mut data, counts), 1)?;
+    /// assert_eq!(data, if world.rank() == 1 { vec![0, 10, 11, 20] } else { vec![10 * world.rank()] });
+    /// # ringmpi::Result::Ok(())
+    /// # })?.into_iter().collect::<ringmpi::Result<()>>()?;
+    /// # Ok::<(), ringmpi::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// A root that does not exist, or whose parts lie outside of its slice, overlap, or are not one for each rank: then the
+    /// other ranks get an error too; slices of other lengths than their parts; bytes that are no values of the type; the
+    /// end of the job.
+    ///
+    /// # Standard
+    /// MPI 5.0, 6.6: `MPI_Scatterv` with `MPI_IN_PLACE`.
+    pub fn scatter_varcount_in_place<T: Plain>(
+        &self,
+        mut data: PartitionMut<'_, T>,
+        root: Rank,
+    ) -> Result<()> {
+        const NAME: &str = "scatter_varcount_in_place";
+        check_root(self, NAME, root)?;
+        let checked = (self.rank() == root).then(|| data.check(NAME, self.size())).transpose();
+        let blocks = checked.map_err(|error| self.refuse_as_root(error))?;
+        let (mut collective, call) =
+            (self.enter_collective()?, Call::rooted(Function::ScatterVarcount, root));
+        self.run_in_place(&mut collective, call, data.data(), None, |plan, data| {
+            match &blocks {
+                Some(blocks) => linear::plan(plan, Some((data.to_send(), blocks)), None, root),
+                None => linear::plan(plan, None, Some(data), root),
+            }
             Ok(())
         })
     }
