@@ -115,6 +115,13 @@ impl Error {
             .with_help("a rank wrote where it must not; look for out-of-bounds writes in the program")
     }
 
+    /// Names the function that it is of.
+    #[cold]
+    pub(crate) fn of(mut self, function: &str) -> Self {
+        self.0.what = format!("{function}: {}", self.0.what).into();
+        self
+    }
+
     /// Adds the sentence that tells the user what to do.
     pub(crate) fn with_help(mut self, help: impl Into<Cow<'static, str>>) -> Self {
         self.0.help = Some(help.into());

@@ -49,7 +49,7 @@ pub fn run<E: Display>(n: usize, f: impl FnOnce(Communicator<'_>) -> Result<(), 
             Err(Failed::First(error) | Failed::AfterTheEnd(error)) => Err(error),
         };
     }
-    let segment = Segment::create_without_descriptor(n)?;
+    let segment = Segment::create_without_descriptor(n).map_err(|error| error.of("run"))?;
     let outcome = run_forked(&segment, |slot| {
         let universe = Universe::claim_and_attach(&segment, slot);
         let hidden = universe.and_then(|universe| segment.hide_from_children().map(|()| universe));
@@ -146,7 +146,7 @@ fn run_rank<R, E: Display>(
 /// # Panics
 /// If a rank panics first: its panic goes on in the caller.
 pub fn threads<R: Send>(n: usize, f: impl Fn(Communicator<'_>) -> R + Sync) -> Result<Vec<R>> {
-    threads_over(&Segment::on_heap(n)?, f)
+    threads_over(&Segment::on_heap(n).map_err(|error| error.of("threads"))?, f)
 }
 
 /// As [`threads`], over a segment that nobody else uses.

@@ -21,7 +21,7 @@ use crate::{
 };
 use std::{
     fmt,
-    sync::{Arc, Mutex},
+    sync::{Arc, Mutex, MutexGuard},
 };
 
 /// Which collective it is. The numbers travel in tags.
@@ -77,11 +77,15 @@ impl Function {
         (Self::Construction, "the construction of a communicator"),
         (Self::Refusal, "the refusal of a root"),
     ];
+
+    pub(super) fn name(self) -> &'static str {
+        Self::ALL[self as usize].1
+    }
 }
 
 impl fmt::Display for Function {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(Self::ALL[*self as usize].1)
+        f.write_str(self.name())
     }
 }
 
@@ -186,6 +190,7 @@ impl Collective {
             sends_in: comm.remote().contexts.collective(),
             receives_in: comm.local().contexts.collective(),
             rank: comm.rank(),
+            function: call.function.name(),
             tag: call.tag(self.sequence),
             order: ChannelOrder::Consecutive(other_tag),
         }
@@ -242,6 +247,11 @@ pub(super) trait Algorithm: FnOnce(&mut Plan<'_>, SendBytes, ReceiveBytes) -> Re
 impl<F: FnOnce(&mut Plan<'_>, SendBytes, ReceiveBytes) -> Result<()>> Algorithm for F {}
 
 impl<'u> Communicator<'u> {
+    /// Enters a blocking collective: one at a time.
+    pub(super) fn enter(&self, call: Call) -> Result<(MutexGuard<'_, Collective>, Call)> {
+        Ok((self.enter_collective(call.function)?, call))
+    }
+
     fn schedule(
         &self,
         channel: Channel,
@@ -299,6 +309,7 @@ impl<'u> Communicator<'u> {
     /// Immediate: builds the plan and begins it. What it takes of the caller's memory is in `keeps`.
     fn begin(
         &self,
+        function: &'static str,
         operation: Option<SharedOperation>,
         keeps: Vec<Keep>,
         build: impl FnOnce(&mut Plan<'_>) -> Result<()>,
@@ -308,6 +319,7 @@ impl<'u> Communicator<'u> {
             sends_in: self.remote().contexts.immediate(),
             receives_in: self.local().contexts.immediate(),
             rank: self.rank(),
+            function,
             tag: self.next_immediate(),
             order: ChannelOrder::Overlapping,
         };
@@ -318,45 +330,49 @@ impl<'u> Communicator<'u> {
     /// An immediate collective that changes its buffer.
     pub(super) fn begin_in_place<B: Owned>(
         &self,
+        function: &'static str,
         data: B,
         operation: Option<SharedOperation>,
         build: impl FnOnce(&mut Plan<'_>, ReceiveBytes) -> Result<()>,
     ) -> Result<Request<'_, B>> {
-        let begin = |data| self.begin(operation, vec![], |plan| build(plan, data));
+        let begin = |data| self.begin(function, operation, vec![], |plan| build(plan, data));
         Request::begin_in_place(self.engine(), data, begin)
     }
 
     /// An immediate collective whose result is new.
     pub(super) fn begin_new<B: Owned, T: Plain>(
         &self,
+        function: &'static str,
         input: Held<B>,
         len: usize,
         operation: Option<SharedOperation>,
         build: impl Algorithm,
     ) -> Result<Request<'_, Vec<T>>> {
         let from = input.to_send();
-        Request::begin_new(self.engine(), len, |into| {
-            self.begin(operation, vec![input.into_keep()], |plan| build(plan, from, into))
+        Request::begin_new(function, self.engine(), len, |into| {
+            self.begin(function, operation, vec![input.into_keep()], |plan| build(plan, from, into))
         })
     }
 
     /// As [`Self::begin_new`]; without a length this rank gets no result.
     pub(super) fn begin_new_if<B: Owned, T: Plain>(
         &self,
+        function: &'static str,
         input: Held<B>,
         len: Option<usize>,
         operation: Option<SharedOperation>,
         build: impl Algorithm,
     ) -> Result<Request<'_, Option<Vec<T>>>> {
         let from = input.to_send();
-        Request::begin_new_if(self.engine(), len, |into| {
-            self.begin(operation, vec![input.into_keep()], |plan| build(plan, from, into))
+        Request::begin_new_if(function, self.engine(), len, |into| {
+            self.begin(function, operation, vec![input.into_keep()], |plan| build(plan, from, into))
         })
     }
 
     /// A collective to be started again and again.
     pub(super) fn prepare<I: Owned, O: Owned>(
         &self,
+        function: &'static str,
         input: Held<I>,
         output: Held<O>,
         operation: Option<SharedOperation>,
@@ -367,6 +383,7 @@ impl<'u> Communicator<'u> {
             sends_in: self.remote().contexts.immediate(),
             receives_in: self.local().contexts.immediate(),
             rank: self.rank(),
+            function,
             tag: self.next_persistent(),
             order: ChannelOrder::Overlapping,
         };

@@ -71,9 +71,9 @@ fn check_parts(function: &str, argument: &str, len: usize, ranks: Rank) -> Resul
 }
 
 /// So many parts of a length.
-fn whole(function: &str, part: usize, ranks: Rank) -> Result<usize> {
+fn whole(function: &str, argument: &str, part: usize, ranks: Rank) -> Result<usize> {
     part.checked_mul(ranks as usize).ok_or_else(|| {
-        let what = format!("{function}: {part} elements from each of {ranks} ranks are too many");
+        let what = format!("{function}: {argument}: {part} elements from each of {ranks} ranks are too many");
         Error::new(ErrorClass::COUNT, what)
     })
 }

@@ -158,7 +158,7 @@ impl<'a, 'c, 'u> Operation<'a, 'c, 'u> {
         if theirs >> call != ours >> call {
             return Err(mismatch(rank, Some(theirs >> call & ((1 << CALL_BITS) - 1)), self.call));
         }
-        check_size(rank, theirs & ((1 << LENGTH_BITS) - 1), expected)
+        check_size(self.call.function, rank, theirs & ((1 << LENGTH_BITS) - 1), expected)
     }
 
     /// This rank's contribution, once nobody reads what was there.

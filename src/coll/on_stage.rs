@@ -165,7 +165,7 @@ impl<'a, 'c, 'u> Staged<'a, 'c, 'u> {
             let theirs = (first == our_first).then_some(call);
             return Err(mismatch(rank, theirs, self.operation.call()));
         }
-        check_size(rank, bytes, our_bytes)
+        check_size(self.operation.call().function, rank, bytes, our_bytes)
     }
 
     /// Bytes of a member's part, for which this one has waited.

@@ -108,8 +108,13 @@ impl<'a, T: Plain> Partition<'a, T> {
         &self.parts.counts
     }
 
-    pub(super) fn check(&self, function: &str, parties: impl Into<Parties>) -> Result<Blocks> {
-        self.parts.check::<T>(function, parties.into(), self.data.len())
+    pub(super) fn check(
+        &self,
+        function: &str,
+        argument: &str,
+        parties: impl Into<Parties>,
+    ) -> Result<Blocks> {
+        self.parts.check::<T>((function, argument), parties.into(), self.data.len())
     }
 }
 
@@ -139,10 +144,15 @@ impl<'a, T: Plain> PartitionMut<'a, T> {
         self.parts.count(rank)
     }
 
-    pub(super) fn check(&self, function: &str, parties: impl Into<Parties>) -> Result<Blocks> {
+    pub(super) fn check(
+        &self,
+        function: &str,
+        argument: &str,
+        parties: impl Into<Parties>,
+    ) -> Result<Blocks> {
         let parties = parties.into();
-        let blocks = self.parts.check::<T>(function, parties, self.data.len())?;
-        self.parts.check_apart(function, parties)?;
+        let blocks = self.parts.check::<T>((function, argument), parties, self.data.len())?;
+        self.parts.check_apart((function, argument), parties)?;
         Ok(blocks)
     }
 }
@@ -163,16 +173,16 @@ impl Parts<'_> {
         self.counts.get(rank as usize).copied().unwrap_or(0)
     }
 
-    fn check<T>(&self, function: &str, parties: Parties, len: usize) -> Result<Blocks> {
-        check_entries(function, "counts", self.counts.len(), parties)?;
+    fn check<T>(&self, (function, argument): (&str, &str), parties: Parties, len: usize) -> Result<Blocks> {
+        check_entries(function, &[argument, "counts"], self.counts.len(), parties)?;
         if let Some(displacements) = &self.displacements {
-            check_entries(function, "displacements", displacements.len(), parties)?;
+            check_entries(function, &[argument, "displacements"], displacements.len(), parties)?;
         }
         let one = parties.one;
         for (index, (start, count)) in self.iter().enumerate() {
             if start.checked_add(count).is_none_or(|end| end > len) {
                 let what = format!(
-                    "{function}: the part of {one} {index} is {count} elements from {start} on, of a slice of {len}"
+                    "{function}: {argument}: the part of {one} {index} is {count} elements from {start} on, of a slice of {len}"
                 );
                 return Err(Error::new(ErrorClass::COUNT, what));
             }
@@ -180,7 +190,7 @@ impl Parts<'_> {
         Ok(Blocks::of_elements(self.iter(), size_of::<T>()))
     }
 
-    fn check_apart(&self, function: &str, parties: Parties) -> Result<()> {
+    fn check_apart(&self, (function, argument): (&str, &str), parties: Parties) -> Result<()> {
         let noun = parties.one;
         let mut parts: Vec<(usize, usize, usize)> = self
             .iter()
@@ -193,7 +203,7 @@ impl Parts<'_> {
             let [(first, end, one), (second, _, other)] = pair else { continue };
             if second < end {
                 let what = format!(
-                    "{function}: the parts of {noun} {one}, elements {first} to {}, and of {noun} {other}, from \
+                    "{function}: {argument}: the parts of {noun} {one}, elements {first} to {}, and of {noun} {other}, from \
                      {second} on, overlap",
                     end - 1
                 );
@@ -206,11 +216,12 @@ impl Parts<'_> {
 }
 
 /// One entry for each.
-fn check_entries(function: &str, argument: &str, entries: usize, parties: Parties) -> Result<()> {
+fn check_entries(function: &str, argument: &[&str], entries: usize, parties: Parties) -> Result<()> {
     let Parties { one, count } = parties;
     if entries == count {
         return Ok(());
     }
+    let argument = argument.join(": ");
     let what = format!("{function}: {argument} has {entries} entries, for {count} {one}s");
     Err(Error::new(ErrorClass::COUNT, what))
 }
@@ -222,7 +233,7 @@ pub(super) fn check_counts<T>(
     counts: &[usize],
     parties: impl Into<Parties>,
 ) -> Result<usize> {
-    check_entries(function, argument, counts.len(), parties.into())?;
+    check_entries(function, &[argument], counts.len(), parties.into())?;
     let sum = counts.iter().try_fold(0usize, |sum, count| sum.checked_add(*count));
     let fits =
         |sum: &usize| sum.checked_mul(size_of::<T>()).is_some_and(|bytes| bytes <= isize::MAX as usize);
@@ -252,19 +263,22 @@ mod tests {
             let error = result.unwrap_err().to_string();
             assert!(error.contains(expected), "{error}");
         };
-        refused(Partition::new(&data, vec![1, 2]).check("f", 3), "f: counts has 2 entries, for 3 ranks");
         refused(
-            Partition::new(&data, vec![5, 6]).check("f", 2),
+            Partition::new(&data, vec![1, 2]).check("f", "x", 3),
+            "f: x: counts has 2 entries, for 3 ranks",
+        );
+        refused(
+            Partition::new(&data, vec![5, 6]).check("f", "x", 2),
             "rank 1 is 6 elements from 5 on, of a slice of 10",
         );
         let far = Partition::with_displacements(&data, vec![1, usize::MAX], vec![0, 2]);
-        refused(far.check("f", 2), "rank 1 is");
+        refused(far.check("f", "x", 2), "rank 1 is");
         let few = Partition::with_displacements(&data, vec![1, 1], vec![0]);
-        refused(few.check("f", 2), "displacements has 1 entries");
-        Partition::with_displacements(&data, vec![5, 5], vec![0, 2]).check("f", 2).unwrap();
+        refused(few.check("f", "x", 2), "displacements has 1 entries");
+        Partition::with_displacements(&data, vec![5, 5], vec![0, 2]).check("f", "x", 2).unwrap();
         let overlap = PartitionMut::with_displacements(&mut data, vec![5, 0, 5], vec![2, 3, 0]);
-        refused(overlap.check("f", 3), "rank 2, elements 0 to 4, and of rank 0, from 2 on, overlap");
+        refused(overlap.check("f", "x", 3), "rank 2, elements 0 to 4, and of rank 0, from 2 on, overlap");
         let apart = PartitionMut::with_displacements(&mut data, vec![5, 0, 5], vec![5, 7, 0]);
-        assert_eq!(apart.check("f", 3).unwrap().bytes(0), 10);
+        assert_eq!(apart.check("f", "x", 3).unwrap().bytes(0), 10);
     }
 }

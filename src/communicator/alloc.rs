@@ -37,7 +37,8 @@ impl Communicator<'_> {
         self.check_caller()?;
         let arena = self.engine().arena()?;
         SharedBuffer::zeroed(arena, len).map_err(|errno| {
-            let what = format!("no shared memory for {len} elements of {} bytes: {errno}", size_of::<T>());
+            let what =
+                format!("alloc: no shared memory for {len} elements of {} bytes: {errno}", size_of::<T>());
             Error::new(ErrorClass::NO_MEM, what)
         })
     }

@@ -126,7 +126,7 @@ impl<'c> Message<'c> {
     /// MPI 5.0, 3.8.3: `MPI_Imrecv`.
     pub fn immediate_receive_vec<T: Plain>(self) -> Result<Request<'c, Vec<T>>> {
         let len = self.whole_elements::<T>()?;
-        Request::begin_receive_vec(self.engine, len, |into| self.begin(into))
+        Request::begin_receive_vec("immediate_receive_vec", self.engine, len, |into| self.begin(into))
     }
 
     /// Begins to receive the message into the elements of a buffer, which may be longer, and which the

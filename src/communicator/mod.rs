@@ -549,22 +549,22 @@ impl<'u> Communicator<'u> {
         &self.remote
     }
 
-    /// The peer behind a rank of the remote group; None for the null process.
+    /// The peer behind a rank of the remote group that a function was given; None for the null process.
     #[inline]
-    pub(crate) fn peer(&self, rank: Rank) -> Result<Option<PeerId>> {
+    pub(crate) fn peer(&self, function: &str, rank: Rank) -> Result<Option<PeerId>> {
         match self.remote.group.peer(rank) {
             Some(peer) if self.engine.is_open() => Ok(Some(peer)),
-            found => self.unusual_peer(rank, found),
+            found => self.unusual_peer(function, rank, found),
         }
     }
 
     #[cold]
-    fn unusual_peer(&self, rank: Rank, found: Option<PeerId>) -> Result<Option<PeerId>> {
+    fn unusual_peer(&self, function: &str, rank: Rank, found: Option<PeerId>) -> Result<Option<PeerId>> {
         self.check_caller()?;
         match rank {
             _ if found.is_some() => Ok(found),
             PROC_NULL => Ok(None),
-            _ => Err(bad_rank(rank, self.remote.group.size())),
+            _ => Err(bad_rank(function, "rank", rank, self.remote.group.size())),
         }
     }
 
@@ -590,17 +590,16 @@ impl<'u> Communicator<'u> {
     }
 
     /// Enters a blocking collective: one at a time.
-    pub(crate) fn enter_collective(&self) -> Result<MutexGuard<'_, Collective>> {
+    pub(crate) fn enter_collective(
+        &self,
+        function: impl std::fmt::Display,
+    ) -> Result<MutexGuard<'_, Collective>> {
         self.check_caller()?;
         match self.shared.collectives.blocking.try_lock() {
             Ok(collective) => Ok(collective),
             // A panic in there has left nothing half done: the number of its collective is used up.
             Err(TryLockError::Poisoned(poisoned)) => Ok(poisoned.into_inner()),
-            Err(TryLockError::WouldBlock) => Err(Error::new(
-                ErrorClass::COMM,
-                "two threads are in a collective of one communicator at the same time",
-            )
-            .with_help("give every thread a duplicate of the communicator")),
+            Err(TryLockError::WouldBlock) => Err(two_threads(&function)),
         }
     }
 }
@@ -611,12 +610,18 @@ fn unpoisoned<T>(lock: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 #[cold]
-pub(crate) fn bad_rank(rank: Rank, size: Rank) -> Error {
+fn two_threads(function: &impl std::fmt::Display) -> Error {
+    let what = format!("{function}: another thread is in a collective of the communicator at the same time");
+    Error::new(ErrorClass::COMM, what).with_help("give every thread a duplicate of the communicator")
+}
+
+/// A function was given a rank that is none.
+#[cold]
+pub(crate) fn bad_rank(function: &str, argument: &str, rank: Rank, size: Rank) -> Error {
     let last = size - 1;
-    Error::new(
-        ErrorClass::RANK,
-        format!("rank {rank} does not exist: the communicator has ranks 0 to {last}"),
-    )
+    let what =
+        format!("{function}: {argument} {rank} does not exist: the communicator has ranks 0 to {last}");
+    Error::new(ErrorClass::RANK, what)
 }
 
 impl std::fmt::Debug for Communicator<'_> {

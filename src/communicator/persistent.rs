@@ -97,8 +97,11 @@ impl<'c, 'u, B: Owned> Persistent<'c, 'u, B> {
     pub fn buffer_mut(&mut self) -> Result<&mut [B::Item]> {
         self.engine.check_caller()?;
         match self.active {
-            Some(_) => Err(Error::new(ErrorClass::REQUEST, "the buffer is in use: the request is active")
-                .with_help("wait for it first")),
+            Some(_) => Err(Error::new(
+                ErrorClass::REQUEST,
+                "buffer_mut: the buffer is in use: the request is active",
+            )
+            .with_help("wait for it first")),
             None => self.held().map(Held::as_mut_slice),
         }
     }
@@ -113,12 +116,12 @@ impl<'c, 'u, B: Owned> Persistent<'c, 'u, B> {
     pub fn start(&mut self) -> Result<()> {
         self.engine.check_caller()?;
         if self.active.is_some() {
-            return Err(Error::new(ErrorClass::REQUEST, "the request is active already"));
+            return Err(Error::new(ErrorClass::REQUEST, "start: the request is active already"));
         }
         let held = self.held.as_ref().ok_or_else(used_up)?;
         let id = match &self.operation {
-            Operation::Send(to, SendKind::Waiting(mode)) => to.begin_send(*mode, held.to_send())?,
-            Operation::Send(to, SendKind::Buffered) => to.begin_buffered_send(held.to_send())?,
+            Operation::Send(to, SendKind::Waiting(mode)) => to.begin_send("start", *mode, held.to_send())?,
+            Operation::Send(to, SendKind::Buffered) => to.begin_buffered_send("start", held.to_send())?,
             Operation::Receive(from) => {
                 let into = if buffer::any_bits::<B::Item>() {
                     held.to_fill()

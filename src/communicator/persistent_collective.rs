@@ -80,11 +80,10 @@ impl<'c, I: Owned, O: Owned> PersistentCollective<'c, I, O> {
         self.held.as_mut().ok_or_else(used_up)
     }
 
-    fn check_inactive(&self) -> Result<()> {
+    fn check_inactive(&self, function: &str) -> Result<()> {
         self.engine.check_caller()?;
         match self.active {
-            Some(_) => Err(Error::new(ErrorClass::REQUEST, "the buffers are in use: the request is active")
-                .with_help("wait for it first")),
+            Some(_) => Err(still_active(function)),
             None => Ok(()),
         }
     }
@@ -94,7 +93,7 @@ impl<'c, I: Owned, O: Owned> PersistentCollective<'c, I, O> {
     /// # Errors
     /// While the collective is active.
     pub fn input_mut(&mut self) -> Result<&mut [I::Item]> {
-        self.check_inactive()?;
+        self.check_inactive("input_mut")?;
         Ok(self.held()?.0.as_mut_slice())
     }
 
@@ -103,7 +102,7 @@ impl<'c, I: Owned, O: Owned> PersistentCollective<'c, I, O> {
     /// # Errors
     /// While the collective is active.
     pub fn output_mut(&mut self) -> Result<&mut [O::Item]> {
-        self.check_inactive()?;
+        self.check_inactive("output_mut")?;
         Ok(self.held()?.1.as_mut_slice())
     }
 
@@ -115,7 +114,7 @@ impl<'c, I: Owned, O: Owned> PersistentCollective<'c, I, O> {
     /// # Standard
     /// MPI 5.0, 3.9: `MPI_Start`.
     pub fn start(&mut self) -> Result<()> {
-        self.check_inactive()?;
+        self.check_inactive("start")?;
         self.held()?;
         if let (Some(bits), Some((_, output))) = (&mut self.aside, &mut self.held) {
             buffer::of_aside::<O::Item>(bits).copy_from(output.to_send());
@@ -225,4 +224,10 @@ impl<I: Owned, O: Owned> Drop for PersistentCollective<'_, I, O> {
     fn drop(&mut self) {
         self.let_go();
     }
+}
+
+#[cold]
+fn still_active(function: &str) -> Error {
+    Error::new(ErrorClass::REQUEST, format!("{function}: the buffers are in use: the request is active"))
+        .with_help("wait for it first")
 }

@@ -11,7 +11,7 @@ use crate::{
     error::{Error, ErrorClass, Result},
     p2p::{Mode, RequestId},
     status::Status,
-    types::{ContextId, PeerId, Rank, Tag},
+    types::{PeerId, Rank, Tag},
 };
 
 /// One process of a communicator, and perhaps a tag.
@@ -105,23 +105,23 @@ impl<'c, 'u> Process<'c, 'u> {
     }
 
     #[inline]
-    fn send_tag(&self) -> Result<Tag> {
+    fn send_tag(&self, function: &str) -> Result<Tag> {
         let tag = self.tag.unwrap_or(0);
-        if tag < 0 { Err(bad_tag(tag)) } else { Ok(tag) }
+        if tag < 0 { Err(bad_tag(function, tag)) } else { Ok(tag) }
     }
 
     /// The peer and the envelope of a message of `bytes` bytes; None if this is the null process.
     #[inline(always)]
-    fn envelope(&self, bytes: u64) -> Result<Option<(PeerId, Envelope)>> {
-        let tag = self.send_tag()?;
-        let Some(peer) = self.comm.peer(self.rank)? else { return Ok(None) };
+    fn envelope(&self, function: &str, bytes: u64) -> Result<Option<(PeerId, Envelope)>> {
+        let tag = self.send_tag(function)?;
+        let Some(peer) = self.comm.peer(function, self.rank)? else { return Ok(None) };
         let context = self.comm.remote().contexts.point_to_point();
         Ok(Some((peer, Envelope { context, source: self.comm.rank(), tag, bytes })))
     }
 
     #[inline]
-    fn send_mode(self, mode: Mode, buffer: SendBytes) -> Result<()> {
-        match self.envelope(buffer.len())? {
+    fn send_mode(self, function: &str, mode: Mode, buffer: SendBytes) -> Result<()> {
+        match self.envelope(function, buffer.len())? {
             Some((peer, envelope)) => self.comm.engine().send(peer, envelope, mode, buffer),
             None => Ok(()),
         }
@@ -149,7 +149,7 @@ impl<'c, 'u> Process<'c, 'u> {
     /// MPI 5.0, 3.2.1: `MPI_Send`.
     #[inline]
     pub fn send<T: Plain>(self, data: &[T]) -> Result<()> {
-        self.send_mode(Mode::Standard, buffer::of_slice(data))
+        self.send_mode("send", Mode::Standard, buffer::of_slice(data))
     }
 
     /// Sends a slice; returns when the receive has been matched.
@@ -174,7 +174,7 @@ impl<'c, 'u> Process<'c, 'u> {
     /// # Standard
     /// MPI 5.0, 3.4: `MPI_Ssend`.
     pub fn synchronous_send<T: Plain>(self, data: &[T]) -> Result<()> {
-        self.send_mode(Mode::Synchronous, buffer::of_slice(data))
+        self.send_mode("synchronous_send", Mode::Synchronous, buffer::of_slice(data))
     }
 
     /// Sends a slice whose receive has been posted already, as the caller knows. Treated as
@@ -199,7 +199,7 @@ impl<'c, 'u> Process<'c, 'u> {
     /// # Standard
     /// MPI 5.0, 3.4: `MPI_Rsend`.
     pub fn ready_send<T: Plain>(self, data: &[T]) -> Result<()> {
-        self.send(data)
+        self.send_mode("ready_send", Mode::Standard, buffer::of_slice(data))
     }
 
     /// Sends a copy of a slice; never waits. The engine keeps the copy: nothing is to be attached.
@@ -222,7 +222,7 @@ impl<'c, 'u> Process<'c, 'u> {
     /// # Standard
     /// MPI 5.0, 3.4 and 3.6: `MPI_Bsend`, with automatic buffering.
     pub fn buffered_send<T: Plain>(self, data: &[T]) -> Result<()> {
-        self.begin_buffered_send(buffer::of_slice(data)).map(drop)
+        self.begin_buffered_send("buffered_send", buffer::of_slice(data)).map(drop)
     }
 
     /// Begins to send a buffer, which the request holds until [`Request::wait`]. Dropping the request
@@ -251,7 +251,7 @@ impl<'c, 'u> Process<'c, 'u> {
     /// MPI 5.0, 3.7.2: `MPI_Isend`.
     #[inline]
     pub fn immediate_send<B: Owned>(self, buffer: B) -> Result<Request<'c, B>> {
-        self.immediate_mode(Mode::Standard, buffer)
+        self.immediate_mode("immediate_send", Mode::Standard, buffer)
     }
 
     /// As [`immediate_send`](Self::immediate_send); the request ends when the receive has been matched.
@@ -276,7 +276,7 @@ impl<'c, 'u> Process<'c, 'u> {
     /// # Standard
     /// MPI 5.0, 3.7.2: `MPI_Issend`.
     pub fn immediate_synchronous_send<B: Owned>(self, buffer: B) -> Result<Request<'c, B>> {
-        self.immediate_mode(Mode::Synchronous, buffer)
+        self.immediate_mode("immediate_synchronous_send", Mode::Synchronous, buffer)
     }
 
     /// As [`immediate_send`](Self::immediate_send), of a copy, which the engine keeps: the request has ended
@@ -301,7 +301,7 @@ impl<'c, 'u> Process<'c, 'u> {
     /// MPI 5.0, 3.7.2: `MPI_Ibsend`, with automatic buffering.
     pub fn immediate_buffered_send<B: Owned>(self, buffer: B) -> Result<Request<'c, B>> {
         let held = Held::new(buffer);
-        let id = self.begin_buffered_send(held.to_send())?;
+        let id = self.begin_buffered_send("immediate_buffered_send", held.to_send())?;
         Ok(Request::of_send(self.comm.engine(), id, held))
     }
 
@@ -328,28 +328,28 @@ impl<'c, 'u> Process<'c, 'u> {
     /// # Standard
     /// MPI 5.0, 3.7.2: `MPI_Irsend`.
     pub fn immediate_ready_send<B: Owned>(self, buffer: B) -> Result<Request<'c, B>> {
-        self.immediate_send(buffer)
+        self.immediate_mode("immediate_ready_send", Mode::Standard, buffer)
     }
 
     #[inline]
-    fn immediate_mode<B: Owned>(self, mode: Mode, buffer: B) -> Result<Request<'c, B>> {
+    fn immediate_mode<B: Owned>(self, function: &str, mode: Mode, buffer: B) -> Result<Request<'c, B>> {
         let held = Held::new(buffer);
-        let id = self.begin_send(mode, held.to_send())?;
+        let id = self.begin_send(function, mode, held.to_send())?;
         Ok(Request::of_send(self.comm.engine(), id, held))
     }
 
     /// Begins a send; the caller keeps the memory until the request ends.
     #[inline]
-    pub(super) fn begin_send(&self, mode: Mode, buffer: SendBytes) -> Result<RequestId> {
-        match self.envelope(buffer.len())? {
+    pub(super) fn begin_send(&self, function: &str, mode: Mode, buffer: SendBytes) -> Result<RequestId> {
+        match self.envelope(function, buffer.len())? {
             Some((peer, envelope)) => self.comm.engine().isend(peer, envelope, mode, buffer),
             None => Ok(RequestId::COMPLETE),
         }
     }
 
     /// Sends a copy of the bytes; the caller may reuse the memory at once.
-    pub(super) fn begin_buffered_send(&self, buffer: SendBytes) -> Result<RequestId> {
-        if let Some((peer, envelope)) = self.envelope(buffer.len())? {
+    pub(super) fn begin_buffered_send(&self, function: &str, buffer: SendBytes) -> Result<RequestId> {
+        if let Some((peer, envelope)) = self.envelope(function, buffer.len())? {
             self.comm.engine().send_buffered(peer, envelope, buffer)?;
         }
         Ok(RequestId::COMPLETE)
@@ -379,7 +379,7 @@ impl<'c, 'u> Process<'c, 'u> {
     /// # Standard
     /// MPI 5.0, 3.9: `MPI_Send_init`.
     pub fn send_init<B: Owned>(self, buffer: B) -> Result<Persistent<'c, 'u, B>> {
-        self.init(SendKind::Waiting(Mode::Standard), buffer)
+        self.init("send_init", SendKind::Waiting(Mode::Standard), buffer)
     }
 
     /// A synchronous send that can be started again and again with the same buffer.
@@ -405,7 +405,7 @@ impl<'c, 'u> Process<'c, 'u> {
     /// # Standard
     /// MPI 5.0, 3.9: `MPI_Ssend_init`.
     pub fn synchronous_send_init<B: Owned>(self, buffer: B) -> Result<Persistent<'c, 'u, B>> {
-        self.init(SendKind::Waiting(Mode::Synchronous), buffer)
+        self.init("synchronous_send_init", SendKind::Waiting(Mode::Synchronous), buffer)
     }
 
     /// A buffered send that can be started again and again with the same buffer.
@@ -434,7 +434,7 @@ impl<'c, 'u> Process<'c, 'u> {
     /// # Standard
     /// MPI 5.0, 3.9: `MPI_Bsend_init`, with automatic buffering.
     pub fn buffered_send_init<B: Owned>(self, buffer: B) -> Result<Persistent<'c, 'u, B>> {
-        self.init(SendKind::Buffered, buffer)
+        self.init("buffered_send_init", SendKind::Buffered, buffer)
     }
 
     /// A ready send that can be started again and again with the same buffer, each time after the receive
@@ -463,12 +463,12 @@ impl<'c, 'u> Process<'c, 'u> {
     /// # Standard
     /// MPI 5.0, 3.9: `MPI_Rsend_init`.
     pub fn ready_send_init<B: Owned>(self, buffer: B) -> Result<Persistent<'c, 'u, B>> {
-        self.send_init(buffer)
+        self.init("ready_send_init", SendKind::Waiting(Mode::Standard), buffer)
     }
 
-    fn init<B: Owned>(self, kind: SendKind, buffer: B) -> Result<Persistent<'c, 'u, B>> {
-        self.send_tag()?;
-        self.comm.peer(self.rank)?;
+    fn init<B: Owned>(self, function: &str, kind: SendKind, buffer: B) -> Result<Persistent<'c, 'u, B>> {
+        self.send_tag(function)?;
+        self.comm.peer(function, self.rank)?;
         Ok(Persistent::of_send(self, kind, buffer))
     }
 
@@ -498,12 +498,21 @@ impl<'c, 'u> Process<'c, 'u> {
         from: impl Source<'c>,
         into: &mut [U],
     ) -> Result<Status> {
-        let Some((pattern, peer)) = from.from()? else {
-            return self.send(data).map(|()| Status::NULL_PROCESS);
+        self.exchange("send_receive_into", data, from, into)
+    }
+
+    fn exchange<T: Plain, U: Plain>(
+        self,
+        function: &str,
+        data: &[T],
+        from: impl Source<'c>,
+        into: &mut [U],
+    ) -> Result<Status> {
+        let send = || self.send_mode(function, Mode::Standard, buffer::of_slice(data));
+        let Some((pattern, peer)) = from.from(function)? else {
+            return send().map(|()| Status::NULL_PROCESS);
         };
-        landing::into_slice(into, |memory| {
-            from.engine().receive_while(pattern, peer, memory, || self.send(data))
-        })
+        landing::into_slice(into, |memory| from.engine().receive_while(pattern, peer, memory, send))
     }
 
     /// Sends the slice to this process, and receives into it from `from`.
@@ -529,7 +538,7 @@ impl<'c, 'u> Process<'c, 'u> {
     /// MPI 5.0, 3.10: `MPI_Sendrecv_replace`.
     pub fn send_receive_replace<T: Plain>(self, data: &mut [T], from: impl Source<'c>) -> Result<Status> {
         let copy = buffer::copy_of(data)?;
-        self.send_receive_into(&copy, from, data)
+        self.exchange("send_receive_replace", &copy, from, data)
     }
 }
 
@@ -548,10 +557,11 @@ impl<'c, 'u> AnyProcess<'c, 'u> {
 impl<'c> Source<'c> for Process<'c, '_> {
     #[inline]
     #[expect(private_interfaces, reason = "the trait is sealed")]
-    fn from(&self) -> Result<From> {
-        let Some(peer) = self.comm.peer(self.rank)? else { return Ok(None) };
-        let pattern = pattern(self.comm.local().contexts.point_to_point(), Some(self.rank), self.tag)?;
-        Ok(Some((pattern, Some(peer))))
+    fn from(&self, function: &str) -> Result<From> {
+        let Some(peer) = self.comm.peer(function, self.rank)? else { return Ok(None) };
+        let tag = receive_tag(function, self.tag)?;
+        let context = self.comm.local().contexts.point_to_point();
+        Ok(Some((Pattern { context, source: Some(self.rank), tag }, Some(peer))))
     }
 
     #[inline]
@@ -564,9 +574,11 @@ impl<'c> Source<'c> for Process<'c, '_> {
 impl<'c> Source<'c> for AnyProcess<'c, '_> {
     #[inline]
     #[expect(private_interfaces, reason = "the trait is sealed")]
-    fn from(&self) -> Result<From> {
+    fn from(&self, function: &str) -> Result<From> {
         self.comm.check_caller()?;
-        Ok(Some((pattern(self.comm.local().contexts.point_to_point(), None, self.tag)?, None)))
+        let tag = receive_tag(function, self.tag)?;
+        let context = self.comm.local().contexts.point_to_point();
+        Ok(Some((Pattern { context, source: None, tag }, None)))
     }
 
     #[inline]
@@ -577,14 +589,15 @@ impl<'c> Source<'c> for AnyProcess<'c, '_> {
 }
 
 #[inline]
-fn pattern(context: ContextId, source: Option<Rank>, tag: Option<Tag>) -> Result<Pattern> {
+fn receive_tag(function: &str, tag: Option<Tag>) -> Result<Option<Tag>> {
     match tag {
-        Some(tag) if tag < 0 => Err(bad_tag(tag)),
-        _ => Ok(Pattern { context, source, tag }),
+        Some(tag) if tag < 0 => Err(bad_tag(function, tag)),
+        any_or_one => Ok(any_or_one),
     }
 }
 
 #[cold]
-fn bad_tag(tag: Tag) -> Error {
-    Error::new(ErrorClass::TAG, format!("tag {tag} is not allowed: tags are 0 to {}", crate::types::TAG_MAX))
+fn bad_tag(function: &str, tag: Tag) -> Error {
+    let last = crate::types::TAG_MAX;
+    Error::new(ErrorClass::TAG, format!("{function}: tag {tag} is not allowed: tags are 0 to {last}"))
 }

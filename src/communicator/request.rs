@@ -310,11 +310,12 @@ impl<'c, T: Plain> Request<'c, Vec<T>> {
     /// Begins to receive at most `len` elements into a new vector; `post` says what.
     #[inline]
     pub(super) fn begin_receive_vec(
+        function: &str,
         engine: &'c Engine,
         len: usize,
         post: impl FnOnce(ReceiveBytes) -> Result<RequestId>,
     ) -> Result<Self> {
-        let held = Held::<Vec<T>>::with_room(len)?;
+        let held = Held::<Vec<T>>::with_room(len).map_err(|error| error.of(function))?;
         let (into, kind) = (held.room(len), Kind::ReceiveRoom(Held::into_received));
         Self::begin(engine, post, (into, len), held, kind, |held, values| {
             let mut buffer = held.into_inner();
@@ -327,11 +328,12 @@ impl<'c, T: Plain> Request<'c, Vec<T>> {
 impl<'c, T: Plain> Request<'c, Vec<T>> {
     /// A collective whose result is a new vector of `len` elements; `begin` says what.
     pub(crate) fn begin_new(
+        function: &str,
         engine: &'c Engine,
         len: usize,
         begin: impl FnOnce(ReceiveBytes) -> Result<RequestId>,
     ) -> Result<Self> {
-        let held = Held::<Vec<T>>::with_room(len)?;
+        let held = Held::<Vec<T>>::with_room(len).map_err(|error| error.of(function))?;
         Self::begin_growing(engine, held, len, begin, |held, values| {
             let mut buffer = held.into_inner();
             buffer.extend_from_slice(values);
@@ -343,11 +345,12 @@ impl<'c, T: Plain> Request<'c, Vec<T>> {
 impl<'c, T: Plain> Request<'c, Option<Vec<T>>> {
     /// As [`Request::begin_new`]; without a length there is no result.
     pub(crate) fn begin_new_if(
+        function: &str,
         engine: &'c Engine,
         len: Option<usize>,
         begin: impl FnOnce(ReceiveBytes) -> Result<RequestId>,
     ) -> Result<Self> {
-        let held = Held::new(len.map(buffer::with_capacity).transpose()?);
+        let held = Held::new(len.map(buffer::with_capacity).transpose().map_err(|error| error.of(function))?);
         Self::begin_growing(engine, held, len.unwrap_or(0), begin, |held, values| {
             let mut buffer = held.into_inner();
             buffer.iter_mut().for_each(|buffer| buffer.extend_from_slice(values));

@@ -197,7 +197,7 @@ impl<'s, 'env> Scope<'s, 'env> {
         to: Process<'env, '_>,
         data: &'env [T],
     ) -> Result<Scoped<'s, &'env [T]>> {
-        self.begin_send(to, Mode::Standard, data)
+        self.begin_send("immediate_send", to, Mode::Standard, data)
     }
 
     /// As [`immediate_send`](Self::immediate_send); the request ends when the receive has been matched.
@@ -226,7 +226,7 @@ impl<'s, 'env> Scope<'s, 'env> {
         to: Process<'env, '_>,
         data: &'env [T],
     ) -> Result<Scoped<'s, &'env [T]>> {
-        self.begin_send(to, Mode::Synchronous, data)
+        self.begin_send("immediate_synchronous_send", to, Mode::Synchronous, data)
     }
 
     /// As [`immediate_send`](Self::immediate_send), of a copy, which the engine keeps: the request has ended
@@ -255,7 +255,7 @@ impl<'s, 'env> Scope<'s, 'env> {
         to: Process<'env, '_>,
         data: &'env [T],
     ) -> Result<Scoped<'s, &'env [T]>> {
-        let id = to.begin_buffered_send(buffer::of_slice(data))?;
+        let id = to.begin_buffered_send("immediate_buffered_send", buffer::of_slice(data))?;
         Ok(Scoped { engine: self.engine, id, buffer: data })
     }
 
@@ -287,18 +287,19 @@ impl<'s, 'env> Scope<'s, 'env> {
         to: Process<'env, '_>,
         data: &'env [T],
     ) -> Result<Scoped<'s, &'env [T]>> {
-        self.immediate_send(to, data)
+        self.begin_send("immediate_ready_send", to, Mode::Standard, data)
     }
 
     #[inline]
     fn begin_send<T: Plain>(
         &'s self,
+        function: &str,
         to: Process<'env, '_>,
         mode: Mode,
         data: &'env [T],
     ) -> Result<Scoped<'s, &'env [T]>> {
-        self.check_engine(to.engine())?;
-        let id = to.begin_send(mode, buffer::of_slice(data))?;
+        self.check_engine(function, "to", to.engine())?;
+        let id = to.begin_send(function, mode, buffer::of_slice(data))?;
         Ok(self.opened(id, data))
     }
 
@@ -335,8 +336,8 @@ impl<'s, 'env> Scope<'s, 'env> {
         from: impl Source<'env>,
         into: &'env mut [T],
     ) -> Result<Scoped<'s, &'env mut [T]>> {
-        self.check_engine(from.engine())?;
-        let id = post(self.engine, from.from()?, buffer::of_slice_mut(into))?;
+        self.check_engine("immediate_receive_into", "from", from.engine())?;
+        let id = post(self.engine, from.from("immediate_receive_into")?, buffer::of_slice_mut(into))?;
         Ok(self.opened(id, into))
     }
 
@@ -370,7 +371,7 @@ impl<'s, 'env> Scope<'s, 'env> {
         message: Message<'env>,
         into: &'env mut [T],
     ) -> Result<Scoped<'s, &'env mut [T]>> {
-        self.check_engine(message.engine())?;
+        self.check_engine("immediate_matched_receive_into", "message", message.engine())?;
         message.check_fits::<T>(size_of_val(into) as u64)?;
         let id = message.begin(buffer::of_slice_mut(into))?;
         Ok(self.opened(id, into))
@@ -378,8 +379,8 @@ impl<'s, 'env> Scope<'s, 'env> {
 
     /// The scope ends operations of its own engine only.
     #[inline]
-    fn check_engine(&self, engine: &Engine) -> Result<()> {
-        if std::ptr::eq(engine, self.engine) { Ok(()) } else { Err(other_universe()) }
+    fn check_engine(&self, function: &str, argument: &str, engine: &Engine) -> Result<()> {
+        if std::ptr::eq(engine, self.engine) { Ok(()) } else { Err(other_universe(function, argument)) }
     }
 
     #[inline]
@@ -390,8 +391,8 @@ impl<'s, 'env> Scope<'s, 'env> {
 }
 
 #[cold]
-fn other_universe() -> Error {
-    Error::new(ErrorClass::COMM, "the process belongs to another universe than the scope")
+fn other_universe(function: &str, argument: &str) -> Error {
+    Error::new(ErrorClass::COMM, format!("{function}: {argument} is of another universe than the scope"))
         .with_help("open a scope of that universe's communicator")
 }
 

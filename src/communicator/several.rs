@@ -401,7 +401,7 @@ pub fn test_some<C: Completion>(requests: &mut Vec<C>) -> Result<Vec<Ended<C::Bu
 /// # Standard
 /// MPI 5.0, 3.7.5: `MPI_Waitall`.
 pub fn wait_all_of<P: Pending>(requests: &mut [P]) -> Result<()> {
-    match Several::of(requests)? {
+    match Several::of("wait_all_of", requests)? {
         Some(several) => several.engine.wait_all(&several.ids),
         None => Ok(()),
     }
@@ -458,7 +458,7 @@ pub fn wait_any_of<P: Pending>(requests: &mut [P]) -> Result<Option<usize>> {
 /// # Standard
 /// MPI 5.0, 3.7.5: `MPI_Waitsome`.
 pub fn wait_some_of<P: Pending>(requests: &mut [P]) -> Result<Vec<usize>> {
-    match Several::of(requests)? {
+    match Several::of("wait_some_of", requests)? {
         Some(several) => Ok(several.places_of(&several.engine.wait_some(&several.ids)?)),
         None => Ok(vec![]),
     }
@@ -486,7 +486,7 @@ pub fn wait_some_of<P: Pending>(requests: &mut [P]) -> Result<Vec<usize>> {
 /// # Standard
 /// MPI 5.0, 3.7.6: `MPI_Request_get_status_all`.
 pub fn test_all_of<P: Pending>(requests: &mut [P]) -> Result<bool> {
-    match Several::of(requests)? {
+    match Several::of("test_all_of", requests)? {
         Some(several) => Ok(several.test(several.ids.len())?.len() == several.ids.len()),
         None => Ok(true),
     }
@@ -537,7 +537,7 @@ pub fn test_any_of<P: Pending>(requests: &mut [P]) -> Result<Option<usize>> {
 /// # Standard
 /// MPI 5.0, 3.7.6: `MPI_Request_get_status_some`.
 pub fn test_some_of<P: Pending>(requests: &mut [P]) -> Result<Vec<usize>> {
-    match Several::of(requests)? {
+    match Several::of("test_some_of", requests)? {
         Some(several) => several.test(1),
         None => Ok(vec![]),
     }
@@ -599,12 +599,13 @@ struct Several<'r> {
 
 impl<'r> Several<'r> {
     /// None if there are none. (Exclusively borrowed: only one thread may wait for a request.)
-    fn of<P: Pending>(requests: &'r mut [P]) -> Result<Option<Self>> {
+    fn of<P: Pending>(function: &str, requests: &'r mut [P]) -> Result<Option<Self>> {
         let (mut ids, mut places, mut first) = (Vec::new(), Vec::new(), None);
         for (place, request) in requests.iter().enumerate() {
             let Some((engine, id)) = request.in_flight() else { continue };
             if !std::ptr::eq(*first.get_or_insert(engine), engine) {
-                return Err(Error::new(ErrorClass::REQUEST, "the requests belong to different universes"));
+                let what = format!("{function}: requests[{place}] is of another universe than those before");
+                return Err(Error::new(ErrorClass::REQUEST, what));
             }
             ids.push(id);
             places.push(place);

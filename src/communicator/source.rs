@@ -42,7 +42,7 @@ pub(crate) type From = Option<(Pattern, Option<PeerId>)>;
 pub trait Source<'c>: Sized + Copy + sealed::Sealed {
     #[doc(hidden)]
     #[expect(private_interfaces, reason = "the trait is sealed")]
-    fn from(&self) -> Result<From>;
+    fn from(&self, function: &str) -> Result<From>;
 
     #[doc(hidden)]
     #[expect(private_interfaces, reason = "the trait is sealed")]
@@ -70,14 +70,14 @@ pub trait Source<'c>: Sized + Copy + sealed::Sealed {
     /// MPI 5.0, 3.2.4: `MPI_Recv`.
     fn receive<T: Plain>(self) -> Result<(T, Status)> {
         let mut bits = [<T::Bits as Zeroable>::zeroed()];
-        let Some((pattern, peer)) = self.from()? else { return Err(nothing_from_null()) };
+        let Some((pattern, peer)) = self.from("receive")? else { return Err(nothing_from_null()) };
         let status = self.engine().receive(pattern, peer, buffer::of_aside::<T>(&mut bits))?;
         match checked::<T>(&bits, &status)? {
             [value] => Ok((*value, status)),
             _ => Err(Error::new(
                 ErrorClass::COUNT,
                 format!(
-                    "rank {} sent no element with tag {}, where one was expected",
+                    "receive: rank {} sent no element with tag {}, where one was expected",
                     status.source(),
                     status.tag()
                 ),
@@ -106,7 +106,7 @@ pub trait Source<'c>: Sized + Copy + sealed::Sealed {
     /// # Standard
     /// MPI 5.0, 3.8.2: `MPI_Mprobe` and `MPI_Mrecv`.
     fn receive_vec<T: Plain>(self) -> Result<(Vec<T>, Status)> {
-        let message = self.matched_probe()?;
+        let message = take(self, "receive_vec")?;
         let status = message.status();
         Ok((message.receive_vec()?, status))
     }
@@ -136,7 +136,7 @@ pub trait Source<'c>: Sized + Copy + sealed::Sealed {
     /// MPI 5.0, 3.2.4: `MPI_Recv`.
     #[inline]
     fn receive_into<T: Plain>(self, into: &mut [T]) -> Result<Status> {
-        let Some((pattern, peer)) = self.from()? else { return Ok(Status::NULL_PROCESS) };
+        let Some((pattern, peer)) = self.from("receive_into")? else { return Ok(Status::NULL_PROCESS) };
         landing::into_slice(into, |memory| self.engine().receive(pattern, peer, memory))
     }
 
@@ -162,7 +162,9 @@ pub trait Source<'c>: Sized + Copy + sealed::Sealed {
     /// # Standard
     /// MPI 5.0, 3.2.4: `MPI_Recv`.
     fn receive_into_uninit<T: Plain>(self, into: &mut [MaybeUninit<T>]) -> Result<(&mut [T], Status)> {
-        let Some((pattern, peer)) = self.from()? else { return Ok((&mut [], Status::NULL_PROCESS)) };
+        let Some((pattern, peer)) = self.from("receive_into_uninit")? else {
+            return Ok((&mut [], Status::NULL_PROCESS));
+        };
         landing::into_uninit(into, |memory| self.engine().receive(pattern, peer, memory))
     }
 
@@ -189,8 +191,8 @@ pub trait Source<'c>: Sized + Copy + sealed::Sealed {
     /// # Standard
     /// MPI 5.0, 3.7.2: `MPI_Irecv`.
     fn immediate_receive<T: Plain>(self, len: usize) -> Result<Request<'c, Vec<T>>> {
-        let (engine, from) = (self.engine(), self.from()?);
-        Request::begin_receive_vec(engine, len, |into| post(engine, from, into))
+        let (engine, from) = (self.engine(), self.from("immediate_receive")?);
+        Request::begin_receive_vec("immediate_receive", engine, len, |into| post(engine, from, into))
     }
 
     /// Begins to receive into the elements of a buffer, which the request holds until [`Request::wait`].
@@ -221,7 +223,7 @@ pub trait Source<'c>: Sized + Copy + sealed::Sealed {
     /// MPI 5.0, 3.7.2: `MPI_Irecv`.
     #[inline]
     fn immediate_receive_into<B: Owned>(self, buffer: B) -> Result<Request<'c, B>> {
-        let (engine, from) = (self.engine(), self.from()?);
+        let (engine, from) = (self.engine(), self.from("immediate_receive_into")?);
         Request::begin_receive(engine, buffer, |into| post(engine, from, into))
     }
 
@@ -249,7 +251,7 @@ pub trait Source<'c>: Sized + Copy + sealed::Sealed {
     /// # Standard
     /// MPI 5.0, 3.9: `MPI_Recv_init`.
     fn receive_init<'u, B: Owned>(self, buffer: B) -> Result<Persistent<'c, 'u, B>> {
-        Persistent::of_receive(self.engine(), self.from()?, buffer)
+        Persistent::of_receive(self.engine(), self.from("receive_init")?, buffer)
     }
 
     /// Waits for a message, without receiving it: its status tells the size.
@@ -275,7 +277,7 @@ pub trait Source<'c>: Sized + Copy + sealed::Sealed {
     /// # Standard
     /// MPI 5.0, 3.8.1: `MPI_Probe`.
     fn probe(self) -> Result<Status> {
-        match self.from()? {
+        match self.from("probe")? {
             Some((pattern, from)) => self.engine().probe(Awaited { pattern: &pattern, from }),
             None => Ok(Status::NULL_PROCESS),
         }
@@ -302,7 +304,7 @@ pub trait Source<'c>: Sized + Copy + sealed::Sealed {
     /// # Standard
     /// MPI 5.0, 3.8.1: `MPI_Iprobe`.
     fn immediate_probe(self) -> Result<Option<Status>> {
-        match self.from()? {
+        match self.from("immediate_probe")? {
             Some((pattern, from)) => self.engine().iprobe(Awaited { pattern: &pattern, from }),
             None => Ok(Some(Status::NULL_PROCESS)),
         }
@@ -330,13 +332,7 @@ pub trait Source<'c>: Sized + Copy + sealed::Sealed {
     /// # Standard
     /// MPI 5.0, 3.8.2: `MPI_Mprobe`.
     fn matched_probe(self) -> Result<Message<'c>> {
-        match self.from()? {
-            Some((pattern, from)) => {
-                let (id, status) = self.engine().mprobe(Awaited { pattern: &pattern, from })?;
-                Ok(Message::new(self.engine(), Some(id), status))
-            }
-            None => Ok(Message::new(self.engine(), None, Status::NULL_PROCESS)),
-        }
+        take(self, "matched_probe")
     }
 
     /// Takes a message, if there is one, without waiting.
@@ -364,7 +360,7 @@ pub trait Source<'c>: Sized + Copy + sealed::Sealed {
     /// # Standard
     /// MPI 5.0, 3.8.2: `MPI_Improbe`.
     fn immediate_matched_probe(self) -> Result<Option<Message<'c>>> {
-        match self.from()? {
+        match self.from("immediate_matched_probe")? {
             Some((pattern, from)) => {
                 let found = self.engine().improbe(Awaited { pattern: &pattern, from })?;
                 Ok(found.map(|(id, status)| Message::new(self.engine(), Some(id), status)))
@@ -374,9 +370,20 @@ pub trait Source<'c>: Sized + Copy + sealed::Sealed {
     }
 }
 
+/// Waits for a message, and takes it.
+fn take<'c>(source: impl Source<'c>, function: &str) -> Result<Message<'c>> {
+    match source.from(function)? {
+        Some((pattern, from)) => {
+            let (id, status) = source.engine().mprobe(Awaited { pattern: &pattern, from })?;
+            Ok(Message::new(source.engine(), Some(id), status))
+        }
+        None => Ok(Message::new(source.engine(), None, Status::NULL_PROCESS)),
+    }
+}
+
 #[cold]
 fn nothing_from_null() -> Error {
-    Error::new(ErrorClass::RANK, "the null process sends no element, where one was expected")
+    Error::new(ErrorClass::RANK, "receive: the null process sends no element, where one was expected")
         .with_help("receive into a slice: from the null process it stays as it is")
 }
 

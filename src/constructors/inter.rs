@@ -18,6 +18,8 @@ struct Met {
     word: u64,
 }
 
+const NAME: &str = "Communicator::create_intercommunicator";
+
 impl<'u> Communicator<'u> {
     /// An intercommunicator between this group and another one, whose ranks call it at the same time with the
     /// other's leader. `local_leader` is a rank of this communicator; `remote_leader` is the rank of the other
@@ -56,10 +58,8 @@ impl<'u> Communicator<'u> {
         remote_leader: Rank,
         tag: Tag,
     ) -> Result<InterCommunicator<'u>> {
-        const NAME: &str = "Communicator::create_intercommunicator";
         if !(0..self.size()).contains(&local_leader) {
-            let what = format!("{NAME}: local_leader: {}", bad_rank(local_leader, self.size()));
-            return Err(Error::new(ErrorClass::RANK, what));
+            return Err(bad_rank(NAME, "local_leader", local_leader, self.size()));
         }
         let exchange = Exchange::of_leaders(peer_comm, NAME, tag)?;
         let inside = self.duplicate()?;
@@ -87,9 +87,12 @@ impl<'u> Communicator<'u> {
             return Err(refused("peer_comm is of another universe"));
         }
         let me = self.engine().me();
-        let Some(other) = peer_comm.peer(remote_leader)?.filter(|other| *other != me) else {
+        let remote_size = peer_comm.remote().group.size();
+        let other = peer_comm.remote().group.peer(remote_leader);
+        let other = other.ok_or_else(|| bad_rank(NAME, "remote_leader", remote_leader, remote_size))?;
+        if other == me {
             return Err(refused(&format!("remote_leader is {remote_leader}, which leads no other group")));
-        };
+        }
         let local: Vec<u64> = self.local().group.iter().map(|peer| peer.0.into()).collect();
         exchange.send(remote_leader, &[local.len() as u64])?;
         exchange.send(remote_leader, &local)?;
@@ -124,7 +127,7 @@ impl<'u> Communicator<'u> {
         self.broadcast_into(&mut told, leader)?;
         match (met, told) {
             (Some(met), _) => met.map(|met| (met.base, met.word)),
-            (None, [0, _]) => Err(leader_failed(leader)),
+            (None, [0, _]) => Err(leader_failed(NAME, leader)),
             (None, [first, word]) => {
                 Ok((Foundation([first, 0]).join(self.engine(), self.membership())?, word))
             }
@@ -222,7 +225,7 @@ impl<'u> InterCommunicator<'u> {
         let rank = self.rank() + if is_first { 0 } else { self.remote_size() };
         let base = match laid {
             Some(outcome) => outcome?.2,
-            None if first == 0 => return Err(leader_failed(0)),
+            None if first == 0 => return Err(leader_failed("InterCommunicator::merge", 0)),
             None => Foundation([first, board]).join(engine, Membership { members, me: rank as usize })?,
         };
         let (local, remote) = (&self.bridge.local().group, &self.bridge.remote().group);
@@ -271,12 +274,13 @@ const MIXED: u64 = 2;
 
 #[cold]
 fn refused(what: &str) -> Error {
-    Error::new(ErrorClass::COMM, format!("Communicator::create_intercommunicator: {what}"))
+    Error::new(ErrorClass::COMM, format!("{NAME}: {what}"))
 }
 
 #[cold]
-fn leader_failed(leader: Rank) -> Error {
-    let what =
-        format!("rank {leader}, which leads this group, could not agree with the other group's leader");
+fn leader_failed(function: &str, leader: Rank) -> Error {
+    let what = format!(
+        "{function}: rank {leader}, which leads this group, could not agree with the other group's leader"
+    );
     Error::new(ErrorClass::COMM, what).with_help("its own error says why")
 }

@@ -13,7 +13,7 @@
 
 use crate::{
     buffer,
-    communicator::{Base, Communicator, Contexts, Foundation, Membership, bad_rank},
+    communicator::{Base, Communicator, Contexts, Foundation, Membership},
     envelope::{Envelope, Pattern},
     error::{Error, ErrorClass, Result},
     types::{ContextId, PeerId, Rank, Tag},
@@ -88,7 +88,8 @@ impl<'c, 'u> Exchange<'c, 'u> {
 
     fn peer(&self, rank: Rank) -> Result<PeerId> {
         self.comm.check_caller()?;
-        self.comm.remote().group.peer(rank).ok_or_else(|| bad_rank(rank, self.comm.remote().group.size()))
+        let group = &self.comm.remote().group;
+        Ok(group.peer(rank).expect("callers have looked: it is a rank of the communicator"))
     }
 }
 

@@ -67,7 +67,7 @@ impl<'u> Communicator<'u> {
     /// The last step of a constructor that all ranks call: every rank knows which ones, in which order, it is
     /// with in a new communicator, if any.
     pub(super) fn of_members(&self, members: Option<&[Rank]>) -> Result<Option<Communicator<'u>>> {
-        let mut collective = self.enter_collective()?;
+        let mut collective = self.enter_collective("a constructor of communicators")?;
         let round = collective.next_round(self);
         let Some(members) = members else { return Ok(None) };
         let me = members.iter().take_while(|rank| **rank != self.rank()).count();
@@ -107,7 +107,7 @@ fn check_wishes(wishes: &[Wish]) -> Result<()> {
     match wishes.iter().position(|wish| !is_wish(wish)) {
         None => Ok(()),
         Some(rank) => {
-            let what = format!("rank {rank} took part in a split without a colour and a key");
+            let what = format!("split: rank {rank} took part without a colour and a key");
             Err(Error::new(ErrorClass::COMM, what)
                 .with_help("all ranks have to call split, as the same call"))
         }

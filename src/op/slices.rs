@@ -42,7 +42,7 @@ pub(crate) fn combine_into_upper<T: Copy, O: Op<T> + ?Sized>(op: &O, lower: &[T]
 pub fn reduce_local_into<T: Copy>(lower: &[T], upper: &mut [T], op: impl Op<T>) -> Result<()> {
     let [into, from] = [upper.len(), lower.len()];
     if into != from {
-        let what = format!("reduce_local_into of {from} elements into a slice of {into}");
+        let what = format!("reduce_local_into: upper has {into} elements where lower has {from}");
         return Err(Error::new(ErrorClass::COUNT, what));
     }
     combine_into_upper(&op, lower, upper);

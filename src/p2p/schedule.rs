@@ -17,7 +17,10 @@ use crate::{
     sys::biased_lock::Guard,
     types::{ContextId, PeerId, Rank, Tag},
 };
-use std::sync::{Arc, PoisonError};
+use std::{
+    fmt::Display,
+    sync::{Arc, PoisonError},
+};
 
 /// What the messages of a schedule say of themselves.
 #[derive(Clone, Copy)]
@@ -28,6 +31,8 @@ pub(crate) struct Channel {
     pub(crate) receives_in: ContextId,
     /// This rank in the communicator.
     pub(crate) rank: Rank,
+    /// What the collective is called in errors.
+    pub(crate) function: &'static str,
     pub(crate) tag: Tag,
     pub(crate) order: ChannelOrder,
 }
@@ -107,22 +112,23 @@ impl Schedule {
             ChannelOrder::Consecutive(mismatch) if tag != self.channel.tag => {
                 Err(mismatch(source, tag, self.channel.tag))
             }
-            _ => check_size(source, bytes, expected),
+            _ => check_size(self.channel.function, source, bytes, expected),
         }
     }
 }
 
 /// All ranks of a collective say the same of its lengths.
 #[inline]
-pub(crate) fn check_size(from: Rank, got: u64, expected: u64) -> Result<()> {
-    if got == expected { Ok(()) } else { Err(other_size(from, got, expected)) }
+pub(crate) fn check_size(function: impl Display, from: Rank, got: u64, expected: u64) -> Result<()> {
+    if got == expected { Ok(()) } else { Err(other_size(&function, from, got, expected)) }
 }
 
 #[cold]
-fn other_size(from: Rank, got: u64, expected: u64) -> Error {
+fn other_size(function: &impl Display, from: Rank, got: u64, expected: u64) -> Error {
     let class = if got > expected { ErrorClass::TRUNCATE } else { ErrorClass::COUNT };
-    Error::new(class, format!("rank {from} took part with {got} bytes where this rank expected {expected}"))
-        .with_help("all ranks have to call the collective with counts that fit together")
+    let what =
+        format!("{function}: rank {from} took part with {got} bytes where this rank expected {expected}");
+    Error::new(class, what).with_help("all ranks have to call the collective with counts that fit together")
 }
 
 /// A message of a schedule that has begun.

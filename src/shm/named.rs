@@ -196,9 +196,10 @@ enum Attempt {
 impl<'a> Meeting<'a> {
     fn new(job: &'a str, rank: usize, ranks: usize) -> Result<Self> {
         check_name(job)?;
-        let layout = checked_layout(ranks)?;
+        let layout = checked_layout("join: size", ranks)?;
         if rank >= ranks {
-            let what = format!("rank {rank} of job '{job}' with {ranks} ranks: ranks are 0 to {}", ranks - 1);
+            let what =
+                format!("join: rank {rank} of job '{job}' with {ranks} ranks: ranks are 0 to {}", ranks - 1);
             return Err(Error::new(ErrorClass::RANK, what));
         }
         let os_id = format!("/ringmpi-{}-{job}", user());
@@ -390,9 +391,9 @@ const NAME_MAX: usize = 200;
 fn check_name(job: &str) -> Result<()> {
     let is_bad = |c: &char| !c.is_ascii_alphanumeric() && !"._-".contains(*c);
     let what = match job.chars().find(is_bad) {
-        Some(bad) => format!("job name {job:?} has {bad:?} in it"),
-        None if job.is_empty() => "the job name is empty".to_owned(),
-        None if job.len() > NAME_MAX => format!("a job name of {} characters is too long", job.len()),
+        Some(bad) => format!("join: job name {job:?} has {bad:?} in it"),
+        None if job.is_empty() => "join: the job name is empty".to_owned(),
+        None if job.len() > NAME_MAX => format!("join: a job name of {} characters is too long", job.len()),
         None => return Ok(()),
     };
     Err(Error::new(ErrorClass::ARG, what)

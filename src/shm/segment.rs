@@ -104,7 +104,7 @@ impl Segment {
     }
 
     fn make_file(ranks: usize) -> Result<(File, Layout)> {
-        let layout = checked_layout(ranks)?;
+        let layout = checked_layout("n", ranks)?;
         let file = memory::create_memfd("ringmpi", layout.size as u64)
             .map_err(|errno| no_room(&layout, "memfd_create", ByteLimit::FileSize, errno))?;
         Ok((file, layout))
@@ -150,7 +150,7 @@ impl Segment {
 
     /// As [`Self::on_heap`], with counters that start elsewhere.
     pub(crate) fn on_heap_from(ranks: usize, starts: Starts) -> Result<Arc<Self>> {
-        let layout = checked_layout(ranks)?;
+        let layout = checked_layout("n", ranks)?;
         let map = memory::map_private(layout.size)
             .map_err(|errno| no_room(&layout, "mmap", ByteLimit::Addresses, errno))?;
         let segment = Arc::new(Self::new(Memory::Private(map), layout, starts));
@@ -522,11 +522,12 @@ impl Drop for Segment {
     }
 }
 
-pub(super) fn checked_layout(ranks: usize) -> Result<Layout> {
+/// `argument` is what the caller of the library calls the number of ranks.
+pub(super) fn checked_layout(argument: &str, ranks: usize) -> Result<Layout> {
     if (1..=RANKS_MAX).contains(&ranks) {
         return Ok(Layout::new(ranks));
     }
-    Err(Error::new(ErrorClass::ARG, format!("{ranks} ranks: a job has 1 to {RANKS_MAX} ranks")))
+    Err(Error::new(ErrorClass::ARG, format!("{argument} is {ranks}: a job has 1 to {RANKS_MAX} ranks")))
 }
 
 /// The system refuses a segment's memory, perhaps because of a limit of this process.
@@ -558,7 +559,8 @@ fn check_header(header: &Header, size: u64) -> Result<Layout> {
     }
     // Relaxed: SEGMENT_READY published them.
     let ranks = header.ranks.load(Ordering::Relaxed);
-    let layout = checked_layout(usize::try_from(ranks).unwrap_or(usize::MAX)).map_err(Error::corrupt)?;
+    let layout = checked_layout("the number of ranks", usize::try_from(ranks).unwrap_or(usize::MAX))
+        .map_err(Error::corrupt)?;
     if layout.size as u64 > size {
         let what = format!("a segment of {ranks} ranks has {} bytes, this one {size}", layout.size);
         return Err(Error::corrupt(what));

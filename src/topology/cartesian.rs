@@ -111,7 +111,7 @@ impl<'u> CartesianCommunicator<'u> {
         if (0..self.size()).contains(&rank) {
             return Ok(self.grid.coordinates(rank));
         }
-        Err(bad_rank(rank, self.size()))
+        Err(bad_rank("CartesianCommunicator::rank_to_coordinates", "rank", rank, self.size()))
     }
 
     /// The rank at a place. Coordinates beyond the ends of a periodic dimension count around.

@@ -95,7 +95,7 @@ fn slices_of_other_lengths() {
         refused(world.all_to_all_init(own(6), own(3)), &says("all_to_all_init", "3 ", "6 "));
         let into = world.reduce_into(&mine, Some(&mut four), op::Sum, me);
         refused(into, &says("reduce_into", "4 ", "2 "));
-        refused(world.reduce_into(&mine, None, op::Sum, me), &["reduce_into", "no slice"]);
+        refused(world.reduce_into(&mine, None, op::Sum, me), &["reduce_into", "result is None"]);
         refused(world.reduce_init(own(2), own(3), op::Sum, me), &says("reduce_init", "3 ", "2 "));
         refused(world.all_reduce_into(&mine, &mut four, op::Sum), &says("all_reduce_into", "4 ", "2 "));
         refused(world.all_reduce_init(own(2), own(3), op::Sum), &says("all_reduce_init", "3 ", "2 "));

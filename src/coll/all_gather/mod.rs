@@ -36,7 +36,7 @@ impl Communicator<'_> {
     /// # Standard
     /// MPI 5.0, 6.7: `MPI_Allgather`.
     pub fn all_gather<T: Plain>(&self, mine: &[T]) -> Result<Vec<T>> {
-        let len = whole("all_gather", mine.len(), self.size())?;
+        let len = whole("all_gather", "mine", mine.len(), self.size())?;
         landing::new_vec(len, |all| self.all_gather_bytes(Some(buffer::of_slice(mine)), all))
     }
 
@@ -61,7 +61,7 @@ impl Communicator<'_> {
     /// # Standard
     /// MPI 5.0, 6.7: `MPI_Allgather`.
     pub fn all_gather_into<T: Plain>(&self, mine: &[T], all: &mut [T]) -> Result<()> {
-        let needed = whole("all_gather_into", mine.len(), self.size())?;
+        let needed = whole("all_gather_into", "mine", mine.len(), self.size())?;
         check_len("all_gather_into", "all", all.len(), needed)?;
         landing::in_place(all, |all| self.all_gather_bytes(Some(buffer::of_slice(mine)), all))
     }
@@ -94,7 +94,7 @@ impl Communicator<'_> {
 
     /// `mine` is none if it is in its place.
     fn all_gather_bytes(&self, mine: Option<SendBytes>, all: ReceiveBytes) -> Result<()> {
-        let (mut collective, call) = (self.enter_collective()?, Call::new(Function::AllGather));
+        let (mut collective, call) = self.enter(Call::new(Function::AllGather))?;
         let blocks = Blocks::equal(self.size(), all.len() / self.size() as u64);
         let bytes = blocks.bytes(self.rank());
         if let Some(staged) = self.staged(&mut collective, call, bytes as usize, 1)? {
@@ -125,8 +125,10 @@ impl Communicator<'_> {
     /// MPI 5.0, 6.12.5: `MPI_Iallgather`.
     pub fn immediate_all_gather<B: Owned>(&self, mine: B) -> Result<Request<'_, Vec<B::Item>>> {
         let mine = Held::new(mine);
-        let len = whole("immediate_all_gather", mine.len(), self.size())?;
-        self.begin_new(mine, len, None, |plan, mine, all| build(plan, Some(mine), all))
+        let len = whole("immediate_all_gather", "mine", mine.len(), self.size())?;
+        self.begin_new("immediate_all_gather", mine, len, None, |plan, mine, all| {
+            build(plan, Some(mine), all)
+        })
     }
 
     /// An all-gather that can be started again and again, from `mine` into `all`.
@@ -156,9 +158,9 @@ impl Communicator<'_> {
         all: O,
     ) -> Result<PersistentCollective<'_, I, O>> {
         let (mine, all) = (Held::new(mine), Held::new(all));
-        let needed = whole("all_gather_init", mine.len(), self.size())?;
+        let needed = whole("all_gather_init", "mine", mine.len(), self.size())?;
         check_len("all_gather_init", "all", all.len(), needed)?;
-        self.prepare(mine, all, None, |plan, mine, all| build(plan, Some(mine), all))
+        self.prepare("all_gather_init", mine, all, None, |plan, mine, all| build(plan, Some(mine), all))
     }
 }
 

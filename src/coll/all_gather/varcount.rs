@@ -36,7 +36,7 @@ impl Communicator<'_> {
         let counts = self.all_gather(&[mine.len() as u64])?;
         let counts: Vec<usize> = counts.into_iter().map(|count| count as usize).collect();
         let len = check_counts::<T>("all_gather_varcount", "all ranks' lengths", &counts, self.size())?;
-        let (mut collective, call) = (self.enter_collective()?, Call::new(Function::AllGatherVarcount));
+        let (mut collective, call) = self.enter(Call::new(Function::AllGatherVarcount))?;
         let (mine, blocks) = (buffer::of_slice(mine), blocks_of::<T>(&counts));
         let all: Vec<T> = self.run_new(&mut collective, call, len, None, |plan, all| {
             build(plan, mine, all, &blocks);
@@ -68,9 +68,9 @@ impl Communicator<'_> {
     /// MPI 5.0, 6.7: `MPI_Allgatherv`.
     pub fn all_gather_varcount_into<T: Plain>(&self, mine: &[T], mut all: PartitionMut<'_, T>) -> Result<()> {
         const NAME: &str = "all_gather_varcount_into";
-        let blocks = all.check(NAME, self.size())?;
+        let blocks = all.check(NAME, "all", self.size())?;
         check_len(NAME, "mine", mine.len(), all.count(self.rank()))?;
-        let (mut collective, call) = (self.enter_collective()?, Call::new(Function::AllGatherVarcount));
+        let (mut collective, call) = self.enter(Call::new(Function::AllGatherVarcount))?;
         let mine = buffer::of_slice(mine);
         self.run_in_place(&mut collective, call, all.data(), None, |plan, all| {
             build(plan, mine, all, &blocks);
@@ -100,8 +100,8 @@ impl Communicator<'_> {
     /// # Standard
     /// MPI 5.0, 6.7: `MPI_Allgatherv` with `MPI_IN_PLACE`.
     pub fn all_gather_varcount_in_place<T: Plain>(&self, mut all: PartitionMut<'_, T>) -> Result<()> {
-        let blocks = all.check("all_gather_varcount_in_place", self.size())?;
-        let (mut collective, call) = (self.enter_collective()?, Call::new(Function::AllGatherVarcount));
+        let blocks = all.check("all_gather_varcount_in_place", "all", self.size())?;
+        let (mut collective, call) = self.enter(Call::new(Function::AllGatherVarcount))?;
         self.run_in_place(&mut collective, call, all.data(), None, |plan, all| {
             ring::plan(plan, all, &blocks);
             Ok(())
@@ -135,7 +135,7 @@ impl Communicator<'_> {
     ) -> Result<Request<'_, Vec<B::Item>>> {
         let mine = Held::new(mine);
         let (len, blocks) = self.check_all_gathered("immediate_all_gather_varcount", &mine, counts)?;
-        self.begin_new(mine, len, None, move |plan, mine, all| {
+        self.begin_new("immediate_all_gather_varcount", mine, len, None, move |plan, mine, all| {
             build(plan, mine, all, &blocks);
             Ok(())
         })
@@ -174,7 +174,7 @@ impl Communicator<'_> {
         let (mine, all) = (Held::new(mine), Held::new(all));
         let (len, blocks) = self.check_all_gathered(NAME, &mine, counts)?;
         check_len(NAME, "all", all.len(), len)?;
-        self.prepare(mine, all, None, move |plan, mine, all| {
+        self.prepare("all_gather_varcount_init", mine, all, None, move |plan, mine, all| {
             build(plan, mine, all, &blocks);
             Ok(())
         })

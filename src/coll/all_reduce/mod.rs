@@ -127,8 +127,7 @@ impl Communicator<'_> {
 
     /// In place.
     fn all_reduce_bytes<T: Plain>(&self, data: ReceiveBytes, op: &impl Op<T>) -> Result<()> {
-        let mut collective = self.enter_collective()?;
-        let call = Call::new(Function::AllReduce).with_op(op);
+        let (mut collective, call) = self.enter(Call::new(Function::AllReduce).with_op(op))?;
         let is_on_board = select::all_combine(self, data.len() as usize, collective.board.is_some());
         if let (true, Some(board)) = (is_on_board, &mut collective.board) {
             return slots::all_combine(Operation::new(self, board.get(), call)?, data, op);
@@ -175,7 +174,9 @@ impl Communicator<'_> {
         op: impl Op<B::Item> + Send + 'static,
     ) -> Result<Request<'_, B>> {
         let operation = Some(shared::<B::Item>(op));
-        self.begin_in_place(mine, operation, |plan, data| build(plan, data, size_of::<B::Item>()))
+        self.begin_in_place("immediate_all_reduce", mine, operation, |plan, data| {
+            build(plan, data, size_of::<B::Item>())
+        })
     }
 
     /// An all-reduce that can be started again and again, from `mine` into `result`.
@@ -209,7 +210,7 @@ impl Communicator<'_> {
     ) -> Result<PersistentCollective<'_, I, O>> {
         let (mine, result) = (Held::new(mine), Held::new(result));
         check_len("all_reduce_init", "result", result.len(), mine.len())?;
-        self.prepare(mine, result, Some(shared::<I::Item>(op)), |plan, mine, result| {
+        self.prepare("all_reduce_init", mine, result, Some(shared::<I::Item>(op)), |plan, mine, result| {
             plan.copy(mine, result);
             build(plan, result, size_of::<I::Item>())
         })

@@ -40,7 +40,7 @@ impl Communicator<'_> {
     /// MPI 5.0, 6.8: `MPI_Alltoall`.
     pub fn all_to_all<T: Plain>(&self, mine: &[T]) -> Result<Vec<T>> {
         check_parts("all_to_all", "mine", mine.len(), self.size())?;
-        let (mut collective, call) = (self.enter_collective()?, Call::new(Function::AllToAll));
+        let (mut collective, call) = self.enter(Call::new(Function::AllToAll))?;
         let (len, mine) = (mine.len(), buffer::of_slice(mine));
         self.run_new(&mut collective, call, len, None, |plan, all| build(plan, mine, all))
     }
@@ -69,7 +69,7 @@ impl Communicator<'_> {
     pub fn all_to_all_into<T: Plain>(&self, mine: &[T], all: &mut [T]) -> Result<()> {
         check_parts("all_to_all_into", "mine", mine.len(), self.size())?;
         check_len("all_to_all_into", "all", all.len(), mine.len())?;
-        let (mut collective, call) = (self.enter_collective()?, Call::new(Function::AllToAll));
+        let (mut collective, call) = self.enter(Call::new(Function::AllToAll))?;
         let mine = buffer::of_slice(mine);
         self.run_in_place(&mut collective, call, all, None, |plan, all| build(plan, mine, all))
     }
@@ -93,7 +93,7 @@ impl Communicator<'_> {
     /// MPI 5.0, 6.8: `MPI_Alltoall` with `MPI_IN_PLACE`.
     pub fn all_to_all_in_place<T: Plain>(&self, data: &mut [T]) -> Result<()> {
         check_parts("all_to_all_in_place", "data", data.len(), self.size())?;
-        let (mut collective, call) = (self.enter_collective()?, Call::new(Function::AllToAll));
+        let (mut collective, call) = self.enter(Call::new(Function::AllToAll))?;
         self.run_in_place(&mut collective, call, data, None, |plan, data| {
             let copy = plan.scratch(data.len())?;
             plan.copy(data.to_send(), copy);
@@ -122,7 +122,7 @@ impl Communicator<'_> {
         let mine = Held::new(mine);
         check_parts("immediate_all_to_all", "mine", mine.len(), self.size())?;
         let len = mine.len();
-        self.begin_new(mine, len, None, build)
+        self.begin_new("immediate_all_to_all", mine, len, None, build)
     }
 
     /// An all-to-all that can be started again and again, from `mine` into `all`.
@@ -154,7 +154,7 @@ impl Communicator<'_> {
         let (mine, all) = (Held::new(mine), Held::new(all));
         check_parts("all_to_all_init", "mine", mine.len(), self.size())?;
         check_len("all_to_all_init", "all", all.len(), mine.len())?;
-        self.prepare(mine, all, None, build)
+        self.prepare("all_to_all_init", mine, all, None, build)
     }
 }
 

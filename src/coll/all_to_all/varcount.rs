@@ -38,12 +38,12 @@ impl Communicator<'_> {
     /// MPI 5.0, 6.8: `MPI_Alltoallv`.
     pub fn all_to_all_varcount<T: Plain>(&self, mine: Partition<'_, T>) -> Result<Vec<Vec<T>>> {
         const NAME: &str = "all_to_all_varcount";
-        let from = mine.check(NAME, self.size())?;
+        let from = mine.check(NAME, "mine", self.size())?;
         let lens: Vec<u64> = (0..self.size()).map(|rank| mine.count(rank) as u64).collect();
         let counts: Vec<usize> = self.all_to_all(&lens)?.into_iter().map(|count| count as usize).collect();
         let len = check_counts::<T>(NAME, "the lengths of what others send", &counts, self.size())?;
         let into = blocks_of::<T>(&counts);
-        let (mut collective, call) = (self.enter_collective()?, Call::new(Function::AllToAllVarcount));
+        let (mut collective, call) = self.enter(Call::new(Function::AllToAllVarcount))?;
         let mine = buffer::of_slice(mine.data());
         let all: Vec<T> = self.run_new(&mut collective, call, len, None, |plan, all| {
             build(plan, (mine, &from), (all, &into));
@@ -81,9 +81,9 @@ impl Communicator<'_> {
         mut all: PartitionMut<'_, T>,
     ) -> Result<()> {
         const NAME: &str = "all_to_all_varcount_into";
-        let (from, into) = (mine.check(NAME, self.size())?, all.check(NAME, self.size())?);
-        check_len(NAME, "this rank's own part of all", all.count(self.rank()), mine.count(self.rank()))?;
-        let (mut collective, call) = (self.enter_collective()?, Call::new(Function::AllToAllVarcount));
+        let (from, into) = (mine.check(NAME, "mine", self.size())?, all.check(NAME, "all", self.size())?);
+        check_len(NAME, "all: this rank's own part", all.count(self.rank()), mine.count(self.rank()))?;
+        let (mut collective, call) = self.enter(Call::new(Function::AllToAllVarcount))?;
         let mine = buffer::of_slice(mine.data());
         self.run_in_place(&mut collective, call, all.data(), None, |plan, all| {
             build(plan, (mine, &from), (all, &into));
@@ -113,8 +113,8 @@ impl Communicator<'_> {
     /// # Standard
     /// MPI 5.0, 6.8: `MPI_Alltoallv` with `MPI_IN_PLACE`.
     pub fn all_to_all_varcount_in_place<T: Plain>(&self, mut data: PartitionMut<'_, T>) -> Result<()> {
-        let blocks = data.check("all_to_all_varcount_in_place", self.size())?;
-        let (mut collective, call) = (self.enter_collective()?, Call::new(Function::AllToAllVarcount));
+        let blocks = data.check("all_to_all_varcount_in_place", "data", self.size())?;
+        let (mut collective, call) = self.enter(Call::new(Function::AllToAllVarcount))?;
         self.run_in_place(&mut collective, call, data.data(), None, |plan, data| {
             let copy = plan.scratch(data.len())?;
             plan.copy(data.to_send(), copy);
@@ -154,7 +154,7 @@ impl Communicator<'_> {
         let mine = Held::new(mine);
         let (len, from, into) =
             self.check_exchanged("immediate_all_to_all_varcount", &mine, counts, all_counts)?;
-        self.begin_new(mine, len, None, move |plan, mine, all| {
+        self.begin_new("immediate_all_to_all_varcount", mine, len, None, move |plan, mine, all| {
             build(plan, (mine, &from), (all, &into));
             Ok(())
         })
@@ -195,7 +195,7 @@ impl Communicator<'_> {
         let (mine, all) = (Held::new(mine), Held::new(all));
         let (len, from, into) = self.check_exchanged(NAME, &mine, counts, all_counts)?;
         check_len(NAME, "all", all.len(), len)?;
-        self.prepare(mine, all, None, move |plan, mine, all| {
+        self.prepare("all_to_all_varcount_init", mine, all, None, move |plan, mine, all| {
             build(plan, (mine, &from), (all, &into));
             Ok(())
         })
@@ -212,7 +212,7 @@ impl Communicator<'_> {
         let given = check_counts::<B::Item>(function, "counts", counts, size)?;
         check_len(function, "mine", mine.len(), given)?;
         let len = check_counts::<B::Item>(function, "all_counts", all_counts, size)?;
-        check_len(function, "this rank's own part of all", all_counts[me], counts[me])?;
+        check_len(function, "all_counts: this rank's own part", all_counts[me], counts[me])?;
         Ok((len, blocks_of::<B::Item>(counts), blocks_of::<B::Item>(all_counts)))
     }
 }

@@ -37,8 +37,7 @@ impl Communicator<'_> {
     /// # Standard
     /// MPI 5.0, 6.3: `MPI_Barrier`.
     pub fn barrier(&self) -> Result<()> {
-        let mut collective = self.enter_collective()?;
-        let call = Call::new(Function::Barrier);
+        let (mut collective, call) = self.enter(Call::new(Function::Barrier))?;
         let way = select::barrier(self, collective.board.is_some());
         match (way, &mut collective.board) {
             (select::Barrier::Flags, Some(board)) => flags(Operation::new(self, board.get(), call)?),
@@ -73,7 +72,7 @@ impl Communicator<'_> {
     /// # Standard
     /// MPI 5.0, 6.12.1: `MPI_Ibarrier`.
     pub fn immediate_barrier(&self) -> Result<Request<'_, ()>> {
-        self.begin_in_place((), None, |plan, _| {
+        self.begin_in_place("immediate_barrier", (), None, |plan, _| {
             dissemination::plan(plan);
             Ok(())
         })
@@ -100,7 +99,7 @@ impl Communicator<'_> {
     /// # Standard
     /// MPI 5.0, 6.13.1: `MPI_Barrier_init`.
     pub fn barrier_init(&self) -> Result<PersistentCollective<'_, (), ()>> {
-        self.prepare(Held::new(()), Held::new(()), None, |plan, _, _| {
+        self.prepare("barrier_init", Held::new(()), Held::new(()), None, |plan, _, _| {
             dissemination::plan(plan);
             Ok(())
         })

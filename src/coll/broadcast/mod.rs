@@ -19,8 +19,6 @@ use crate::{
     types::Rank,
 };
 
-const NAME: &str = "broadcast";
-
 impl Communicator<'_> {
     /// Copies the root's slice to all ranks; all slices have the same length.
     ///
@@ -41,9 +39,12 @@ impl Communicator<'_> {
     /// # Standard
     /// MPI 5.0, 6.4: `MPI_Bcast`.
     pub fn broadcast_into<T: Plain>(&self, data: &mut [T], root: Rank) -> Result<()> {
-        check_root(self, NAME, root)?;
-        let mut collective = self.enter_collective()?;
-        let call = Call::rooted(Function::Broadcast, root);
+        self.broadcast("broadcast_into", data, root)
+    }
+
+    fn broadcast<T: Plain>(&self, function: &str, data: &mut [T], root: Rank) -> Result<()> {
+        check_root(self, function, root)?;
+        let (mut collective, call) = self.enter(Call::rooted(Function::Broadcast, root))?;
         let way = select::small_broadcast(size_of_val(data), collective.board.is_some());
         if let (Way::Board, Some(board)) = (way, &mut collective.board) {
             let operation = Operation::new(self, board.get(), call)?;
@@ -77,7 +78,7 @@ impl Communicator<'_> {
     /// MPI 5.0, 6.4: `MPI_Bcast`.
     pub fn broadcast_value<T: Plain>(&self, value: T, root: Rank) -> Result<T> {
         let mut data = [value];
-        self.broadcast_into(&mut data, root)?;
+        self.broadcast("broadcast_value", &mut data, root)?;
         Ok(data[0])
     }
 
@@ -105,7 +106,7 @@ impl Communicator<'_> {
     /// MPI 5.0, 6.12.2: `MPI_Ibcast`.
     pub fn immediate_broadcast<B: Owned>(&self, data: B, root: Rank) -> Result<Request<'_, B>> {
         check_root(self, "immediate_broadcast", root)?;
-        self.begin_in_place(data, None, |plan, data| {
+        self.begin_in_place("immediate_broadcast", data, None, |plan, data| {
             build(plan, data, root);
             Ok(())
         })
@@ -136,7 +137,7 @@ impl Communicator<'_> {
     /// MPI 5.0, 6.13.2: `MPI_Bcast_init`.
     pub fn broadcast_init<B: Owned>(&self, data: B, root: Rank) -> Result<PersistentCollective<'_, (), B>> {
         check_root(self, "broadcast_init", root)?;
-        self.prepare(Held::new(()), Held::new(data), None, |plan, _, data| {
+        self.prepare("broadcast_init", Held::new(()), Held::new(data), None, |plan, _, data| {
             build(plan, data, root);
             Ok(())
         })

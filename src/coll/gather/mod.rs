@@ -41,8 +41,8 @@ impl Communicator<'_> {
     /// MPI 5.0, 6.5: `MPI_Gather`.
     pub fn gather<T: Plain>(&self, mine: &[T], root: Rank) -> Result<Option<Vec<T>>> {
         check_root(self, "gather", root)?;
-        let len = whole("gather", mine.len(), self.size())?;
-        let (mut collective, call) = (self.enter_collective()?, Call::rooted(Function::Gather, root));
+        let len = whole("gather", "mine", mine.len(), self.size())?;
+        let (mut collective, call) = self.enter(Call::rooted(Function::Gather, root))?;
         let mine = buffer::of_slice(mine);
         if self.rank() != root {
             return self
@@ -80,14 +80,14 @@ impl Communicator<'_> {
     /// MPI 5.0, 6.5: `MPI_Gather`.
     pub fn gather_into<T: Plain>(&self, mine: &[T], all: Option<&mut [T]>, root: Rank) -> Result<()> {
         check_root(self, "gather_into", root)?;
-        let needed = whole("gather_into", mine.len(), self.size())?;
+        let needed = whole("gather_into", "mine", mine.len(), self.size())?;
         let all = match all {
             _ if self.rank() != root => None,
             Some(all) => Some(all),
             None => Some(&mut [] as &mut [T]),
         };
-        all.iter().try_for_each(|all| check_len("gather_into", "the root's slice", all.len(), needed))?;
-        let (mut collective, call) = (self.enter_collective()?, Call::rooted(Function::Gather, root));
+        all.iter().try_for_each(|all| check_len("gather_into", "all", all.len(), needed))?;
+        let (mut collective, call) = self.enter(Call::rooted(Function::Gather, root))?;
         let mine = Some(buffer::of_slice(mine));
         match all {
             Some(all) => self.run_in_place(&mut collective, call, all, None, |plan, all| {
@@ -118,11 +118,11 @@ impl Communicator<'_> {
     /// MPI 5.0, 6.5: `MPI_Gather` with `MPI_IN_PLACE`.
     pub fn gather_in_place<T: Plain>(&self, data: &mut [T], root: Rank) -> Result<()> {
         check_root(self, "gather_in_place", root)?;
-        let (is_root, call) = (self.rank() == root, Call::rooted(Function::Gather, root));
+        let is_root = self.rank() == root;
         if is_root {
-            check_parts("gather_in_place", "the root's slice", data.len(), self.size())?;
+            check_parts("gather_in_place", "data", data.len(), self.size())?;
         }
-        let mut collective = self.enter_collective()?;
+        let (mut collective, call) = self.enter(Call::rooted(Function::Gather, root))?;
         self.run_in_place(&mut collective, call, data, None, |plan, data| match is_root {
             true => build(plan, None, Some(data), root),
             false => build(plan, Some(data.to_send()), None, root),
@@ -156,8 +156,8 @@ impl Communicator<'_> {
         check_root(self, "immediate_gather", root)?;
         let (is_root, size) = (self.rank() == root, self.size());
         let input = Held::new(mine);
-        let len = whole("immediate_gather", input.len(), size)?;
-        self.begin_new_if(input, is_root.then_some(len), None, move |plan, mine, all| {
+        let len = whole("immediate_gather", "mine", input.len(), size)?;
+        self.begin_new_if("immediate_gather", input, is_root.then_some(len), None, move |plan, mine, all| {
             build(plan, Some(mine), is_root.then_some(all), root)
         })
     }
@@ -194,11 +194,11 @@ impl Communicator<'_> {
     ) -> Result<PersistentCollective<'_, I, O>> {
         check_root(self, "gather_init", root)?;
         let (is_root, mine, all) = (self.rank() == root, Held::new(mine), Held::new(all));
-        let needed = whole("gather_init", mine.len(), self.size())?;
+        let needed = whole("gather_init", "mine", mine.len(), self.size())?;
         if is_root {
-            check_len("gather_init", "the root's buffer", all.len(), needed)?;
+            check_len("gather_init", "all", all.len(), needed)?;
         }
-        self.prepare(mine, all, None, move |plan, mine, all| {
+        self.prepare("gather_init", mine, all, None, move |plan, mine, all| {
             build(plan, Some(mine), is_root.then_some(all), root)
         })
     }

@@ -45,7 +45,7 @@ impl Communicator<'_> {
 
     /// Parts one behind the other, at the root.
     fn gather_parts<T: Plain>(&self, mine: &[T], root: Rank, counts: &[usize]) -> Result<Vec<T>> {
-        let (mut collective, call) = (self.enter_collective()?, Call::rooted(Function::GatherVarcount, root));
+        let (mut collective, call) = self.enter(Call::rooted(Function::GatherVarcount, root))?;
         let mine = buffer::of_slice(mine);
         if self.rank() != root {
             self.run(&mut collective, call, None, |plan| {
@@ -100,11 +100,11 @@ impl Communicator<'_> {
             Some(all) => Some(all),
             None => Some(PartitionMut::new(&mut [], vec![])),
         };
-        let blocks = all.as_ref().map(|all| all.check(NAME, self.size())).transpose()?;
+        let blocks = all.as_ref().map(|all| all.check(NAME, "all", self.size())).transpose()?;
         if let Some(all) = &all {
             check_len(NAME, "mine", mine.len(), all.count(root))?;
         }
-        let (mut collective, call) = (self.enter_collective()?, Call::rooted(Function::GatherVarcount, root));
+        let (mut collective, call) = self.enter(Call::rooted(Function::GatherVarcount, root))?;
         let mine = Some(buffer::of_slice(mine));
         match (&mut all, blocks) {
             (Some(all), Some(blocks)) => {
@@ -150,8 +150,8 @@ impl Communicator<'_> {
     ) -> Result<()> {
         const NAME: &str = "gather_varcount_in_place";
         check_root(self, NAME, root)?;
-        let blocks = (self.rank() == root).then(|| data.check(NAME, self.size())).transpose()?;
-        let (mut collective, call) = (self.enter_collective()?, Call::rooted(Function::GatherVarcount, root));
+        let blocks = (self.rank() == root).then(|| data.check(NAME, "data", self.size())).transpose()?;
+        let (mut collective, call) = self.enter(Call::rooted(Function::GatherVarcount, root))?;
         self.run_in_place(&mut collective, call, data.data(), None, |plan, data| {
             match &blocks {
                 Some(blocks) => linear::plan(plan, None, Some((data, blocks)), root),
@@ -192,7 +192,7 @@ impl Communicator<'_> {
         let mine = Held::new(mine);
         let parts = self.check_gathered("immediate_gather_varcount", &mine, counts, root)?;
         let len = parts.as_ref().map(|(len, _)| *len);
-        self.begin_new_if(mine, len, None, move |plan, mine, all| {
+        self.begin_new_if("immediate_gather_varcount", mine, len, None, move |plan, mine, all| {
             let all = parts.as_ref().map(|(_, blocks)| (all, blocks));
             linear::plan(plan, Some(mine), all, root);
             Ok(())
@@ -234,8 +234,8 @@ impl Communicator<'_> {
         const NAME: &str = "gather_varcount_init";
         let (mine, all) = (Held::new(mine), Held::new(all));
         let parts = self.check_gathered(NAME, &mine, counts, root)?;
-        parts.iter().try_for_each(|(len, _)| check_len(NAME, "the root's buffer", all.len(), *len))?;
-        self.prepare(mine, all, None, move |plan, mine, all| {
+        parts.iter().try_for_each(|(len, _)| check_len(NAME, "all", all.len(), *len))?;
+        self.prepare("gather_varcount_init", mine, all, None, move |plan, mine, all| {
             let all = parts.as_ref().map(|(_, blocks)| (all, blocks));
             linear::plan(plan, Some(mine), all, root);
             Ok(())

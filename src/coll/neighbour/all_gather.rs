@@ -34,8 +34,8 @@ impl Neighbourhood<'_> {
     /// # Standard
     /// MPI 5.0, 8.6.1: `MPI_Neighbor_allgather`.
     pub fn neighbour_all_gather<T: Plain>(&self, mine: &[T]) -> Result<Vec<T>> {
-        let len = whole_of("neighbour_all_gather", mine.len(), self.incoming())?;
-        let (mut collective, call) = (self.enter_collective()?, Call::new(Function::NeighbourAllGather));
+        let len = whole_of("neighbour_all_gather", "mine", mine.len(), self.incoming())?;
+        let (mut collective, call) = self.enter(Call::new(Function::NeighbourAllGather))?;
         let mine = buffer::of_slice(mine);
         self.comm().run_new(&mut collective, call, len, None, |plan, all| self.gather_new(plan, mine, all))
     }
@@ -62,7 +62,7 @@ impl Neighbourhood<'_> {
     /// MPI 5.0, 8.6.1: `MPI_Neighbor_allgather`.
     pub fn neighbour_all_gather_into<T: Plain>(&self, mine: &[T], all: &mut [T]) -> Result<()> {
         check_parts_for("neighbour_all_gather_into", "all", all.len(), self.incoming())?;
-        let (mut collective, call) = (self.enter_collective()?, Call::new(Function::NeighbourAllGather));
+        let (mut collective, call) = self.enter(Call::new(Function::NeighbourAllGather))?;
         let mine = buffer::of_slice(mine);
         self.comm()
             .run_in_place(&mut collective, call, all, None, |plan, all| self.gather_into(plan, mine, all))
@@ -88,8 +88,10 @@ impl Neighbourhood<'_> {
     /// MPI 5.0, 8.7.1: `MPI_Ineighbor_allgather`.
     pub fn immediate_neighbour_all_gather<B: Owned>(&self, mine: B) -> Result<Request<'_, Vec<B::Item>>> {
         let mine = Held::new(mine);
-        let len = whole_of("immediate_neighbour_all_gather", mine.len(), self.incoming())?;
-        self.comm().begin_new(mine, len, None, |plan, mine, all| self.gather_new(plan, mine, all))
+        let len = whole_of("immediate_neighbour_all_gather", "mine", mine.len(), self.incoming())?;
+        self.comm().begin_new("immediate_neighbour_all_gather", mine, len, None, |plan, mine, all| {
+            self.gather_new(plan, mine, all)
+        })
     }
 
     /// An all-gather of neighbours that can be started again and again, from `mine` into `all`. Where a grid ends the
@@ -123,7 +125,9 @@ impl Neighbourhood<'_> {
     ) -> Result<PersistentCollective<'_, I, O>> {
         let (mine, all) = (Held::new(mine), Held::new(all));
         check_parts_for("neighbour_all_gather_init", "all", all.len(), self.incoming())?;
-        self.comm().prepare(mine, all, None, |plan, mine, all| self.gather_into(plan, mine, all))
+        self.comm().prepare("neighbour_all_gather_init", mine, all, None, |plan, mine, all| {
+            self.gather_into(plan, mine, all)
+        })
     }
 
     fn gather_new(&self, plan: &mut Plan<'_>, mine: SendBytes, all: ReceiveBytes) -> Result<()> {

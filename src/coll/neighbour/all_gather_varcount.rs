@@ -42,8 +42,7 @@ impl Neighbourhood<'_> {
         let counts = self.without_null(counts.into_iter().map(|count| count as usize).collect());
         let all = "the lengths of what neighbours send";
         let len = check_counts::<T>("neighbour_all_gather_varcount", all, &counts, self.incoming())?;
-        let call = Call::new(Function::NeighbourAllGatherVarcount);
-        let mut collective = self.enter_collective()?;
+        let (mut collective, call) = self.enter(Call::new(Function::NeighbourAllGatherVarcount))?;
         let (mine, blocks) = (buffer::of_slice(mine), blocks_of::<T>(&counts));
         let all: Vec<T> = self.comm().run_new(&mut collective, call, len, None, |plan, all| {
             self.gather_varied(plan, mine, all, &blocks);
@@ -81,9 +80,8 @@ impl Neighbourhood<'_> {
         mine: &[T],
         mut all: PartitionMut<'_, T>,
     ) -> Result<()> {
-        let blocks = all.check("neighbour_all_gather_varcount_into", self.incoming())?;
-        let call = Call::new(Function::NeighbourAllGatherVarcount);
-        let mut collective = self.enter_collective()?;
+        let blocks = all.check("neighbour_all_gather_varcount_into", "all", self.incoming())?;
+        let (mut collective, call) = self.enter(Call::new(Function::NeighbourAllGatherVarcount))?;
         let mine = buffer::of_slice(mine);
         self.comm().run_in_place(&mut collective, call, all.data(), None, |plan, all| {
             self.gather_varied(plan, mine, all, &blocks);
@@ -123,10 +121,16 @@ impl Neighbourhood<'_> {
         let len = check_counts::<B::Item>(NAME, "counts", counts, self.incoming())?;
         self.check_null_counts(NAME, "counts", counts)?;
         let blocks = blocks_of::<B::Item>(counts);
-        self.comm().begin_new(Held::new(mine), len, None, |plan, mine, all| {
-            self.gather_varied(plan, mine, all, &blocks);
-            Ok(())
-        })
+        self.comm().begin_new(
+            "immediate_neighbour_all_gather_varcount",
+            Held::new(mine),
+            len,
+            None,
+            |plan, mine, all| {
+                self.gather_varied(plan, mine, all, &blocks);
+                Ok(())
+            },
+        )
     }
 
     /// An all-gather of neighbours, of slices of different lengths (`counts`), that can be started again and again, from
@@ -166,7 +170,7 @@ impl Neighbourhood<'_> {
         let len = check_counts::<I::Item>(NAME, "counts", counts, self.incoming())?;
         check_len(NAME, "all", all.len(), len)?;
         let blocks = blocks_of::<I::Item>(counts);
-        self.comm().prepare(mine, all, None, |plan, mine, all| {
+        self.comm().prepare("neighbour_all_gather_varcount_init", mine, all, None, |plan, mine, all| {
             self.gather_varied(plan, mine, all, &blocks);
             Ok(())
         })

@@ -40,7 +40,7 @@ impl Neighbourhood<'_> {
     /// MPI 5.0, 8.6.2: `MPI_Neighbor_alltoall`.
     pub fn neighbour_all_to_all<T: Plain>(&self, mine: &[T]) -> Result<Vec<T>> {
         let len = self.exchanged("neighbour_all_to_all", mine.len())?;
-        let (mut collective, call) = (self.enter_collective()?, Call::new(Function::NeighbourAllToAll));
+        let (mut collective, call) = self.enter(Call::new(Function::NeighbourAllToAll))?;
         let mine = buffer::of_slice(mine);
         self.comm().run_new(&mut collective, call, len, None, |plan, all| self.exchange_new(plan, mine, all))
     }
@@ -67,7 +67,7 @@ impl Neighbourhood<'_> {
     /// MPI 5.0, 8.6.2: `MPI_Neighbor_alltoall`.
     pub fn neighbour_all_to_all_into<T: Plain>(&self, mine: &[T], all: &mut [T]) -> Result<()> {
         self.check_exchanged_parts("neighbour_all_to_all_into", mine.len(), all.len())?;
-        let (mut collective, call) = (self.enter_collective()?, Call::new(Function::NeighbourAllToAll));
+        let (mut collective, call) = self.enter(Call::new(Function::NeighbourAllToAll))?;
         let mine = buffer::of_slice(mine);
         self.comm()
             .run_in_place(&mut collective, call, all, None, |plan, all| self.exchange_into(plan, mine, all))
@@ -96,7 +96,9 @@ impl Neighbourhood<'_> {
     pub fn immediate_neighbour_all_to_all<B: Owned>(&self, mine: B) -> Result<Request<'_, Vec<B::Item>>> {
         let mine = Held::new(mine);
         let len = self.exchanged("immediate_neighbour_all_to_all", mine.len())?;
-        self.comm().begin_new(mine, len, None, |plan, mine, all| self.exchange_new(plan, mine, all))
+        self.comm().begin_new("immediate_neighbour_all_to_all", mine, len, None, |plan, mine, all| {
+            self.exchange_new(plan, mine, all)
+        })
     }
 
     /// An all-to-all of neighbours that can be started again and again, from `mine` into `all`. Where a grid ends the part
@@ -130,17 +132,19 @@ impl Neighbourhood<'_> {
     ) -> Result<PersistentCollective<'_, I, O>> {
         let (mine, all) = (Held::new(mine), Held::new(all));
         self.check_exchanged_parts("neighbour_all_to_all_init", mine.len(), all.len())?;
-        self.comm().prepare(mine, all, None, |plan, mine, all| self.exchange_into(plan, mine, all))
+        self.comm().prepare("neighbour_all_to_all_init", mine, all, None, |plan, mine, all| {
+            self.exchange_into(plan, mine, all)
+        })
     }
 
     /// How much comes if so much goes.
     fn exchanged(&self, function: &str, len: usize) -> Result<usize> {
         match check_parts_for(function, "mine", len, self.outgoing())? {
-            Some(part) => whole_of(function, part, self.incoming()),
+            Some(part) => whole_of(function, "mine", part, self.incoming()),
             None if self.sources() == 0 => Ok(0),
             None => {
                 let what = format!(
-                    "{function}: this rank has {} in-neighbours and no out-neighbour: nothing says how long parts are",
+                    "{function}: mine is empty: this rank has {} in-neighbours and no out-neighbour: nothing says how long parts are",
                     self.sources()
                 );
                 Err(Error::new(ErrorClass::COUNT, what).with_help("use neighbour_all_to_all_into"))

@@ -42,15 +42,14 @@ impl Neighbourhood<'_> {
     /// MPI 5.0, 8.6.2: `MPI_Neighbor_alltoallv`.
     pub fn neighbour_all_to_all_varcount<T: Plain>(&self, mine: Partition<'_, T>) -> Result<Vec<Vec<T>>> {
         const NAME: &str = "neighbour_all_to_all_varcount";
-        let from = mine.check(NAME, self.outgoing())?;
+        let from = mine.check(NAME, "mine", self.outgoing())?;
         let lens: Vec<u64> = mine.counts().iter().map(|count| *count as u64).collect();
         let mut counts = vec![0; self.sources()];
         self.neighbour_all_to_all_into(&lens, &mut counts)?;
         let counts: Vec<usize> = counts.into_iter().map(|count: u64| count as usize).collect();
         let len = check_counts::<T>(NAME, "the lengths of what neighbours send", &counts, self.incoming())?;
         let into = blocks_of::<T>(&counts);
-        let call = Call::new(Function::NeighbourAllToAllVarcount);
-        let mut collective = self.enter_collective()?;
+        let (mut collective, call) = self.enter(Call::new(Function::NeighbourAllToAllVarcount))?;
         let mine = buffer::of_slice(mine.data());
         let all: Vec<T> = self.comm().run_new(&mut collective, call, len, None, |plan, all| {
             linear::plan(plan, self.neighbours(), (mine, &from), (all, &into));
@@ -89,9 +88,9 @@ impl Neighbourhood<'_> {
         mut all: PartitionMut<'_, T>,
     ) -> Result<()> {
         const NAME: &str = "neighbour_all_to_all_varcount_into";
-        let (from, into) = (mine.check(NAME, self.outgoing())?, all.check(NAME, self.incoming())?);
-        let call = Call::new(Function::NeighbourAllToAllVarcount);
-        let mut collective = self.enter_collective()?;
+        let (from, into) =
+            (mine.check(NAME, "mine", self.outgoing())?, all.check(NAME, "all", self.incoming())?);
+        let (mut collective, call) = self.enter(Call::new(Function::NeighbourAllToAllVarcount))?;
         let mine = buffer::of_slice(mine.data());
         self.comm().run_in_place(&mut collective, call, all.data(), None, |plan, all| {
             linear::plan(plan, self.neighbours(), (mine, &from), (all, &into));
@@ -131,10 +130,16 @@ impl Neighbourhood<'_> {
         let mine = Held::new(mine);
         let (len, from, into) = self.check_varied(NAME, &mine, counts, all_counts)?;
         self.check_null_counts(NAME, "all_counts", all_counts)?;
-        self.comm().begin_new(mine, len, None, |plan, mine, all| {
-            linear::plan(plan, self.neighbours(), (mine, &from), (all, &into));
-            Ok(())
-        })
+        self.comm().begin_new(
+            "immediate_neighbour_all_to_all_varcount",
+            mine,
+            len,
+            None,
+            |plan, mine, all| {
+                linear::plan(plan, self.neighbours(), (mine, &from), (all, &into));
+                Ok(())
+            },
+        )
     }
 
     /// An all-to-all of neighbours, of parts of different lengths, that can be started again and again, from `mine` into
@@ -173,7 +178,7 @@ impl Neighbourhood<'_> {
         let (mine, all) = (Held::new(mine), Held::new(all));
         let (len, from, into) = self.check_varied(NAME, &mine, counts, all_counts)?;
         check_len(NAME, "all", all.len(), len)?;
-        self.comm().prepare(mine, all, None, |plan, mine, all| {
+        self.comm().prepare("neighbour_all_to_all_varcount_init", mine, all, None, |plan, mine, all| {
             linear::plan(plan, self.neighbours(), (mine, &from), (all, &into));
             Ok(())
         })

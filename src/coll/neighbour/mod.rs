@@ -95,10 +95,10 @@ fn check_parts_for(function: &str, argument: &str, len: usize, parties: Parties)
 }
 
 /// So many parts of a length.
-fn whole_of(function: &str, part: usize, parties: Parties) -> Result<usize> {
+fn whole_of(function: &str, argument: &str, part: usize, parties: Parties) -> Result<usize> {
     part.checked_mul(parties.count()).ok_or_else(|| {
         let what = format!(
-            "{function}: {part} elements from each of {} {}s are too many",
+            "{function}: {argument}: {part} elements from each of {} {}s are too many",
             parties.count(),
             parties.one()
         );

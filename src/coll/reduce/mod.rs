@@ -82,12 +82,9 @@ impl Communicator<'_> {
             return self.contribute(mine, &op, root);
         }
         let Some(result) = result else {
-            return Err(Error::new(
-                ErrorClass::BUFFER,
-                "reduce_into: the root gives no slice for the result",
-            ));
+            return Err(Error::new(ErrorClass::BUFFER, "reduce_into: result is None at the root"));
         };
-        check_len("reduce_into", "the root's slice", result.len(), mine.len())?;
+        check_len("reduce_into", "result", result.len(), mine.len())?;
         landing::in_place(result, |result| self.reduce_at_root(buffer::of_slice(mine), result, &op))
     }
 
@@ -138,13 +135,13 @@ impl Communicator<'_> {
     /// # Standard
     /// MPI 5.0, 6.9.1: `MPI_Reduce`.
     pub fn reduce_value<T: Plain>(&self, mine: T, op: impl Op<T>, root: Rank) -> Result<Option<T>> {
+        check_root(self, "reduce_value", root)?;
         Ok(self.reduce(&[mine], op, root)?.and_then(|all| all.first().copied()))
     }
 
     /// A rank that is not the root.
     fn contribute<T: Plain>(&self, mine: &[T], op: &impl Op<T>, root: Rank) -> Result<()> {
-        let mut collective = self.enter_collective()?;
-        let call = Call::rooted(Function::Reduce, root).with_op(op);
+        let (mut collective, call) = self.enter(Call::rooted(Function::Reduce, root).with_op(op))?;
         let way = select::small_reduce(size_of_val(mine), collective.board.is_some());
         if let (Way::Board, Some(board)) = (way, &mut collective.board) {
             return slots::contribute(Operation::new(self, board.get(), call)?, buffer::of_slice(mine), root);
@@ -161,9 +158,9 @@ impl Communicator<'_> {
 
     /// `result` may be where `mine` is.
     fn reduce_at_root<T: Plain>(&self, mine: SendBytes, result: ReceiveBytes, op: &impl Op<T>) -> Result<()> {
-        let (mut collective, root) = (self.enter_collective()?, self.rank());
+        let root = self.rank();
+        let (mut collective, call) = self.enter(Call::rooted(Function::Reduce, root).with_op(op))?;
         result.copy_from(mine);
-        let call = Call::rooted(Function::Reduce, root).with_op(op);
         let way = select::small_reduce(mine.len() as usize, collective.board.is_some());
         if let (Way::Board, Some(board)) = (way, &mut collective.board) {
             return slots::combine(Operation::new(self, board.get(), call)?, result, op);
@@ -208,9 +205,13 @@ impl Communicator<'_> {
         check_root(self, "immediate_reduce", root)?;
         let (is_root, mine) = (self.rank() == root, Held::new(mine));
         let len = is_root.then_some(mine.len());
-        self.begin_new_if(mine, len, Some(shared::<B::Item>(op)), move |plan, mine, result| {
-            build_from::<B::Item>(plan, mine, is_root.then_some(result), root)
-        })
+        self.begin_new_if(
+            "immediate_reduce",
+            mine,
+            len,
+            Some(shared::<B::Item>(op)),
+            move |plan, mine, result| build_from::<B::Item>(plan, mine, is_root.then_some(result), root),
+        )
     }
 
     /// A reduction that can be started again and again, from `mine` into the root's `result`; the others' may be empty.
@@ -248,9 +249,9 @@ impl Communicator<'_> {
         check_root(self, "reduce_init", root)?;
         let (is_root, mine, result) = (self.rank() == root, Held::new(mine), Held::new(result));
         if is_root {
-            check_len("reduce_init", "the root's result", result.len(), mine.len())?;
+            check_len("reduce_init", "result", result.len(), mine.len())?;
         }
-        self.prepare(mine, result, Some(shared::<I::Item>(op)), move |plan, mine, result| {
+        self.prepare("reduce_init", mine, result, Some(shared::<I::Item>(op)), move |plan, mine, result| {
             build_from::<I::Item>(plan, mine, is_root.then_some(result), root)
         })
     }

@@ -193,7 +193,7 @@ impl Communicator<'_> {
         function: Function,
         op: &impl Op<T>,
     ) -> Result<()> {
-        let (mut collective, call) = (self.enter_collective()?, Call::new(function).with_op(op));
+        let (mut collective, call) = self.enter(Call::new(function).with_op(op))?;
         self.run(&mut collective, call, Some(&borrowed(op)), |plan| build(plan, mine, shares, share))
     }
 
@@ -205,7 +205,7 @@ impl Communicator<'_> {
         function: Function,
         op: &impl Op<T>,
     ) -> Result<()> {
-        let (mut collective, call) = (self.enter_collective()?, Call::new(function).with_op(op));
+        let (mut collective, call) = self.enter(Call::new(function).with_op(op))?;
         self.run(&mut collective, call, Some(&borrowed(op)), |plan| {
             let share = plan.scratch(shares.bytes(plan.rank()))?;
             build(plan, data.to_send(), shares, share)?;
@@ -244,9 +244,13 @@ impl Communicator<'_> {
     ) -> Result<Request<'_, Vec<B::Item>>> {
         let mine = Held::new(mine);
         let (len, shares) = self.check_shares::<B::Item>("immediate_reduce_scatter", mine.len(), counts)?;
-        self.begin_new(mine, len, Some(shared::<B::Item>(op)), move |plan, mine, share| {
-            build(plan, mine, &shares, share)
-        })
+        self.begin_new(
+            "immediate_reduce_scatter",
+            mine,
+            len,
+            Some(shared::<B::Item>(op)),
+            move |plan, mine, share| build(plan, mine, &shares, share),
+        )
     }
 
     /// As [`reduce_scatter_block`](Self::reduce_scatter_block), but only begins: the request gives the part. Progress on
@@ -278,9 +282,13 @@ impl Communicator<'_> {
         let mine = Held::new(mine);
         let (len, shares) =
             self.check_equal_shares::<B::Item>("immediate_reduce_scatter_block", "mine", mine.len())?;
-        self.begin_new(mine, len, Some(shared::<B::Item>(op)), move |plan, mine, share| {
-            build(plan, mine, &shares, share)
-        })
+        self.begin_new(
+            "immediate_reduce_scatter_block",
+            mine,
+            len,
+            Some(shared::<B::Item>(op)),
+            move |plan, mine, share| build(plan, mine, &shares, share),
+        )
     }
 
     /// A reduce-scatter that can be started again and again, from `mine` into `part`.
@@ -316,9 +324,13 @@ impl Communicator<'_> {
         let (mine, part) = (Held::new(mine), Held::new(part));
         let (len, shares) = self.check_shares::<I::Item>("reduce_scatter_init", mine.len(), counts)?;
         check_len("reduce_scatter_init", "part", part.len(), len)?;
-        self.prepare(mine, part, Some(shared::<I::Item>(op)), move |plan, mine, share| {
-            build(plan, mine, &shares, share)
-        })
+        self.prepare(
+            "reduce_scatter_init",
+            mine,
+            part,
+            Some(shared::<I::Item>(op)),
+            move |plan, mine, share| build(plan, mine, &shares, share),
+        )
     }
 
     /// A reduce-scatter of equal parts that can be started again and again, from `mine` into `part`.
@@ -353,9 +365,13 @@ impl Communicator<'_> {
         let (len, shares) =
             self.check_equal_shares::<I::Item>("reduce_scatter_block_init", "mine", mine.len())?;
         check_len("reduce_scatter_block_init", "part", part.len(), len)?;
-        self.prepare(mine, part, Some(shared::<I::Item>(op)), move |plan, mine, share| {
-            build(plan, mine, &shares, share)
-        })
+        self.prepare(
+            "reduce_scatter_block_init",
+            mine,
+            part,
+            Some(shared::<I::Item>(op)),
+            move |plan, mine, share| build(plan, mine, &shares, share),
+        )
     }
 
     /// Of a slice of so many elements: how long this rank's part is, and where those of all lie.

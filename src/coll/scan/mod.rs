@@ -238,9 +238,8 @@ impl Communicator<'_> {
 
     /// In place.
     fn scan_bytes<T: Plain>(&self, data: ReceiveBytes, op: &impl Op<T>, kind: Kind) -> Result<()> {
-        let mut collective = self.enter_collective()?;
-        let (call, operation) = (Call::new(kind.function()).with_op(op), borrowed(op));
-        self.run(&mut collective, call, Some(&operation), |plan| build(plan, data, size_of::<T>(), kind))
+        let (mut collective, call) = self.enter(Call::new(kind.function()).with_op(op))?;
+        self.run(&mut collective, call, Some(&borrowed(op)), |plan| build(plan, data, size_of::<T>(), kind))
     }
 
     /// As [`scan`](Self::scan), in place, but only begins: the request gives the buffer back. Progress on any thread may
@@ -268,7 +267,7 @@ impl Communicator<'_> {
         op: impl Op<B::Item> + Send + 'static,
     ) -> Result<Request<'_, B>> {
         let operation = Some(shared::<B::Item>(op));
-        self.begin_in_place(mine, operation, |plan, data| {
+        self.begin_in_place("immediate_scan", mine, operation, |plan, data| {
             build(plan, data, size_of::<B::Item>(), Kind::Inclusive)
         })
     }
@@ -300,7 +299,7 @@ impl Communicator<'_> {
         op: impl Op<B::Item> + Send + 'static,
     ) -> Result<Request<'_, B>> {
         let operation = Some(shared::<B::Item>(op));
-        self.begin_in_place(mine, operation, |plan, data| {
+        self.begin_in_place("immediate_exclusive_scan", mine, operation, |plan, data| {
             build(plan, data, size_of::<B::Item>(), Kind::Exclusive)
         })
     }
@@ -370,7 +369,7 @@ impl Communicator<'_> {
 
     fn prepare_scan<I: Owned, O: Owned<Item = I::Item>>(
         &self,
-        function: &str,
+        function: &'static str,
         mine: I,
         result: O,
         op: impl Op<I::Item> + Send + 'static,
@@ -378,7 +377,7 @@ impl Communicator<'_> {
     ) -> Result<PersistentCollective<'_, I, O>> {
         let (mine, result) = (Held::new(mine), Held::new(result));
         check_len(function, "result", result.len(), mine.len())?;
-        self.prepare(mine, result, Some(shared::<I::Item>(op)), move |plan, mine, result| {
+        self.prepare(function, mine, result, Some(shared::<I::Item>(op)), move |plan, mine, result| {
             plan.copy(mine, result);
             build(plan, result, size_of::<I::Item>(), kind)
         })

@@ -45,8 +45,8 @@ impl Communicator<'_> {
         let is_root = self.rank() == root;
         let len = match all {
             _ if !is_root => Ok(0),
-            Some(all) => check_parts("scatter", "the root's slice", all.len(), self.size()),
-            None => Err(Error::new(ErrorClass::BUFFER, "scatter: the root gives no slice")),
+            Some(all) => check_parts("scatter", "all", all.len(), self.size()),
+            None => Err(Error::new(ErrorClass::BUFFER, "scatter: all is None at the root")),
         };
         // The others do not know how long their parts are, and wait.
         let told = self.broadcast_value(len.as_ref().map_or(u64::MAX, |len| *len as u64), root)?;
@@ -58,7 +58,7 @@ impl Communicator<'_> {
             }
             told => len.map(|_| told as usize)?,
         };
-        let (mut collective, call) = (self.enter_collective()?, Call::rooted(Function::Scatter, root));
+        let (mut collective, call) = self.enter(Call::rooted(Function::Scatter, root))?;
         let all = all.filter(|_| is_root).map(buffer::of_slice);
         self.run_new(&mut collective, call, len, None, |plan, mine| {
             build(plan, all, Some(mine), mine.len(), root)
@@ -91,11 +91,11 @@ impl Communicator<'_> {
         check_root(self, "scatter_into", root)?;
         let all = (self.rank() == root).then(|| all.unwrap_or(&[]));
         let check = |all: &[T]| {
-            let needed = whole("scatter_into", mine.len(), self.size())?;
-            check_len("scatter_into", "the root's slice", all.len(), needed)
+            let needed = whole("scatter_into", "mine", mine.len(), self.size())?;
+            check_len("scatter_into", "all", all.len(), needed)
         };
         all.map_or(Ok(()), check).map_err(|error| self.refuse_as_root(error))?;
-        let (mut collective, call) = (self.enter_collective()?, Call::rooted(Function::Scatter, root));
+        let (mut collective, call) = self.enter(Call::rooted(Function::Scatter, root))?;
         let (all, bytes) = (all.map(buffer::of_slice), size_of_val(mine) as u64);
         let outcome = self.run_in_place(&mut collective, call, mine, None, |plan, mine| {
             build(plan, all, Some(mine), bytes, root)
@@ -127,10 +127,10 @@ impl Communicator<'_> {
         check_root(self, "scatter_in_place", root)?;
         let (is_root, size) = (self.rank() == root, self.size());
         if is_root {
-            let checked = check_parts("scatter_in_place", "the root's slice", data.len(), size);
+            let checked = check_parts("scatter_in_place", "data", data.len(), size);
             checked.map_err(|error| self.refuse_as_root(error))?;
         }
-        let (mut collective, call) = (self.enter_collective()?, Call::rooted(Function::Scatter, root));
+        let (mut collective, call) = self.enter(Call::rooted(Function::Scatter, root))?;
         let bytes = size_of_val(data) as u64;
         let outcome = self.run_in_place(&mut collective, call, data, None, |plan, data| match is_root {
             true => build(plan, Some(data.to_send()), None, bytes / size as u64, root),
@@ -166,8 +166,8 @@ impl Communicator<'_> {
         root: Rank,
     ) -> Result<Request<'_, Vec<B::Item>>> {
         let (is_root, all) = (self.rank() == root, Held::new(all));
-        self.check_scattered("immediate_scatter", &all, len, root)?;
-        self.begin_new(all, len, None, move |plan, all, mine| {
+        self.check_scattered("immediate_scatter", "len", &all, len, root)?;
+        self.begin_new("immediate_scatter", all, len, None, move |plan, all, mine| {
             build(plan, is_root.then_some(all), Some(mine), mine.len(), root)
         })
     }
@@ -204,17 +204,25 @@ impl Communicator<'_> {
         root: Rank,
     ) -> Result<PersistentCollective<'_, I, O>> {
         let (is_root, all, mine) = (self.rank() == root, Held::new(all), Held::new(mine));
-        self.check_scattered("scatter_init", &all, mine.len(), root)?;
-        self.prepare(all, mine, None, move |plan, all, mine| {
+        self.check_scattered("scatter_init", "mine", &all, mine.len(), root)?;
+        self.prepare("scatter_init", all, mine, None, move |plan, all, mine| {
             build(plan, is_root.then_some(all), Some(mine), mine.len(), root)
         })
     }
 
-    fn check_scattered<B: Owned>(&self, function: &str, all: &Held<B>, len: usize, root: Rank) -> Result<()> {
+    /// `argument` says how long a part is.
+    fn check_scattered<B: Owned>(
+        &self,
+        function: &str,
+        argument: &str,
+        all: &Held<B>,
+        len: usize,
+        root: Rank,
+    ) -> Result<()> {
         check_root(self, function, root)?;
-        let needed = whole(function, len, self.size())?;
+        let needed = whole(function, argument, len, self.size())?;
         match self.rank() == root {
-            true => check_len(function, "the root's buffer", all.len(), needed),
+            true => check_len(function, "all", all.len(), needed),
             false => Ok(()),
         }
     }

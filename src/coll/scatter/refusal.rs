@@ -10,6 +10,7 @@ use crate::{
     coll::{
         broadcast::binomial,
         call::{Call, Function},
+        plan::Plan,
         select::{self, Tree},
     },
     communicator::{Collective, Communicator},
@@ -21,16 +22,15 @@ impl Communicator<'_> {
     /// At the root: tells the others that it refuses its arguments, for a reason that it gives back.
     #[cold]
     pub(super) fn refuse_as_root(&self, reason: Error) -> Error {
-        let tell = |collective: &mut Collective| {
-            self.run(collective, Call::rooted(Function::Refusal, self.rank()), None, |plan| {
-                for to in (0..plan.size()).filter(|to| *to != self.rank()) {
-                    plan.send(to, buffer::of_slice::<u8>(&[]));
-                }
-                Ok(())
-            })
+        let tell = |plan: &mut Plan<'_>| {
+            for to in (0..plan.size()).filter(|to| *to != self.rank()) {
+                plan.send(to, buffer::of_slice::<u8>(&[]));
+            }
+            Ok(())
         };
+        let entered = self.enter(Call::rooted(Function::Refusal, self.rank()));
         // If they cannot be told the job has ended, which they learn by themselves.
-        let _ = self.enter_collective().and_then(|mut collective| tell(&mut collective));
+        let _ = entered.and_then(|(mut collective, call)| self.run(&mut collective, call, None, tell));
         reason
     }
 

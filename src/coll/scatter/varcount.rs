@@ -41,8 +41,8 @@ impl Communicator<'_> {
         let (is_root, size) = (self.rank() == root, self.size());
         let blocks = match &all {
             _ if !is_root => None,
-            Some(all) => Some(all.check(NAME, size)),
-            None => Some(Err(Error::new(ErrorClass::BUFFER, "scatter_varcount: the root gives no slice"))),
+            Some(all) => Some(all.check(NAME, "all", size)),
+            None => Some(Err(Error::new(ErrorClass::BUFFER, "scatter_varcount: all is None at the root"))),
         };
         // The others do not know how long their parts are, and wait.
         let bytes = |rank| match &blocks {
@@ -60,8 +60,7 @@ impl Communicator<'_> {
         }
         let len = usize::try_from(mine[0]).map_or(usize::MAX, |bytes| bytes / size_of::<T>().max(1));
         let all = all.as_ref().map(|all| buffer::of_slice(all.data()));
-        let (mut collective, call) =
-            (self.enter_collective()?, Call::rooted(Function::ScatterVarcount, root));
+        let (mut collective, call) = self.enter(Call::rooted(Function::ScatterVarcount, root))?;
         self.run_new(&mut collective, call, len, None, |plan, mine| {
             linear::plan(plan, all.zip(blocks.as_ref()), Some(mine), root);
             Ok(())
@@ -105,13 +104,12 @@ impl Communicator<'_> {
             None => Some(Partition::new(&[], vec![])),
         };
         let check = |all: &Partition<'_, T>| {
-            let blocks = all.check(NAME, self.size())?;
+            let blocks = all.check(NAME, "all", self.size())?;
             check_len(NAME, "mine", mine.len(), all.count(root)).map(|()| blocks)
         };
         let checked = all.as_ref().map(check).transpose();
         let blocks = checked.map_err(|error| self.refuse_as_root(error))?;
-        let (mut collective, call) =
-            (self.enter_collective()?, Call::rooted(Function::ScatterVarcount, root));
+        let (mut collective, call) = self.enter(Call::rooted(Function::ScatterVarcount, root))?;
         let all = all.as_ref().map(|all| buffer::of_slice(all.data()));
         self.run_in_place(&mut collective, call, mine, None, |plan, mine| {
             linear::plan(plan, all.zip(blocks.as_ref()), Some(mine), root);
@@ -150,10 +148,9 @@ impl Communicator<'_> {
     ) -> Result<()> {
         const NAME: &str = "scatter_varcount_in_place";
         check_root(self, NAME, root)?;
-        let checked = (self.rank() == root).then(|| data.check(NAME, self.size())).transpose();
+        let checked = (self.rank() == root).then(|| data.check(NAME, "data", self.size())).transpose();
         let blocks = checked.map_err(|error| self.refuse_as_root(error))?;
-        let (mut collective, call) =
-            (self.enter_collective()?, Call::rooted(Function::ScatterVarcount, root));
+        let (mut collective, call) = self.enter(Call::rooted(Function::ScatterVarcount, root))?;
         self.run_in_place(&mut collective, call, data.data(), None, |plan, data| {
             match &blocks {
                 Some(blocks) => linear::plan(plan, Some((data.to_send(), blocks)), None, root),
@@ -193,8 +190,15 @@ impl Communicator<'_> {
         root: Rank,
     ) -> Result<Request<'_, Vec<B::Item>>> {
         let all = Held::new(all);
-        let blocks = self.check_scattered_parts("immediate_scatter_varcount", &all, counts, len, root)?;
-        self.begin_new(all, len, None, move |plan, all, mine| {
+        let blocks = self.check_scattered_parts(
+            "immediate_scatter_varcount",
+            "len: the root's part",
+            &all,
+            counts,
+            len,
+            root,
+        )?;
+        self.begin_new("immediate_scatter_varcount", all, len, None, move |plan, all, mine| {
             linear::plan(plan, blocks.as_ref().map(|blocks| (all, blocks)), Some(mine), root);
             Ok(())
         })
@@ -233,17 +237,19 @@ impl Communicator<'_> {
         root: Rank,
     ) -> Result<PersistentCollective<'_, I, O>> {
         let (all, mine) = (Held::new(all), Held::new(mine));
-        let blocks = self.check_scattered_parts("scatter_varcount_init", &all, counts, mine.len(), root)?;
-        self.prepare(all, mine, None, move |plan, all, mine| {
+        let blocks =
+            self.check_scattered_parts("scatter_varcount_init", "mine", &all, counts, mine.len(), root)?;
+        self.prepare("scatter_varcount_init", all, mine, None, move |plan, all, mine| {
             linear::plan(plan, blocks.as_ref().map(|blocks| (all, blocks)), Some(mine), root);
             Ok(())
         })
     }
 
-    /// At the root: where each part lies.
+    /// At the root: where each part lies. `argument` says how long its own is.
     fn check_scattered_parts<B: Owned>(
         &self,
         function: &str,
+        argument: &str,
         all: &Held<B>,
         counts: &[usize],
         len: usize,
@@ -254,8 +260,8 @@ impl Communicator<'_> {
             return Ok(None);
         }
         let sum = check_counts::<B::Item>(function, "counts", counts, self.size())?;
-        check_len(function, "the root's buffer", all.len(), sum)?;
-        check_len(function, "the root's part", len, counts[root as usize])?;
+        check_len(function, "all", all.len(), sum)?;
+        check_len(function, argument, len, counts[root as usize])?;
         Ok(Some(blocks_of::<B::Item>(counts)))
     }
 }

@@ -45,7 +45,8 @@ pub(super) fn schedule(
     (input, output): (&[u32], &mut [u32]),
 ) -> Result<Schedule, String> {
     let order = ChannelOrder::Overlapping;
-    let channel = Channel { sends_in: COLLECTIVE, receives_in: COLLECTIVE, rank, tag, order };
+    let channel =
+        Channel { sends_in: COLLECTIVE, receives_in: COLLECTIVE, rank, function: "a case", tag, order };
     let mut plan = Plan::new(group, channel);
     case.build(&mut plan, buffer::of_slice(input), buffer::of_slice_mut(output))
         .map_err(|error| error.to_string())?;
