@@ -125,6 +125,21 @@ fn a_mebibyte() {
     }
 }
 
+/// As threads, which outnumber the CPUs by far: few lengths and roots.
+#[test]
+fn hundreds_of_ranks() {
+    let op = op::ordered(|a: &u64, b: &u64| a.wrapping_mul(3).wrapping_add(*b));
+    for (ranks, cases) in [(130, &[(1, 65), (300, 65), (2, 129)][..]), (257, &[(2, 128)])] {
+        run(ranks, |world| {
+            for &(len, root) in cases {
+                moves::all::<u64>(world, len, root)?;
+                folds::all(world, len, root, op)?;
+            }
+            Ok(())
+        });
+    }
+}
+
 #[test]
 fn every_built_in_operation() {
     for ranks in RANKS {

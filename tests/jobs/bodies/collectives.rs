@@ -1,7 +1,7 @@
 //! Collective operations against values that are computed naively.
 
 use super::{assert_same, bytes};
-use ringmpi::{Communicator, Rank, Result, op};
+use ringmpi::{Communicator, Partition, Rank, Result, op};
 
 fn value(rank: Rank, index: usize) -> i64 {
     i64::from(rank + 1) * 1000 - (index as i64) * 7
@@ -41,6 +41,51 @@ pub(crate) fn collectives_match_naive_values(world: &Communicator<'_>) -> Result
         assert_eq!(last, slice(size - 1, len));
     }
     Ok(())
+}
+
+/// As large as `rank % 3`, of that rank's number.
+fn uneven(rank: Rank) -> Vec<Rank> {
+    vec![rank; rank as usize % 3]
+}
+
+pub(crate) fn every_collective_once(world: &Communicator<'_>) -> Result<()> {
+    let (rank, size) = (world.rank(), world.size());
+    let (root, ranks): (Rank, Vec<Rank>) = (size / 2, (0..size).collect());
+    let (is_root, sum) = (rank == root, size * (size - 1) / 2);
+    world.barrier()?;
+    assert_eq!(world.broadcast_value(rank, root)?, root);
+    assert_eq!(world.gather(&[rank], root)?, is_root.then(|| ranks.clone()));
+    assert_eq!(world.scatter(is_root.then_some(&ranks[..]), root)?, [rank]);
+    assert_eq!(world.all_gather(&[rank])?, ranks);
+    assert_eq!(world.all_to_all(&vec![rank; size as usize])?, ranks);
+    let parts: Vec<Vec<Rank>> = ranks.iter().map(|rank| uneven(*rank)).collect();
+    let (joined, counts) = (parts.concat(), parts.iter().map(Vec::len).collect::<Vec<_>>());
+    assert_eq!(world.gather_varcount(&uneven(rank), root)?, is_root.then(|| parts.clone()));
+    let all = is_root.then(|| Partition::new(&joined, &counts[..]));
+    assert_eq!(world.scatter_varcount(all, root)?, uneven(rank));
+    assert_eq!(world.all_gather_varcount(&uneven(rank))?, parts);
+    let exchanged = world.all_to_all_varcount(Partition::new(&joined, &counts[..]))?;
+    assert_eq!(exchanged, vec![uneven(rank); size as usize]);
+    assert_eq!(world.reduce_value(rank, op::Sum, root)?, is_root.then_some(sum));
+    assert_eq!(world.all_reduce_value(rank, op::Sum)?, sum);
+    assert_eq!(world.scan_value(rank, op::Sum)?, rank * (rank + 1) / 2);
+    assert_eq!(world.exclusive_scan_value(rank, op::Sum)?, (rank > 0).then(|| rank * (rank - 1) / 2));
+    assert_eq!(world.reduce_scatter_block(&ranks, op::Sum)?, [rank * size]);
+    let share: Vec<Rank> = uneven(rank).iter().map(|rank| rank * size).collect();
+    assert_eq!(world.reduce_scatter(&joined, &counts, op::Sum)?, share);
+    let ring = world.create_cartesian(&[size], &[true], false)?.expect("it has a place for all");
+    let (before, behind) = ((rank + size - 1) % size, (rank + 1) % size);
+    assert_eq!(ring.neighbour_all_gather(&[rank])?, [before, behind]);
+    assert_eq!(ring.neighbour_all_to_all(&[-rank, rank])?, [before, -behind]);
+    // All at the same time.
+    let (meeting, summing) =
+        (world.immediate_barrier()?, world.immediate_all_reduce(vec![rank; 300], op::Sum)?);
+    let mut largest = world.all_reduce_init(vec![rank; 300], vec![0; 300], op::Max)?;
+    largest.start()?;
+    largest.wait()?;
+    assert_eq!(largest.output_mut()?, [size - 1; 300]);
+    assert_eq!(summing.wait()?, [sum; 300]);
+    meeting.wait()
 }
 
 pub(crate) fn collectives_of_large_slices(world: &Communicator<'_>) -> Result<()> {

@@ -163,6 +163,7 @@ list! {
         leaves_before_its_messages_are_received, panics_with_messages_to_send,
     };
     MANY, ByName: different::{calls_that_differ};
+    MANY, ByName: collectives::{every_collective_once};
     ALL, ByName: launched::{
         finalizes, prints_many_lines, prints_then_panics, returns_error, fails_on_purpose, panics,
         panics_in_a_short_reduction, panics_in_a_long_reduction,

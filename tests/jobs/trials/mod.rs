@@ -135,8 +135,12 @@ fn without_membarrier() -> [Trial; 5] {
 }
 
 /// More ranks than a word of a bitmap has bits.
-fn wide() -> [Trial; 3] {
+fn wide() -> [Trial; 4] {
+    let limit = Duration::from_secs(120);
     [
+        trial("every_collective_once::130", move || {
+            Job::of_body("every_collective_once", 130).limit(limit).run().expect(0);
+        }),
         trial("finalizes::66", || _ = Job::of_body("finalizes", 66).run().expect(0)),
         trial("random_collectives::66", || _ = Job::of_body("random_collectives", 66).run().expect(0)),
         trial("threads::all_pairs_and_barriers::66", || {
