@@ -67,16 +67,16 @@ impl Members {
 /// An ordered set of processes of one job. Local: no call on it communicates.
 ///
 /// ```
-/// ringmpi::threads(4, |world| {
-///     let all = world.group();
-///     let even = all.range_include(&[(0, 3, 2)])?;
-///     let odd = all.difference(&even)?;
-///     assert_eq!((even.size(), odd.rank().is_some()), (2, world.rank() % 2 == 1));
-///     // Rank 0 of the odd ones is rank 1 of all, and no even one.
-///     assert_eq!(odd.translate_rank(0, &all)?, Some(1));
-///     assert_eq!(odd.translate_rank(0, &even)?, None);
-///     ringmpi::Result::Ok(())
-/// })?.into_iter().collect::<ringmpi::Result<()>>()?;
+/// # ringmpi::threads(4, |world| {
+/// let all = world.group();
+/// let even = all.range_include(&[(0, 3, 2)])?;
+/// let odd = all.difference(&even)?;
+/// assert_eq!((even.size(), odd.rank().is_some()), (2, world.rank() % 2 == 1));
+/// // Rank 0 of the odd ones is rank 1 of all, and no even one.
+/// assert_eq!(odd.translate_rank(0, &all)?, Some(1));
+/// assert_eq!(odd.translate_rank(0, &even)?, None);
+/// # ringmpi::Result::Ok(())
+/// # })?.into_iter().collect::<ringmpi::Result<()>>()?;
 /// # Ok::<(), ringmpi::Error>(())
 /// ```
 ///
@@ -123,11 +123,11 @@ impl<'u> Group<'u> {
     /// How many processes there are; 0 for the empty group.
     ///
     /// ```
-    /// ringmpi::threads(4, |world| {
-    ///     assert_eq!(world.group().size(), 4);
-    ///     assert_eq!(world.group().include(&[])?.size(), 0);
-    ///     ringmpi::Result::Ok(())
-    /// })?.into_iter().collect::<ringmpi::Result<()>>()?;
+    /// # ringmpi::threads(4, |world| {
+    /// assert_eq!(world.group().size(), 4);
+    /// assert_eq!(world.group().include(&[])?.size(), 0);
+    /// # ringmpi::Result::Ok(())
+    /// # })?.into_iter().collect::<ringmpi::Result<()>>()?;
     /// # Ok::<(), ringmpi::Error>(())
     /// ```
     ///
@@ -141,11 +141,11 @@ impl<'u> Group<'u> {
     /// The rank of this process; `None` if it is no member.
     ///
     /// ```
-    /// ringmpi::threads(4, |world| {
-    ///     let upper = world.group().exclude(&[0, 1])?;
-    ///     assert_eq!(upper.rank(), (world.rank() > 1).then_some(world.rank() - 2));
-    ///     ringmpi::Result::Ok(())
-    /// })?.into_iter().collect::<ringmpi::Result<()>>()?;
+    /// # ringmpi::threads(4, |world| {
+    /// let upper = world.group().exclude(&[0, 1])?;
+    /// assert_eq!(upper.rank(), (world.rank() > 1).then_some(world.rank() - 2));
+    /// # ringmpi::Result::Ok(())
+    /// # })?.into_iter().collect::<ringmpi::Result<()>>()?;
     /// # Ok::<(), ringmpi::Error>(())
     /// ```
     ///
@@ -160,12 +160,12 @@ impl<'u> Group<'u> {
     /// its order.
     ///
     /// ```
-    /// ringmpi::threads(4, |world| {
-    ///     let (ends, lower) = (world.group().include(&[3, 0])?, world.group().include(&[0, 1])?);
-    ///     let all = ends.union(&lower)?;
-    ///     assert_eq!(all.translate_ranks(&[0, 1, 2], &world.group())?, [Some(3), Some(0), Some(1)]);
-    ///     ringmpi::Result::Ok(())
-    /// })?.into_iter().collect::<ringmpi::Result<()>>()?;
+    /// # ringmpi::threads(4, |world| {
+    /// let (ends, lower) = (world.group().include(&[3, 0])?, world.group().include(&[0, 1])?);
+    /// let all = ends.union(&lower)?;
+    /// assert_eq!(all.translate_ranks(&[0, 1, 2], &world.group())?, [Some(3), Some(0), Some(1)]);
+    /// # ringmpi::Result::Ok(())
+    /// # })?.into_iter().collect::<ringmpi::Result<()>>()?;
     /// # Ok::<(), ringmpi::Error>(())
     /// ```
     ///
@@ -184,12 +184,12 @@ impl<'u> Group<'u> {
     /// The processes of this group that are in the other one too, in the order of this one.
     ///
     /// ```
-    /// ringmpi::threads(4, |world| {
-    ///     let (ends, lower) = (world.group().include(&[3, 0])?, world.group().include(&[0, 1])?);
-    ///     let both = ends.intersection(&lower)?;
-    ///     assert_eq!((both.size(), both.translate_rank(0, &world.group())?), (1, Some(0)));
-    ///     ringmpi::Result::Ok(())
-    /// })?.into_iter().collect::<ringmpi::Result<()>>()?;
+    /// # ringmpi::threads(4, |world| {
+    /// let (ends, lower) = (world.group().include(&[3, 0])?, world.group().include(&[0, 1])?);
+    /// let both = ends.intersection(&lower)?;
+    /// assert_eq!((both.size(), both.translate_rank(0, &world.group())?), (1, Some(0)));
+    /// # ringmpi::Result::Ok(())
+    /// # })?.into_iter().collect::<ringmpi::Result<()>>()?;
     /// # Ok::<(), ringmpi::Error>(())
     /// ```
     ///
@@ -207,12 +207,12 @@ impl<'u> Group<'u> {
     /// The processes of this group that are not in the other one, in the order of this one.
     ///
     /// ```
-    /// ringmpi::threads(4, |world| {
-    ///     let (ends, lower) = (world.group().include(&[3, 0])?, world.group().include(&[0, 1])?);
-    ///     let upper = ends.difference(&lower)?;
-    ///     assert_eq!((upper.size(), upper.translate_rank(0, &world.group())?), (1, Some(3)));
-    ///     ringmpi::Result::Ok(())
-    /// })?.into_iter().collect::<ringmpi::Result<()>>()?;
+    /// # ringmpi::threads(4, |world| {
+    /// let (ends, lower) = (world.group().include(&[3, 0])?, world.group().include(&[0, 1])?);
+    /// let upper = ends.difference(&lower)?;
+    /// assert_eq!((upper.size(), upper.translate_rank(0, &world.group())?), (1, Some(3)));
+    /// # ringmpi::Result::Ok(())
+    /// # })?.into_iter().collect::<ringmpi::Result<()>>()?;
     /// # Ok::<(), ringmpi::Error>(())
     /// ```
     ///
@@ -231,11 +231,11 @@ impl<'u> Group<'u> {
     /// No ranks give the empty group.
     ///
     /// ```
-    /// ringmpi::threads(4, |world| {
-    ///     let turned = world.group().include(&[3, 2, 1, 0])?;
-    ///     assert_eq!(turned.rank(), Some(3 - world.rank()));
-    ///     ringmpi::Result::Ok(())
-    /// })?.into_iter().collect::<ringmpi::Result<()>>()?;
+    /// # ringmpi::threads(4, |world| {
+    /// let turned = world.group().include(&[3, 2, 1, 0])?;
+    /// assert_eq!(turned.rank(), Some(3 - world.rank()));
+    /// # ringmpi::Result::Ok(())
+    /// # })?.into_iter().collect::<ringmpi::Result<()>>()?;
     /// # Ok::<(), ringmpi::Error>(())
     /// ```
     ///
@@ -251,11 +251,11 @@ impl<'u> Group<'u> {
     /// The processes but those with these ranks, in the order of this group.
     ///
     /// ```
-    /// ringmpi::threads(4, |world| {
-    ///     let others = world.group().exclude(&[0])?;
-    ///     assert_eq!(others.rank(), (world.rank() > 0).then_some(world.rank() - 1));
-    ///     ringmpi::Result::Ok(())
-    /// })?.into_iter().collect::<ringmpi::Result<()>>()?;
+    /// # ringmpi::threads(4, |world| {
+    /// let others = world.group().exclude(&[0])?;
+    /// assert_eq!(others.rank(), (world.rank() > 0).then_some(world.rank() - 1));
+    /// # ringmpi::Result::Ok(())
+    /// # })?.into_iter().collect::<ringmpi::Result<()>>()?;
     /// # Ok::<(), ringmpi::Error>(())
     /// ```
     ///
@@ -272,10 +272,11 @@ impl<'u> Group<'u> {
     /// `first + stride`, … as far as they do not go beyond `last`. A negative stride counts down.
     ///
     /// ```
-    /// ringmpi::threads(1, |world| {
-    ///     let refused = world.group().range_include(&[(0, 0, 0)]).map(drop).unwrap_err();
-    ///     assert!(refused.to_string().contains("ranges[0] is (0, 0, 0)"));
-    /// })?;
+    /// # ringmpi::threads(1, |world| {
+    /// let refused = world.group().range_include(&[(0, 0, 0)]).map(drop).unwrap_err();
+    /// assert!(refused.to_string().contains("ranges[0] is (0, 0, 0)"));
+    /// # ringmpi::Result::Ok(())
+    /// # })?.into_iter().collect::<ringmpi::Result<()>>()?;
     /// # Ok::<(), ringmpi::Error>(())
     /// ```
     ///
@@ -295,11 +296,11 @@ impl<'u> Group<'u> {
     /// [`range_include`](Self::range_include).
     ///
     /// ```
-    /// ringmpi::threads(4, |world| {
-    ///     let odd = world.group().range_exclude(&[(0, 3, 2)])?;
-    ///     assert_eq!(odd.translate_ranks(&[0, 1], &world.group())?, [Some(1), Some(3)]);
-    ///     ringmpi::Result::Ok(())
-    /// })?.into_iter().collect::<ringmpi::Result<()>>()?;
+    /// # ringmpi::threads(4, |world| {
+    /// let odd = world.group().range_exclude(&[(0, 3, 2)])?;
+    /// assert_eq!(odd.translate_ranks(&[0, 1], &world.group())?, [Some(1), Some(3)]);
+    /// # ringmpi::Result::Ok(())
+    /// # })?.into_iter().collect::<ringmpi::Result<()>>()?;
     /// # Ok::<(), ringmpi::Error>(())
     /// ```
     ///
@@ -318,12 +319,12 @@ impl<'u> Group<'u> {
     /// [`PROC_NULL`] stays what it is.
     ///
     /// ```
-    /// ringmpi::threads(4, |world| {
-    ///     let ends = world.group().include(&[3, 0])?;
-    ///     assert_eq!(world.group().translate_rank(3, &ends)?, Some(0));
-    ///     assert_eq!(world.group().translate_rank(1, &ends)?, None);
-    ///     ringmpi::Result::Ok(())
-    /// })?.into_iter().collect::<ringmpi::Result<()>>()?;
+    /// # ringmpi::threads(4, |world| {
+    /// let ends = world.group().include(&[3, 0])?;
+    /// assert_eq!(world.group().translate_rank(3, &ends)?, Some(0));
+    /// assert_eq!(world.group().translate_rank(1, &ends)?, None);
+    /// # ringmpi::Result::Ok(())
+    /// # })?.into_iter().collect::<ringmpi::Result<()>>()?;
     /// # Ok::<(), ringmpi::Error>(())
     /// ```
     ///
@@ -341,11 +342,11 @@ impl<'u> Group<'u> {
     /// As [`translate_rank`](Self::translate_rank), for many.
     ///
     /// ```
-    /// ringmpi::threads(4, |world| {
-    ///     let ends = world.group().include(&[3, 0])?;
-    ///     assert_eq!(world.group().translate_ranks(&[0, 1, 3], &ends)?, [Some(1), None, Some(0)]);
-    ///     ringmpi::Result::Ok(())
-    /// })?.into_iter().collect::<ringmpi::Result<()>>()?;
+    /// # ringmpi::threads(4, |world| {
+    /// let ends = world.group().include(&[3, 0])?;
+    /// assert_eq!(world.group().translate_ranks(&[0, 1, 3], &ends)?, [Some(1), None, Some(0)]);
+    /// # ringmpi::Result::Ok(())
+    /// # })?.into_iter().collect::<ringmpi::Result<()>>()?;
     /// # Ok::<(), ringmpi::Error>(())
     /// ```
     ///
@@ -367,12 +368,12 @@ impl<'u> Group<'u> {
     /// Whether both have the same processes, and in the same order. Groups of different universes are unequal.
     ///
     /// ```
-    /// ringmpi::threads(4, |world| {
-    ///     use ringmpi::GroupRelation;
-    ///     let turned = world.group().include(&[3, 2, 1, 0])?;
-    ///     assert_eq!(turned.compare(&world.group()), GroupRelation::Similar);
-    ///     ringmpi::Result::Ok(())
-    /// })?.into_iter().collect::<ringmpi::Result<()>>()?;
+    /// # ringmpi::threads(4, |world| {
+    /// use ringmpi::GroupRelation;
+    /// let turned = world.group().include(&[3, 2, 1, 0])?;
+    /// assert_eq!(turned.compare(&world.group()), GroupRelation::Similar);
+    /// # ringmpi::Result::Ok(())
+    /// # })?.into_iter().collect::<ringmpi::Result<()>>()?;
     /// # Ok::<(), ringmpi::Error>(())
     /// ```
     ///
@@ -481,10 +482,10 @@ impl<'u> Communicator<'u> {
     /// The communicator's processes.
     ///
     /// ```
-    /// ringmpi::threads(4, |world| {
-    ///     assert_eq!(world.group().rank(), Some(world.rank()));
-    ///     ringmpi::Result::Ok(())
-    /// })?.into_iter().collect::<ringmpi::Result<()>>()?;
+    /// # ringmpi::threads(4, |world| {
+    /// assert_eq!(world.group().rank(), Some(world.rank()));
+    /// # ringmpi::Result::Ok(())
+    /// # })?.into_iter().collect::<ringmpi::Result<()>>()?;
     /// # Ok::<(), ringmpi::Error>(())
     /// ```
     ///

@@ -14,17 +14,17 @@ impl Communicator<'_> {
     ///
     /// ```
     /// use ringmpi::Source;
-    /// ringmpi::threads(2, |world| {
-    ///     let mut numbers = world.alloc::<f64>(100_000)?;
-    ///     if world.rank() == 0 {
-    ///         numbers.fill(0.5);
-    ///         world.process_at_rank(1).send(&numbers)?;
-    ///     } else {
-    ///         world.process_at_rank(0).receive_into(&mut numbers)?;
-    ///         assert_eq!(numbers[99_999], 0.5);
-    ///     }
-    ///     ringmpi::Result::Ok(())
-    /// })?.into_iter().collect::<ringmpi::Result<()>>()?;
+    /// # ringmpi::threads(2, |world| {
+    /// let mut numbers = world.alloc::<f64>(100_000)?;
+    /// if world.rank() == 0 {
+    ///     numbers.fill(0.5);
+    ///     world.process_at_rank(1).send(&numbers)?;
+    /// } else {
+    ///     world.process_at_rank(0).receive_into(&mut numbers)?;
+    ///     assert_eq!(numbers[99_999], 0.5);
+    /// }
+    /// # ringmpi::Result::Ok(())
+    /// # })?.into_iter().collect::<ringmpi::Result<()>>()?;
     /// # Ok::<(), ringmpi::Error>(())
     /// ```
     ///

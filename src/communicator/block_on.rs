@@ -21,22 +21,22 @@ impl Communicator<'_> {
     /// use ringmpi::{Source, Status};
     /// use std::{pin::Pin, task::Poll};
     ///
-    /// ringmpi::threads(2, |world| {
-    ///     let peer = world.process_at_rank(1 - world.rank());
-    ///     let mut receives = [1, 2].map(|tag| peer.tag(tag).immediate_receive::<u8>(10).unwrap());
-    ///     peer.tag(2).send(&[7u8; 3])?;
-    ///     let first = std::future::poll_fn(|context| {
-    ///         for receive in &mut receives {
-    ///             if let Poll::Ready(ended) = Pin::new(receive).poll(context) {
-    ///                 return Poll::Ready(ended);
-    ///             }
+    /// # ringmpi::threads(2, |world| {
+    /// let peer = world.process_at_rank(1 - world.rank());
+    /// let mut receives = [1, 2].map(|tag| peer.tag(tag).immediate_receive::<u8>(10).unwrap());
+    /// peer.tag(2).send(&[7u8; 3])?;
+    /// let first = std::future::poll_fn(|context| {
+    ///     for receive in &mut receives {
+    ///         if let Poll::Ready(ended) = Pin::new(receive).poll(context) {
+    ///             return Poll::Ready(ended);
     ///         }
-    ///         Poll::Pending
-    ///     });
-    ///     let (data, status) = world.block_on(first)?;
-    ///     assert_eq!((&data[..], status.tag()), (&[7; 3][..], 2));
-    ///     ringmpi::Result::Ok(())
-    /// })?.into_iter().collect::<ringmpi::Result<()>>()?;
+    ///     }
+    ///     Poll::Pending
+    /// });
+    /// let (data, status) = world.block_on(first)?;
+    /// assert_eq!((&data[..], status.tag()), (&[7; 3][..], 2));
+    /// # ringmpi::Result::Ok(())
+    /// # })?.into_iter().collect::<ringmpi::Result<()>>()?;
     /// # Ok::<(), ringmpi::Error>(())
     /// ```
     ///

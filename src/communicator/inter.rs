@@ -14,20 +14,20 @@ use crate::{
 ///
 /// ```
 /// use ringmpi::{CommunicatorRelation, GroupRelation, Source};
-/// ringmpi::threads(4, |world| {
-///     let half = world.split(Some(world.rank() as u32 % 2), 0)?.expect("a colour was given");
-///     let bridge = half.create_intercommunicator(0, &world, (world.rank() + 1) % 2, 0)?;
-///     assert_eq!((bridge.rank(), bridge.size(), bridge.remote_size()), (half.rank(), 2, 2));
-///     assert_eq!(bridge.group().compare(&half.group()), GroupRelation::Identical);
-///     assert_eq!(bridge.remote_group().translate_rank(0, &world.group())?, Some((world.rank() + 1) % 2));
-///     bridge.process_at_rank(bridge.rank()).tag(1).send(&[world.rank()])?;
-///     let (_, status) = bridge.any_process().tag(1).receive::<i32>()?;
-///     assert_eq!(status.source(), bridge.rank());
-///     bridge.set_name("even and odd");
-///     assert_eq!(bridge.name(), "even and odd");
-///     assert_eq!(bridge.compare(&bridge.duplicate()?), CommunicatorRelation::Congruent);
-///     ringmpi::Result::Ok(())
-/// })?.into_iter().collect::<ringmpi::Result<()>>()?;
+/// # ringmpi::threads(4, |world| {
+/// let half = world.split(Some(world.rank() as u32 % 2), 0)?.expect("a colour was given");
+/// let bridge = half.create_intercommunicator(0, &world, (world.rank() + 1) % 2, 0)?;
+/// assert_eq!((bridge.rank(), bridge.size(), bridge.remote_size()), (half.rank(), 2, 2));
+/// assert_eq!(bridge.group().compare(&half.group()), GroupRelation::Identical);
+/// assert_eq!(bridge.remote_group().translate_rank(0, &world.group())?, Some((world.rank() + 1) % 2));
+/// bridge.process_at_rank(bridge.rank()).tag(1).send(&[world.rank()])?;
+/// let (_, status) = bridge.any_process().tag(1).receive::<i32>()?;
+/// assert_eq!(status.source(), bridge.rank());
+/// bridge.set_name("even and odd");
+/// assert_eq!(bridge.name(), "even and odd");
+/// assert_eq!(bridge.compare(&bridge.duplicate()?), CommunicatorRelation::Congruent);
+/// # ringmpi::Result::Ok(())
+/// # })?.into_iter().collect::<ringmpi::Result<()>>()?;
 /// # Ok::<(), ringmpi::Error>(())
 /// ```
 ///

@@ -107,14 +107,15 @@ impl<'c> Message<'c> {
     ///
     /// ```
     /// use ringmpi::Source;
-    /// ringmpi::threads(2, |world| {
-    ///     let peer = world.process_at_rank(1 - world.rank());
-    ///     let sending = peer.immediate_send(vec![world.rank(); 100_000])?;
-    ///     let receiving = world.any_process().matched_probe()?.immediate_receive_vec::<i32>()?;
-    ///     // Computation goes here.
-    ///     assert_eq!(receiving.wait()?, vec![peer.rank(); 100_000]);
-    ///     sending.wait().map(drop)
-    /// })?;
+    /// # ringmpi::threads(2, |world| {
+    /// let peer = world.process_at_rank(1 - world.rank());
+    /// let sending = peer.immediate_send(vec![world.rank(); 100_000])?;
+    /// let receiving = world.any_process().matched_probe()?.immediate_receive_vec::<i32>()?;
+    /// // Computation goes here.
+    /// assert_eq!(receiving.wait()?, vec![peer.rank(); 100_000]);
+    /// sending.wait()?;
+    /// # ringmpi::Result::Ok(())
+    /// # })?.into_iter().collect::<ringmpi::Result<()>>()?;
     /// # Ok::<(), ringmpi::Error>(())
     /// ```
     ///

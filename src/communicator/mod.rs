@@ -311,14 +311,15 @@ impl<'u> Communicator<'u> {
     ///
     /// ```
     /// use ringmpi::Source;
-    /// ringmpi::threads(3, |world| {
-    ///     let alone = world.self_comm();
-    ///     assert_eq!((alone.rank(), alone.size()), (0, 1));
-    ///     let myself = alone.process_at_rank(0);
-    ///     let sending = myself.immediate_send(vec![world.rank()])?;
-    ///     assert_eq!(myself.receive::<i32>()?.0, world.rank());
-    ///     sending.wait().map(drop)
-    /// })?;
+    /// # ringmpi::threads(3, |world| {
+    /// let alone = world.self_comm();
+    /// assert_eq!((alone.rank(), alone.size()), (0, 1));
+    /// let myself = alone.process_at_rank(0);
+    /// let sending = myself.immediate_send(vec![world.rank()])?;
+    /// assert_eq!(myself.receive::<i32>()?.0, world.rank());
+    /// sending.wait()?;
+    /// # ringmpi::Result::Ok(())
+    /// # })?.into_iter().collect::<ringmpi::Result<()>>()?;
     /// # Ok::<(), ringmpi::Error>(())
     /// ```
     ///
@@ -355,14 +356,14 @@ impl<'u> Communicator<'u> {
     ///
     /// ```
     /// use ringmpi::CommunicatorRelation;
-    /// ringmpi::threads(3, |world| {
-    ///     assert_eq!(world.compare(&world), CommunicatorRelation::Identical);
-    ///     assert_eq!(world.compare(&world.duplicate()?), CommunicatorRelation::Congruent);
-    ///     let turned = world.split_shared(-world.rank())?;
-    ///     assert_eq!(world.compare(&turned), CommunicatorRelation::Similar);
-    ///     assert_eq!(world.compare(&world.self_comm()), CommunicatorRelation::Unequal);
-    ///     ringmpi::Result::Ok(())
-    /// })?.into_iter().collect::<ringmpi::Result<()>>()?;
+    /// # ringmpi::threads(3, |world| {
+    /// assert_eq!(world.compare(&world), CommunicatorRelation::Identical);
+    /// assert_eq!(world.compare(&world.duplicate()?), CommunicatorRelation::Congruent);
+    /// let turned = world.split_shared(-world.rank())?;
+    /// assert_eq!(world.compare(&turned), CommunicatorRelation::Similar);
+    /// assert_eq!(world.compare(&world.self_comm()), CommunicatorRelation::Unequal);
+    /// # ringmpi::Result::Ok(())
+    /// # })?.into_iter().collect::<ringmpi::Result<()>>()?;
     /// # Ok::<(), ringmpi::Error>(())
     /// ```
     ///
@@ -382,13 +383,13 @@ impl<'u> Communicator<'u> {
     /// Names the communicator, in this process: all its handles here have the name.
     ///
     /// ```
-    /// ringmpi::threads(2, |world| {
-    ///     let pair = world.duplicate()?;
-    ///     assert_eq!((world.name().as_str(), pair.name().as_str()), ("MPI_COMM_WORLD", ""));
-    ///     pair.set_name("pair");
-    ///     assert_eq!(pair.name(), "pair");
-    ///     ringmpi::Result::Ok(())
-    /// })?.into_iter().collect::<ringmpi::Result<()>>()?;
+    /// # ringmpi::threads(2, |world| {
+    /// let pair = world.duplicate()?;
+    /// assert_eq!((world.name().as_str(), pair.name().as_str()), ("MPI_COMM_WORLD", ""));
+    /// pair.set_name("pair");
+    /// assert_eq!(pair.name(), "pair");
+    /// # ringmpi::Result::Ok(())
+    /// # })?.into_iter().collect::<ringmpi::Result<()>>()?;
     /// # Ok::<(), ringmpi::Error>(())
     /// ```
     ///

@@ -195,22 +195,23 @@ impl<'c, 'u, B: Owned> Persistent<'c, 'u, B> {
     ///
     /// ```
     /// use ringmpi::Source;
-    /// ringmpi::threads(2, |world| {
-    ///     let peer = world.process_at_rank(1 - world.rank());
-    ///     let mut sending = peer.send_init(vec![0; 4])?;
-    ///     let mut receiving = peer.receive_init(vec![0; 4])?;
-    ///     world.block_on(async {
-    ///         for round in 0..3 {
-    ///             sending.buffer_mut()?.fill(round);
-    ///             receiving.start()?;
-    ///             sending.start()?;
-    ///             receiving.completion().await?;
-    ///             assert_eq!(receiving.buffer_mut()?, [round; 4]);
-    ///             sending.completion().await?;
-    ///         }
-    ///         ringmpi::Result::Ok(())
-    ///     })
-    /// })?.into_iter().collect::<ringmpi::Result<()>>()?;
+    /// # ringmpi::threads(2, |world| {
+    /// let peer = world.process_at_rank(1 - world.rank());
+    /// let mut sending = peer.send_init(vec![0; 4])?;
+    /// let mut receiving = peer.receive_init(vec![0; 4])?;
+    /// world.block_on(async {
+    ///     for round in 0..3 {
+    ///         sending.buffer_mut()?.fill(round);
+    ///         receiving.start()?;
+    ///         sending.start()?;
+    ///         receiving.completion().await?;
+    ///         assert_eq!(receiving.buffer_mut()?, [round; 4]);
+    ///         sending.completion().await?;
+    ///     }
+    ///     ringmpi::Result::Ok(())
+    /// })?;
+    /// # ringmpi::Result::Ok(())
+    /// # })?.into_iter().collect::<ringmpi::Result<()>>()?;
     /// # Ok::<(), ringmpi::Error>(())
     /// ```
     ///

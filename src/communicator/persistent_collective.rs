@@ -182,21 +182,22 @@ impl<'c, I: Owned, O: Owned> PersistentCollective<'c, I, O> {
     ///
     /// ```
     /// use ringmpi::op;
-    /// ringmpi::threads(3, |world| {
-    ///     let mut sum = world.all_reduce_init(vec![0], vec![0], op::Sum)?;
-    ///     let mut barrier = world.barrier_init()?;
-    ///     world.block_on(async {
-    ///         for round in 0..3 {
-    ///             sum.input_mut()?.fill(round);
-    ///             sum.start()?;
-    ///             barrier.start()?;
-    ///             barrier.completion().await?;
-    ///             sum.completion().await?;
-    ///             assert_eq!(sum.output_mut()?, [3 * round]);
-    ///         }
-    ///         ringmpi::Result::Ok(())
-    ///     })
-    /// })?.into_iter().collect::<ringmpi::Result<()>>()?;
+    /// # ringmpi::threads(3, |world| {
+    /// let mut sum = world.all_reduce_init(vec![0], vec![0], op::Sum)?;
+    /// let mut barrier = world.barrier_init()?;
+    /// world.block_on(async {
+    ///     for round in 0..3 {
+    ///         sum.input_mut()?.fill(round);
+    ///         sum.start()?;
+    ///         barrier.start()?;
+    ///         barrier.completion().await?;
+    ///         sum.completion().await?;
+    ///         assert_eq!(sum.output_mut()?, [3 * round]);
+    ///     }
+    ///     ringmpi::Result::Ok(())
+    /// })?;
+    /// # ringmpi::Result::Ok(())
+    /// # })?.into_iter().collect::<ringmpi::Result<()>>()?;
     /// # Ok::<(), ringmpi::Error>(())
     /// ```
     ///

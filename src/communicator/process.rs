@@ -131,14 +131,14 @@ impl<'c, 'u> Process<'c, 'u> {
     /// ones may wait for the receive.
     ///
     /// ```
-    /// ringmpi::threads(2, |world| {
-    ///     let peer = world.process_at_rank(1 - world.rank());
-    ///     peer.tag(7).send(&[1.5, 2.5])?;
-    ///     use ringmpi::Source;
-    ///     let (numbers, status) = peer.tag(7).receive_vec::<f64>()?;
-    ///     assert_eq!((numbers, status.tag()), (vec![1.5, 2.5], 7));
-    ///     ringmpi::Result::Ok(())
-    /// })?.into_iter().collect::<ringmpi::Result<()>>()?;
+    /// # ringmpi::threads(2, |world| {
+    /// let peer = world.process_at_rank(1 - world.rank());
+    /// peer.tag(7).send(&[1.5, 2.5])?;
+    /// use ringmpi::Source;
+    /// let (numbers, status) = peer.tag(7).receive_vec::<f64>()?;
+    /// assert_eq!((numbers, status.tag()), (vec![1.5, 2.5], 7));
+    /// # ringmpi::Result::Ok(())
+    /// # })?.into_iter().collect::<ringmpi::Result<()>>()?;
     /// # Ok::<(), ringmpi::Error>(())
     /// ```
     ///

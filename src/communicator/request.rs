@@ -29,19 +29,19 @@ pub(super) type Bits<B> = <<B as Owned>::Item as CheckedBitPattern>::Bits;
 ///
 /// ```
 /// use ringmpi::Source;
-/// ringmpi::threads(2, |world| {
-///     let peer = world.process_at_rank(1 - world.rank());
-///     let sending = peer.immediate_send(vec![world.rank(); 3])?;
-///     let receiving = peer.immediate_receive::<i32>(10)?;
-///     let received = world.block_on(async {
-///         sending.await?;
-///         let (received, status) = receiving.await?;
-///         assert_eq!(status.source(), peer.rank());
-///         ringmpi::Result::Ok(received)
-///     })?;
-///     assert_eq!(received, [peer.rank(); 3]);
-///     ringmpi::Result::Ok(())
-/// })?.into_iter().collect::<ringmpi::Result<()>>()?;
+/// # ringmpi::threads(2, |world| {
+/// let peer = world.process_at_rank(1 - world.rank());
+/// let sending = peer.immediate_send(vec![world.rank(); 3])?;
+/// let receiving = peer.immediate_receive::<i32>(10)?;
+/// let received = world.block_on(async {
+///     sending.await?;
+///     let (received, status) = receiving.await?;
+///     assert_eq!(status.source(), peer.rank());
+///     ringmpi::Result::Ok(received)
+/// })?;
+/// assert_eq!(received, [peer.rank(); 3]);
+/// # ringmpi::Result::Ok(())
+/// # })?.into_iter().collect::<ringmpi::Result<()>>()?;
 /// # Ok::<(), ringmpi::Error>(())
 /// ```
 ///
@@ -266,17 +266,17 @@ impl<'c, B: Owned> Request<'c, B> {
     ///
     /// ```
     /// use ringmpi::Source;
-    /// ringmpi::threads(1, |world| {
-    ///     let myself = world.process_at_rank(0);
-    ///     let receiving = myself.tag(1).immediate_receive_into(vec![7; 3])?;
-    ///     assert_eq!(receiving.cancel().unwrap(), [7; 3]);
+    /// # ringmpi::threads(1, |world| {
+    /// let myself = world.process_at_rank(0);
+    /// let receiving = myself.tag(1).immediate_receive_into(vec![7; 3])?;
+    /// assert_eq!(receiving.cancel().unwrap(), [7; 3]);
     ///
-    ///     let receiving = myself.tag(2).immediate_receive::<i32>(3)?;
-    ///     myself.tag(2).send(&[5])?;
-    ///     let has_message = receiving.cancel().unwrap_err();
-    ///     assert_eq!(has_message.wait()?, [5]);
-    ///     ringmpi::Result::Ok(())
-    /// })?.into_iter().collect::<ringmpi::Result<()>>()?;
+    /// let receiving = myself.tag(2).immediate_receive::<i32>(3)?;
+    /// myself.tag(2).send(&[5])?;
+    /// let has_message = receiving.cancel().unwrap_err();
+    /// assert_eq!(has_message.wait()?, [5]);
+    /// # ringmpi::Result::Ok(())
+    /// # })?.into_iter().collect::<ringmpi::Result<()>>()?;
     /// # Ok::<(), ringmpi::Error>(())
     /// ```
     ///

@@ -47,19 +47,20 @@ pub struct Scope<'s, 'env: 's> {
 ///
 /// ```
 /// use ringmpi::Source;
-/// ringmpi::threads(2, |world| {
-///     let peer = world.process_at_rank(1 - world.rank());
-///     let (mine, mut theirs) = ([world.rank()], [-1]);
-///     world.scope(|s| {
-///         let (sending, receiving) = (s.immediate_send(peer, &mine)?, s.immediate_receive_into(peer, &mut theirs)?);
-///         world.block_on(async {
-///             sending.await?;
-///             let (received, _) = receiving.await?;
-///             assert_eq!(*received, [peer.rank()]);
-///             Ok(())
-///         })
+/// # ringmpi::threads(2, |world| {
+/// let peer = world.process_at_rank(1 - world.rank());
+/// let (mine, mut theirs) = ([world.rank()], [-1]);
+/// world.scope(|s| {
+///     let (sending, receiving) = (s.immediate_send(peer, &mine)?, s.immediate_receive_into(peer, &mut theirs)?);
+///     world.block_on(async {
+///         sending.await?;
+///         let (received, _) = receiving.await?;
+///         assert_eq!(*received, [peer.rank()]);
+///         Ok(())
 ///     })
-/// })?.into_iter().collect::<ringmpi::Result<()>>()?;
+/// })?;
+/// # ringmpi::Result::Ok(())
+/// # })?.into_iter().collect::<ringmpi::Result<()>>()?;
 /// # Ok::<(), ringmpi::Error>(())
 /// ```
 #[must_use = "`wait` gives the buffer back inside the scope"]
@@ -77,18 +78,18 @@ impl<'u> Communicator<'u> {
     ///
     /// ```
     /// # use ringmpi::Source;
-    /// ringmpi::threads(2, |world| {
-    ///     let peer = world.process_at_rank(1 - world.rank());
-    ///     let (mine, mut theirs) = ([f64::from(world.rank())], [0.0]);
-    ///     world.scope(|s| {
-    ///         let receiving = s.immediate_receive_into(peer, &mut theirs)?;
-    ///         let _ = s.immediate_send(peer, &mine)?;
-    ///         receiving.wait()?;
-    ///         Ok(())
-    ///     })?;
-    ///     assert_eq!(theirs, [1.0 - mine[0]]);
-    ///     ringmpi::Result::Ok(())
-    /// })?.into_iter().collect::<ringmpi::Result<()>>()?;
+    /// # ringmpi::threads(2, |world| {
+    /// let peer = world.process_at_rank(1 - world.rank());
+    /// let (mine, mut theirs) = ([f64::from(world.rank())], [0.0]);
+    /// world.scope(|s| {
+    ///     let receiving = s.immediate_receive_into(peer, &mut theirs)?;
+    ///     let _ = s.immediate_send(peer, &mine)?;
+    ///     receiving.wait()?;
+    ///     Ok(())
+    /// })?;
+    /// assert_eq!(theirs, [1.0 - mine[0]]);
+    /// # ringmpi::Result::Ok(())
+    /// # })?.into_iter().collect::<ringmpi::Result<()>>()?;
     /// # Ok::<(), ringmpi::Error>(())
     /// ```
     ///

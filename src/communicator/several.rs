@@ -414,16 +414,16 @@ pub fn wait_all_of<P: Pending>(requests: &mut [P]) -> Result<()> {
 ///
 /// ```
 /// use ringmpi::{Pending, Source, wait_any_of};
-/// ringmpi::threads(2, |world| {
-///     let peer = world.process_at_rank(1 - world.rank());
-///     let mut sending = peer.immediate_send(vec![0.5; 1000])?;
-///     let mut receiving = peer.tag(1).immediate_receive::<u8>(10)?;
-///     // Nobody sends anything with this tag.
-///     assert_eq!(wait_any_of(&mut [&mut receiving as &mut dyn Pending, &mut sending])?, Some(1));
-///     assert_eq!(sending.wait()?.len(), 1000);
-///     assert_eq!(peer.receive_vec::<f64>()?.0, [0.5; 1000]);
-///     Ok::<(), ringmpi::Error>(())
-/// })?;
+/// # ringmpi::threads(2, |world| {
+/// let peer = world.process_at_rank(1 - world.rank());
+/// let mut sending = peer.immediate_send(vec![0.5; 1000])?;
+/// let mut receiving = peer.tag(1).immediate_receive::<u8>(10)?;
+/// // Nobody sends anything with this tag.
+/// assert_eq!(wait_any_of(&mut [&mut receiving as &mut dyn Pending, &mut sending])?, Some(1));
+/// assert_eq!(sending.wait()?.len(), 1000);
+/// assert_eq!(peer.receive_vec::<f64>()?.0, [0.5; 1000]);
+/// # ringmpi::Result::Ok(())
+/// # })?.into_iter().collect::<ringmpi::Result<()>>()?;
 /// # Ok::<(), ringmpi::Error>(())
 /// ```
 ///
@@ -547,19 +547,19 @@ pub fn test_some_of<P: Pending>(requests: &mut [P]) -> Result<Vec<usize>> {
 ///
 /// ```
 /// use ringmpi::{Source, Startable, start_all};
-/// ringmpi::threads(2, |world| {
-///     let peer = world.process_at_rank(1 - world.rank());
-///     let mut sending = peer.send_init(vec![0.0f64; 8])?;
-///     let mut receiving = peer.receive_init(vec![0.0f64; 8].into_boxed_slice())?;
-///     for round in 0..10 {
-///         sending.buffer_mut()?.fill(f64::from(round));
-///         start_all(&mut [&mut receiving as &mut dyn Startable, &mut sending])?;
-///         sending.wait()?;
-///         assert_eq!(receiving.wait()?.source(), peer.rank());
-///         assert_eq!(receiving.buffer_mut()?, [f64::from(round); 8]);
-///     }
-///     Ok::<(), ringmpi::Error>(())
-/// })?;
+/// # ringmpi::threads(2, |world| {
+/// let peer = world.process_at_rank(1 - world.rank());
+/// let mut sending = peer.send_init(vec![0.0f64; 8])?;
+/// let mut receiving = peer.receive_init(vec![0.0f64; 8].into_boxed_slice())?;
+/// for round in 0..10 {
+///     sending.buffer_mut()?.fill(f64::from(round));
+///     start_all(&mut [&mut receiving as &mut dyn Startable, &mut sending])?;
+///     sending.wait()?;
+///     assert_eq!(receiving.wait()?.source(), peer.rank());
+///     assert_eq!(receiving.buffer_mut()?, [f64::from(round); 8]);
+/// }
+/// # ringmpi::Result::Ok(())
+/// # })?.into_iter().collect::<ringmpi::Result<()>>()?;
 /// # Ok::<(), ringmpi::Error>(())
 /// ```
 ///

@@ -16,16 +16,17 @@ impl<'u> Communicator<'u> {
     /// are: on one machine there is nothing to gain by `reorder`.
     ///
     /// ```
-    /// ringmpi::threads(5, |world| {
-    ///     let mut dims = [0; 2];
-    ///     ringmpi::dimensions_create(world.size() - 1, &mut dims)?;
-    ///     let Some(grid) = world.create_cartesian(&dims, &[true; 2], false)? else {
-    ///         assert_eq!(world.rank(), 4);
-    ///         return Ok(());
-    ///     };
-    ///     assert_eq!((grid.size(), grid.dims()), (4, &[2, 2][..]));
-    ///     grid.barrier()
-    /// })?.into_iter().collect::<ringmpi::Result<()>>()?;
+    /// # ringmpi::threads(5, |world| {
+    /// let mut dims = [0; 2];
+    /// ringmpi::dimensions_create(world.size() - 1, &mut dims)?;
+    /// let Some(grid) = world.create_cartesian(&dims, &[true; 2], false)? else {
+    ///     assert_eq!(world.rank(), 4);
+    ///     return Ok(());
+    /// };
+    /// assert_eq!((grid.size(), grid.dims()), (4, &[2, 2][..]));
+    /// grid.barrier()?;
+    /// # ringmpi::Result::Ok(())
+    /// # })?.into_iter().collect::<ringmpi::Result<()>>()?;
     /// # Ok::<(), ringmpi::Error>(())
     /// ```
     ///
@@ -63,13 +64,13 @@ impl<'u> CartesianCommunicator<'u> {
     ///
     /// ```
     /// use ringmpi::op;
-    /// ringmpi::threads(6, |world| {
-    ///     let grid = world.create_cartesian(&[2, 3], &[false; 2], false)?.expect("it has a place for all");
-    ///     let row = grid.subgroup(&[false, true])?;
-    ///     assert_eq!((row.dims(), row.coordinates()), (&[3][..], &grid.coordinates()[1..]));
-    ///     assert_eq!(row.all_reduce_value(grid.rank(), op::Sum)?, [3, 12][grid.coordinates()[0] as usize]);
-    ///     ringmpi::Result::Ok(())
-    /// })?.into_iter().collect::<ringmpi::Result<()>>()?;
+    /// # ringmpi::threads(6, |world| {
+    /// let grid = world.create_cartesian(&[2, 3], &[false; 2], false)?.expect("it has a place for all");
+    /// let row = grid.subgroup(&[false, true])?;
+    /// assert_eq!((row.dims(), row.coordinates()), (&[3][..], &grid.coordinates()[1..]));
+    /// assert_eq!(row.all_reduce_value(grid.rank(), op::Sum)?, [3, 12][grid.coordinates()[0] as usize]);
+    /// # ringmpi::Result::Ok(())
+    /// # })?.into_iter().collect::<ringmpi::Result<()>>()?;
     /// # Ok::<(), ringmpi::Error>(())
     /// ```
     ///

@@ -10,17 +10,17 @@ impl<'u> Communicator<'u> {
     /// must not mix its messages up with its caller's. All ranks call it. The name is not copied.
     ///
     /// ```
-    /// ringmpi::threads(2, |world| {
-    ///     use ringmpi::Source;
-    ///     let other = world.duplicate()?;
-    ///     let next = (world.rank() + 1) % 2;
-    ///     world.process_at_rank(next).send(&[1u8])?;
-    ///     other.process_at_rank(next).send(&[2u8])?;
-    ///     // Whatever came first.
-    ///     assert_eq!(other.any_process().receive::<u8>()?.0, 2);
-    ///     assert_eq!(world.any_process().receive::<u8>()?.0, 1);
-    ///     ringmpi::Result::Ok(())
-    /// })?.into_iter().collect::<ringmpi::Result<()>>()?;
+    /// # ringmpi::threads(2, |world| {
+    /// use ringmpi::Source;
+    /// let other = world.duplicate()?;
+    /// let next = (world.rank() + 1) % 2;
+    /// world.process_at_rank(next).send(&[1u8])?;
+    /// other.process_at_rank(next).send(&[2u8])?;
+    /// // Whatever came first.
+    /// assert_eq!(other.any_process().receive::<u8>()?.0, 2);
+    /// assert_eq!(world.any_process().receive::<u8>()?.0, 1);
+    /// # ringmpi::Result::Ok(())
+    /// # })?.into_iter().collect::<ringmpi::Result<()>>()?;
     /// # Ok::<(), ringmpi::Error>(())
     /// ```
     ///

@@ -29,21 +29,21 @@ impl<'u> Communicator<'u> {
     /// ranks stay what they are, since on one machine there is nothing to gain by other ones.
     ///
     /// ```
-    /// ringmpi::threads(3, |world| {
-    ///     // Rank 0 sends to all, with weights; nobody sends to it.
-    ///     let star = if world.rank() == 0 {
-    ///         world.create_graph_adjacent(&[], Some(&[]), &[2, 1], Some(&[20, 10]), false)?
-    ///     } else {
-    ///         let weight = 10 * world.rank() as u32;
-    ///         world.create_graph_adjacent(&[0], Some(&[weight]), &[], Some(&[]), false)?
-    ///     };
-    ///     assert_eq!(star.in_weights().is_some_and(|weights| !weights.is_empty()), world.rank() > 0);
-    ///     let mut got = vec![0; star.in_neighbours().len()];
-    ///     let mine: &[i32] = if world.rank() == 0 { &[7, 8] } else { &[] };
-    ///     star.neighbour_all_to_all_into(mine, &mut got)?;
-    ///     assert_eq!(got, [&[][..], &[8], &[7]][world.rank() as usize]);
-    ///     ringmpi::Result::Ok(())
-    /// })?.into_iter().collect::<ringmpi::Result<()>>()?;
+    /// # ringmpi::threads(3, |world| {
+    /// // Rank 0 sends to all, with weights; nobody sends to it.
+    /// let star = if world.rank() == 0 {
+    ///     world.create_graph_adjacent(&[], Some(&[]), &[2, 1], Some(&[20, 10]), false)?
+    /// } else {
+    ///     let weight = 10 * world.rank() as u32;
+    ///     world.create_graph_adjacent(&[0], Some(&[weight]), &[], Some(&[]), false)?
+    /// };
+    /// assert_eq!(star.in_weights().is_some_and(|weights| !weights.is_empty()), world.rank() > 0);
+    /// let mut got = vec![0; star.in_neighbours().len()];
+    /// let mine: &[i32] = if world.rank() == 0 { &[7, 8] } else { &[] };
+    /// star.neighbour_all_to_all_into(mine, &mut got)?;
+    /// assert_eq!(got, [&[][..], &[8], &[7]][world.rank() as usize]);
+    /// # ringmpi::Result::Ok(())
+    /// # })?.into_iter().collect::<ringmpi::Result<()>>()?;
     /// # Ok::<(), ringmpi::Error>(())
     /// ```
     ///
@@ -89,14 +89,14 @@ impl<'u> Communicator<'u> {
     /// it gave them. Weights and `reorder` are as in [`create_graph_adjacent`](Self::create_graph_adjacent).
     ///
     /// ```
-    /// ringmpi::threads(3, |world| {
-    ///     // Rank 1 knows the whole graph: a ring, with a loop at 0.
-    ///     let edges: &[_] = if world.rank() == 1 { &[(0, 1), (1, 2), (2, 0), (0, 0)] } else { &[] };
-    ///     let ring = world.create_graph(edges, None, false)?;
-    ///     assert_eq!(ring.in_neighbours(), [&[2, 0][..], &[0], &[1]][world.rank() as usize]);
-    ///     assert_eq!(ring.neighbour_all_gather(&[world.rank()])?, ring.in_neighbours());
-    ///     ringmpi::Result::Ok(())
-    /// })?.into_iter().collect::<ringmpi::Result<()>>()?;
+    /// # ringmpi::threads(3, |world| {
+    /// // Rank 1 knows the whole graph: a ring, with a loop at 0.
+    /// let edges: &[_] = if world.rank() == 1 { &[(0, 1), (1, 2), (2, 0), (0, 0)] } else { &[] };
+    /// let ring = world.create_graph(edges, None, false)?;
+    /// assert_eq!(ring.in_neighbours(), [&[2, 0][..], &[0], &[1]][world.rank() as usize]);
+    /// assert_eq!(ring.neighbour_all_gather(&[world.rank()])?, ring.in_neighbours());
+    /// # ringmpi::Result::Ok(())
+    /// # })?.into_iter().collect::<ringmpi::Result<()>>()?;
     /// # Ok::<(), ringmpi::Error>(())
     /// ```
     ///

@@ -48,16 +48,16 @@ impl<'u> Communicator<'u> {
     ///
     /// ```
     /// use ringmpi::{Source, op};
-    /// ringmpi::threads(3, |world| {
-    ///     let duplicate = world.immediate_duplicate()?;
-    ///     assert_eq!(world.all_reduce_value(1, op::Sum)?, 3);
-    ///     let duplicate = duplicate.wait()?;
-    ///     duplicate.neighbour(1).send(&[world.rank()])?;
-    ///     if world.rank() > 0 {
-    ///         assert_eq!(duplicate.neighbour(-1).receive::<i32>()?.0, world.rank() - 1);
-    ///     }
-    ///     ringmpi::Result::Ok(())
-    /// })?.into_iter().collect::<ringmpi::Result<()>>()?;
+    /// # ringmpi::threads(3, |world| {
+    /// let duplicate = world.immediate_duplicate()?;
+    /// assert_eq!(world.all_reduce_value(1, op::Sum)?, 3);
+    /// let duplicate = duplicate.wait()?;
+    /// duplicate.neighbour(1).send(&[world.rank()])?;
+    /// if world.rank() > 0 {
+    ///     assert_eq!(duplicate.neighbour(-1).receive::<i32>()?.0, world.rank() - 1);
+    /// }
+    /// # ringmpi::Result::Ok(())
+    /// # })?.into_iter().collect::<ringmpi::Result<()>>()?;
     /// # Ok::<(), ringmpi::Error>(())
     /// ```
     ///

@@ -28,19 +28,19 @@ impl<'u> Communicator<'u> {
     ///
     /// ```
     /// use ringmpi::Source;
-    /// ringmpi::threads(4, |world| {
-    ///     let colour = world.rank() % 2;
-    ///     let half = world.split(Some(colour as u32), 0)?.expect("a colour was given");
-    ///     // World ranks 0 and 1 lead the even and the odd ones.
-    ///     let other = half.create_intercommunicator(0, &world, 1 - colour, 0)?;
-    ///     assert_eq!((other.size(), other.remote_size()), (2, 2));
-    ///     other.process_at_rank(half.rank()).send(&[world.rank()])?;
-    ///     let opposite = other.any_process().receive::<i32>()?.0;
-    ///     assert_eq!(opposite, world.rank() + 1 - 2 * colour);
-    ///     let all = other.merge(colour == 1)?;
-    ///     assert_eq!(all.all_gather(&[world.rank()])?, [0, 2, 1, 3]);
-    ///     ringmpi::Result::Ok(())
-    /// })?.into_iter().collect::<ringmpi::Result<()>>()?;
+    /// # ringmpi::threads(4, |world| {
+    /// let colour = world.rank() % 2;
+    /// let half = world.split(Some(colour as u32), 0)?.expect("a colour was given");
+    /// // World ranks 0 and 1 lead the even and the odd ones.
+    /// let other = half.create_intercommunicator(0, &world, 1 - colour, 0)?;
+    /// assert_eq!((other.size(), other.remote_size()), (2, 2));
+    /// other.process_at_rank(half.rank()).send(&[world.rank()])?;
+    /// let opposite = other.any_process().receive::<i32>()?.0;
+    /// assert_eq!(opposite, world.rank() + 1 - 2 * colour);
+    /// let all = other.merge(colour == 1)?;
+    /// assert_eq!(all.all_gather(&[world.rank()])?, [0, 2, 1, 3]);
+    /// # ringmpi::Result::Ok(())
+    /// # })?.into_iter().collect::<ringmpi::Result<()>>()?;
     /// # Ok::<(), ringmpi::Error>(())
     /// ```
     ///
@@ -149,14 +149,14 @@ impl<'u> InterCommunicator<'u> {
     /// An intercommunicator of the same groups in a context of its own. All ranks of both groups call it.
     ///
     /// ```
-    /// ringmpi::threads(3, |world| {
-    ///     let side = (world.rank() == 2) as u32;
-    ///     let group = world.split(Some(side), 0)?.expect("a colour was given");
-    ///     let bridge = group.create_intercommunicator(0, &world, if side == 0 { 2 } else { 0 }, 0)?;
-    ///     let other = bridge.duplicate()?;
-    ///     assert_eq!((other.size(), other.remote_size()), (bridge.size(), bridge.remote_size()));
-    ///     ringmpi::Result::Ok(())
-    /// })?.into_iter().collect::<ringmpi::Result<()>>()?;
+    /// # ringmpi::threads(3, |world| {
+    /// let side = (world.rank() == 2) as u32;
+    /// let group = world.split(Some(side), 0)?.expect("a colour was given");
+    /// let bridge = group.create_intercommunicator(0, &world, if side == 0 { 2 } else { 0 }, 0)?;
+    /// let other = bridge.duplicate()?;
+    /// assert_eq!((other.size(), other.remote_size()), (bridge.size(), bridge.remote_size()));
+    /// # ringmpi::Result::Ok(())
+    /// # })?.into_iter().collect::<ringmpi::Result<()>>()?;
     /// # Ok::<(), ringmpi::Error>(())
     /// ```
     ///
@@ -183,15 +183,15 @@ impl<'u> InterCommunicator<'u> {
     /// group that gives `true` comes behind the other; if both give the same, the order is the same for all.
     ///
     /// ```
-    /// ringmpi::threads(3, |world| {
-    ///     let side = (world.rank() == 2) as u32;
-    ///     let group = world.split(Some(side), 0)?.expect("a colour was given");
-    ///     let bridge = group.create_intercommunicator(0, &world, if side == 0 { 2 } else { 0 }, 0)?;
-    ///     // Rank 2 comes first.
-    ///     let all = bridge.merge(side == 0)?;
-    ///     assert_eq!(all.all_gather(&[world.rank()])?, [2, 0, 1]);
-    ///     ringmpi::Result::Ok(())
-    /// })?.into_iter().collect::<ringmpi::Result<()>>()?;
+    /// # ringmpi::threads(3, |world| {
+    /// let side = (world.rank() == 2) as u32;
+    /// let group = world.split(Some(side), 0)?.expect("a colour was given");
+    /// let bridge = group.create_intercommunicator(0, &world, if side == 0 { 2 } else { 0 }, 0)?;
+    /// // Rank 2 comes first.
+    /// let all = bridge.merge(side == 0)?;
+    /// assert_eq!(all.all_gather(&[world.rank()])?, [2, 0, 1]);
+    /// # ringmpi::Result::Ok(())
+    /// # })?.into_iter().collect::<ringmpi::Result<()>>()?;
     /// # Ok::<(), ringmpi::Error>(())
     /// ```
     ///

@@ -19,13 +19,13 @@ impl<'u> Communicator<'u> {
     /// is what comes back; every number is a colour.
     ///
     /// ```
-    /// ringmpi::threads(4, |world| {
-    ///     // The last rank stays out; the others are turned round.
-    ///     let colour = (world.rank() < 3).then_some(0);
-    ///     let split = world.split(colour, -world.rank())?;
-    ///     assert_eq!(split.map(|comm| comm.rank()), colour.map(|_| 2 - world.rank()));
-    ///     ringmpi::Result::Ok(())
-    /// })?.into_iter().collect::<ringmpi::Result<()>>()?;
+    /// # ringmpi::threads(4, |world| {
+    /// // The last rank stays out; the others are turned round.
+    /// let colour = (world.rank() < 3).then_some(0);
+    /// let split = world.split(colour, -world.rank())?;
+    /// assert_eq!(split.map(|comm| comm.rank()), colour.map(|_| 2 - world.rank()));
+    /// # ringmpi::Result::Ok(())
+    /// # })?.into_iter().collect::<ringmpi::Result<()>>()?;
     /// # Ok::<(), ringmpi::Error>(())
     /// ```
     ///
@@ -47,11 +47,11 @@ impl<'u> Communicator<'u> {
     /// machine. All ranks call it.
     ///
     /// ```
-    /// ringmpi::threads(3, |world| {
-    ///     let machine = world.split_shared(0)?;
-    ///     assert_eq!((machine.rank(), machine.size()), (world.rank(), world.size()));
-    ///     ringmpi::Result::Ok(())
-    /// })?.into_iter().collect::<ringmpi::Result<()>>()?;
+    /// # ringmpi::threads(3, |world| {
+    /// let machine = world.split_shared(0)?;
+    /// assert_eq!((machine.rank(), machine.size()), (world.rank(), world.size()));
+    /// # ringmpi::Result::Ok(())
+    /// # })?.into_iter().collect::<ringmpi::Result<()>>()?;
     /// # Ok::<(), ringmpi::Error>(())
     /// ```
     ///

@@ -25,14 +25,14 @@ impl<'u> Communicator<'u> {
     /// each becomes a communicator.
     ///
     /// ```
-    /// ringmpi::threads(4, |world| {
-    ///     let all = world.group();
-    ///     let upper = all.include(&[3, 2])?;
-    ///     let mine = if world.rank() < 2 { all.difference(&upper)? } else { upper };
-    ///     let pair = world.split_by_subgroup_collective(&mine)?.expect("each rank gives its own group");
-    ///     assert_eq!((pair.size(), pair.rank()), (2, [0, 1, 1, 0][world.rank() as usize]));
-    ///     ringmpi::Result::Ok(())
-    /// })?.into_iter().collect::<ringmpi::Result<()>>()?;
+    /// # ringmpi::threads(4, |world| {
+    /// let all = world.group();
+    /// let upper = all.include(&[3, 2])?;
+    /// let mine = if world.rank() < 2 { all.difference(&upper)? } else { upper };
+    /// let pair = world.split_by_subgroup_collective(&mine)?.expect("each rank gives its own group");
+    /// assert_eq!((pair.size(), pair.rank()), (2, [0, 1, 1, 0][world.rank() as usize]));
+    /// # ringmpi::Result::Ok(())
+    /// # })?.into_iter().collect::<ringmpi::Result<()>>()?;
     /// # Ok::<(), ringmpi::Error>(())
     /// ```
     ///
@@ -69,14 +69,14 @@ impl<'u> Communicator<'u> {
     /// messages.
     ///
     /// ```
-    /// ringmpi::threads(3, |world| {
-    ///     let ends = world.group().include(&[2, 0])?;
-    ///     if ends.rank().is_some() {
-    ///         let pair = world.split_by_subgroup(&ends, 7)?.expect("a member");
-    ///         assert_eq!((pair.size(), pair.rank()), (2, if world.rank() == 2 { 0 } else { 1 }));
-    ///     }
-    ///     ringmpi::Result::Ok(())
-    /// })?.into_iter().collect::<ringmpi::Result<()>>()?;
+    /// # ringmpi::threads(3, |world| {
+    /// let ends = world.group().include(&[2, 0])?;
+    /// if ends.rank().is_some() {
+    ///     let pair = world.split_by_subgroup(&ends, 7)?.expect("a member");
+    ///     assert_eq!((pair.size(), pair.rank()), (2, if world.rank() == 2 { 0 } else { 1 }));
+    /// }
+    /// # ringmpi::Result::Ok(())
+    /// # })?.into_iter().collect::<ringmpi::Result<()>>()?;
     /// # Ok::<(), ringmpi::Error>(())
     /// ```
     ///

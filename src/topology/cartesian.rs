@@ -16,21 +16,21 @@ use std::ops::Deref;
 ///
 /// ```
 /// use ringmpi::{PROC_NULL, Source};
-/// ringmpi::threads(6, |world| {
-///     // Two rows of three; rows are rings, columns have ends.
-///     let grid = world.create_cartesian(&[2, 3], &[false, true], false)?.expect("it has a place for all");
-///     let [row, column] = grid.coordinates() else { unreachable!("two dimensions") };
-///     assert_eq!(grid.rank(), 3 * row + column);
-///     assert_eq!(grid.coordinates_to_rank(&[*row, column + 1])?, 3 * row + (column + 1) % 3);
-///     // Everyone passes its rank on to the right.
-///     let (left, right) = grid.shift(1, 1)?;
-///     grid.process_at_rank(right).send(&[grid.rank()])?;
-///     assert_eq!(grid.process_at_rank(left).receive::<i32>()?.0, left);
-///     // There is nothing above the upper row.
-///     let (above, _) = grid.shift(0, 1)?;
-///     assert_eq!(above == PROC_NULL, *row == 0);
-///     ringmpi::Result::Ok(())
-/// })?.into_iter().collect::<ringmpi::Result<()>>()?;
+/// # ringmpi::threads(6, |world| {
+/// // Two rows of three; rows are rings, columns have ends.
+/// let grid = world.create_cartesian(&[2, 3], &[false, true], false)?.expect("it has a place for all");
+/// let [row, column] = grid.coordinates() else { unreachable!("two dimensions") };
+/// assert_eq!(grid.rank(), 3 * row + column);
+/// assert_eq!(grid.coordinates_to_rank(&[*row, column + 1])?, 3 * row + (column + 1) % 3);
+/// // Everyone passes its rank on to the right.
+/// let (left, right) = grid.shift(1, 1)?;
+/// grid.process_at_rank(right).send(&[grid.rank()])?;
+/// assert_eq!(grid.process_at_rank(left).receive::<i32>()?.0, left);
+/// // There is nothing above the upper row.
+/// let (above, _) = grid.shift(0, 1)?;
+/// assert_eq!(above == PROC_NULL, *row == 0);
+/// # ringmpi::Result::Ok(())
+/// # })?.into_iter().collect::<ringmpi::Result<()>>()?;
 /// # Ok::<(), ringmpi::Error>(())
 /// ```
 ///

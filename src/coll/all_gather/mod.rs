@@ -23,10 +23,10 @@ impl Communicator<'_> {
     /// Brings the slices of all ranks, of equal length, to all ranks, in the order of ranks.
     ///
     /// ```
-    /// ringmpi::threads(3, |world| {
-    ///     assert_eq!(world.all_gather(&[world.rank(), 7])?, [0, 7, 1, 7, 2, 7]);
-    ///     ringmpi::Result::Ok(())
-    /// })?.into_iter().collect::<ringmpi::Result<()>>()?;
+    /// # ringmpi::threads(3, |world| {
+    /// assert_eq!(world.all_gather(&[world.rank(), 7])?, [0, 7, 1, 7, 2, 7]);
+    /// # ringmpi::Result::Ok(())
+    /// # })?.into_iter().collect::<ringmpi::Result<()>>()?;
     /// # Ok::<(), ringmpi::Error>(())
     /// ```
     ///

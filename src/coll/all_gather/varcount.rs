@@ -19,11 +19,11 @@ impl Communicator<'_> {
     /// Brings the slices of all ranks, of any length, to all ranks, which need not know the lengths.
     ///
     /// ```
-    /// ringmpi::threads(3, |world| {
-    ///     let mine = vec![world.rank(); world.rank() as usize];
-    ///     assert_eq!(world.all_gather_varcount(&mine)?, [vec![], vec![1], vec![2, 2]]);
-    ///     ringmpi::Result::Ok(())
-    /// })?.into_iter().collect::<ringmpi::Result<()>>()?;
+    /// # ringmpi::threads(3, |world| {
+    /// let mine = vec![world.rank(); world.rank() as usize];
+    /// assert_eq!(world.all_gather_varcount(&mine)?, [vec![], vec![1], vec![2, 2]]);
+    /// # ringmpi::Result::Ok(())
+    /// # })?.into_iter().collect::<ringmpi::Result<()>>()?;
     /// # Ok::<(), ringmpi::Error>(())
     /// ```
     ///

@@ -27,11 +27,11 @@ impl Communicator<'_> {
     ///
     /// ```
     /// use ringmpi::op;
-    /// ringmpi::threads(3, |world| {
-    ///     let sums = world.all_reduce(&[1.0, f64::from(world.rank())], op::Sum)?;
-    ///     assert_eq!(sums, [3.0, 3.0]);
-    ///     ringmpi::Result::Ok(())
-    /// })?.into_iter().collect::<ringmpi::Result<()>>()?;
+    /// # ringmpi::threads(3, |world| {
+    /// let sums = world.all_reduce(&[1.0, f64::from(world.rank())], op::Sum)?;
+    /// assert_eq!(sums, [3.0, 3.0]);
+    /// # ringmpi::Result::Ok(())
+    /// # })?.into_iter().collect::<ringmpi::Result<()>>()?;
     /// # Ok::<(), ringmpi::Error>(())
     /// ```
     ///
@@ -144,12 +144,12 @@ impl Communicator<'_> {
     ///
     /// ```
     /// use ringmpi::op;
-    /// ringmpi::threads(3, |world| {
-    ///     let summing = world.immediate_all_reduce(vec![1.0, f64::from(world.rank())], op::Sum)?;
-    ///     // Computation goes here.
-    ///     assert_eq!(summing.wait()?, [3.0, 3.0]);
-    ///     ringmpi::Result::Ok(())
-    /// })?.into_iter().collect::<ringmpi::Result<()>>()?;
+    /// # ringmpi::threads(3, |world| {
+    /// let summing = world.immediate_all_reduce(vec![1.0, f64::from(world.rank())], op::Sum)?;
+    /// // Computation goes here.
+    /// assert_eq!(summing.wait()?, [3.0, 3.0]);
+    /// # ringmpi::Result::Ok(())
+    /// # })?.into_iter().collect::<ringmpi::Result<()>>()?;
     /// # Ok::<(), ringmpi::Error>(())
     /// ```
     ///

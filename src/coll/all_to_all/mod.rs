@@ -23,12 +23,12 @@ impl Communicator<'_> {
     /// parts of all ranks have the same length.
     ///
     /// ```
-    /// ringmpi::threads(3, |world| {
-    ///     let mine: Vec<i32> = (0..3).map(|to| 10 * world.rank() + to).collect();
-    ///     let expected: Vec<i32> = (0..3).map(|from| 10 * from + world.rank()).collect();
-    ///     assert_eq!(world.all_to_all(&mine)?, expected);
-    ///     ringmpi::Result::Ok(())
-    /// })?.into_iter().collect::<ringmpi::Result<()>>()?;
+    /// # ringmpi::threads(3, |world| {
+    /// let mine: Vec<i32> = (0..3).map(|to| 10 * world.rank() + to).collect();
+    /// let expected: Vec<i32> = (0..3).map(|from| 10 * from + world.rank()).collect();
+    /// assert_eq!(world.all_to_all(&mine)?, expected);
+    /// # ringmpi::Result::Ok(())
+    /// # })?.into_iter().collect::<ringmpi::Result<()>>()?;
     /// # Ok::<(), ringmpi::Error>(())
     /// ```
     ///

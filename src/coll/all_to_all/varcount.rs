@@ -21,12 +21,12 @@ impl Communicator<'_> {
     ///
     /// ```
     /// use ringmpi::Partition;
-    /// ringmpi::threads(2, |world| {
-    ///     let (data, counts) = if world.rank() == 0 { ([1, 2, 3], [1, 2]) } else { ([4, 5, 6], [3, 0]) };
-    ///     let parts = world.all_to_all_varcount(Partition::new(&data, &counts[..]))?;
-    ///     assert_eq!(parts, if world.rank() == 0 { [vec![1], vec![4, 5, 6]] } else { [vec![2, 3], vec![]] });
-    ///     ringmpi::Result::Ok(())
-    /// })?.into_iter().collect::<ringmpi::Result<()>>()?;
+    /// # ringmpi::threads(2, |world| {
+    /// let (data, counts) = if world.rank() == 0 { ([1, 2, 3], [1, 2]) } else { ([4, 5, 6], [3, 0]) };
+    /// let parts = world.all_to_all_varcount(Partition::new(&data, &counts[..]))?;
+    /// assert_eq!(parts, if world.rank() == 0 { [vec![1], vec![4, 5, 6]] } else { [vec![2, 3], vec![]] });
+    /// # ringmpi::Result::Ok(())
+    /// # })?.into_iter().collect::<ringmpi::Result<()>>()?;
     /// # Ok::<(), ringmpi::Error>(())
     /// ```
     ///

@@ -23,12 +23,12 @@ impl Communicator<'_> {
     /// Copies the root's slice to all ranks; all slices have the same length.
     ///
     /// ```
-    /// ringmpi::threads(3, |world| {
-    ///     let mut numbers = if world.rank() == 1 { [4, 2] } else { [0, 0] };
-    ///     world.broadcast_into(&mut numbers, 1)?;
-    ///     assert_eq!(numbers, [4, 2]);
-    ///     ringmpi::Result::Ok(())
-    /// })?.into_iter().collect::<ringmpi::Result<()>>()?;
+    /// # ringmpi::threads(3, |world| {
+    /// let mut numbers = if world.rank() == 1 { [4, 2] } else { [0, 0] };
+    /// world.broadcast_into(&mut numbers, 1)?;
+    /// assert_eq!(numbers, [4, 2]);
+    /// # ringmpi::Result::Ok(())
+    /// # })?.into_iter().collect::<ringmpi::Result<()>>()?;
     /// # Ok::<(), ringmpi::Error>(())
     /// ```
     ///

@@ -26,11 +26,11 @@ impl Communicator<'_> {
     /// elsewhere.
     ///
     /// ```
-    /// ringmpi::threads(3, |world| {
-    ///     let all = world.gather(&[world.rank(), 7], 2)?;
-    ///     assert_eq!(all, (world.rank() == 2).then(|| vec![0, 7, 1, 7, 2, 7]));
-    ///     ringmpi::Result::Ok(())
-    /// })?.into_iter().collect::<ringmpi::Result<()>>()?;
+    /// # ringmpi::threads(3, |world| {
+    /// let all = world.gather(&[world.rank(), 7], 2)?;
+    /// assert_eq!(all, (world.rank() == 2).then(|| vec![0, 7, 1, 7, 2, 7]));
+    /// # ringmpi::Result::Ok(())
+    /// # })?.into_iter().collect::<ringmpi::Result<()>>()?;
     /// # Ok::<(), ringmpi::Error>(())
     /// ```
     ///

@@ -19,12 +19,12 @@ impl Communicator<'_> {
     /// lengths.
     ///
     /// ```
-    /// ringmpi::threads(3, |world| {
-    ///     let mine = vec![world.rank(); world.rank() as usize];
-    ///     let all = world.gather_varcount(&mine, 0)?;
-    ///     assert_eq!(all, (world.rank() == 0).then(|| vec![vec![], vec![1], vec![2, 2]]));
-    ///     ringmpi::Result::Ok(())
-    /// })?.into_iter().collect::<ringmpi::Result<()>>()?;
+    /// # ringmpi::threads(3, |world| {
+    /// let mine = vec![world.rank(); world.rank() as usize];
+    /// let all = world.gather_varcount(&mine, 0)?;
+    /// assert_eq!(all, (world.rank() == 0).then(|| vec![vec![], vec![1], vec![2, 2]]));
+    /// # ringmpi::Result::Ok(())
+    /// # })?.into_iter().collect::<ringmpi::Result<()>>()?;
     /// # Ok::<(), ringmpi::Error>(())
     /// ```
     ///

@@ -19,12 +19,12 @@ impl Neighbourhood<'_> {
     /// Where a grid ends there is no neighbour: the part is this rank's own slice.
     ///
     /// ```
-    /// ringmpi::threads(4, |world| {
-    ///     let row = world.create_cartesian(&[4], &[false], false)?.expect("it has a place for all");
-    ///     let expected = [[0, 1], [0, 2], [1, 3], [2, 3]][row.rank() as usize];
-    ///     assert_eq!(row.neighbour_all_gather(&[row.rank()])?, expected);
-    ///     ringmpi::Result::Ok(())
-    /// })?.into_iter().collect::<ringmpi::Result<()>>()?;
+    /// # ringmpi::threads(4, |world| {
+    /// let row = world.create_cartesian(&[4], &[false], false)?.expect("it has a place for all");
+    /// let expected = [[0, 1], [0, 2], [1, 3], [2, 3]][row.rank() as usize];
+    /// assert_eq!(row.neighbour_all_gather(&[row.rank()])?, expected);
+    /// # ringmpi::Result::Ok(())
+    /// # })?.into_iter().collect::<ringmpi::Result<()>>()?;
     /// # Ok::<(), ringmpi::Error>(())
     /// ```
     ///

@@ -22,13 +22,13 @@ impl Neighbourhood<'_> {
     /// Where a grid ends the vector is empty.
     ///
     /// ```
-    /// ringmpi::threads(3, |world| {
-    ///     let row = world.create_cartesian(&[3], &[false], false)?.expect("it has a place for all");
-    ///     let mine = vec![row.rank(); row.rank() as usize];
-    ///     let expected = [[vec![], vec![1]], [vec![], vec![2, 2]], [vec![1], vec![]]][row.rank() as usize].clone();
-    ///     assert_eq!(row.neighbour_all_gather_varcount(&mine)?, expected);
-    ///     ringmpi::Result::Ok(())
-    /// })?.into_iter().collect::<ringmpi::Result<()>>()?;
+    /// # ringmpi::threads(3, |world| {
+    /// let row = world.create_cartesian(&[3], &[false], false)?.expect("it has a place for all");
+    /// let mine = vec![row.rank(); row.rank() as usize];
+    /// let expected = [[vec![], vec![1]], [vec![], vec![2, 2]], [vec![1], vec![]]][row.rank() as usize].clone();
+    /// assert_eq!(row.neighbour_all_gather_varcount(&mine)?, expected);
+    /// # ringmpi::Result::Ok(())
+    /// # })?.into_iter().collect::<ringmpi::Result<()>>()?;
     /// # Ok::<(), ringmpi::Error>(())
     /// ```
     ///

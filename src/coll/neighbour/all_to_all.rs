@@ -19,15 +19,15 @@ impl Neighbourhood<'_> {
     /// Where a grid ends there is no neighbour: the part is what this rank would have sent there.
     ///
     /// ```
-    /// ringmpi::threads(2, |world| {
-    ///     // Both neighbours of each are the other one.
-    ///     let ring = world.create_cartesian(&[2], &[true], false)?.expect("it has a place for all");
-    ///     let (backward, forward) = (10 * ring.rank(), 10 * ring.rank() + 1);
-    ///     let other = 10 * (1 - ring.rank());
-    ///     // What comes from behind was sent forward.
-    ///     assert_eq!(ring.neighbour_all_to_all(&[backward, forward])?, [other + 1, other]);
-    ///     ringmpi::Result::Ok(())
-    /// })?.into_iter().collect::<ringmpi::Result<()>>()?;
+    /// # ringmpi::threads(2, |world| {
+    /// // Both neighbours of each are the other one.
+    /// let ring = world.create_cartesian(&[2], &[true], false)?.expect("it has a place for all");
+    /// let (backward, forward) = (10 * ring.rank(), 10 * ring.rank() + 1);
+    /// let other = 10 * (1 - ring.rank());
+    /// // What comes from behind was sent forward.
+    /// assert_eq!(ring.neighbour_all_to_all(&[backward, forward])?, [other + 1, other]);
+    /// # ringmpi::Result::Ok(())
+    /// # })?.into_iter().collect::<ringmpi::Result<()>>()?;
     /// # Ok::<(), ringmpi::Error>(())
     /// ```
     ///

@@ -22,15 +22,15 @@ impl Neighbourhood<'_> {
     ///
     /// ```
     /// use ringmpi::Partition;
-    /// ringmpi::threads(3, |world| {
-    ///     let ring = world.create_cartesian(&[3], &[true], false)?.expect("it has a place for all");
-    ///     // One number backward, two forward.
-    ///     let mine = [ring.rank(), 10 + ring.rank(), 10 + ring.rank()];
-    ///     let got = ring.neighbour_all_to_all_varcount(Partition::new(&mine, &[1, 2][..]))?;
-    ///     let (behind, ahead) = ring.shift(0, 1)?;
-    ///     assert_eq!(got, [vec![10 + behind; 2], vec![ahead]]);
-    ///     ringmpi::Result::Ok(())
-    /// })?.into_iter().collect::<ringmpi::Result<()>>()?;
+    /// # ringmpi::threads(3, |world| {
+    /// let ring = world.create_cartesian(&[3], &[true], false)?.expect("it has a place for all");
+    /// // One number backward, two forward.
+    /// let mine = [ring.rank(), 10 + ring.rank(), 10 + ring.rank()];
+    /// let got = ring.neighbour_all_to_all_varcount(Partition::new(&mine, &[1, 2][..]))?;
+    /// let (behind, ahead) = ring.shift(0, 1)?;
+    /// assert_eq!(got, [vec![10 + behind; 2], vec![ahead]]);
+    /// # ringmpi::Result::Ok(())
+    /// # })?.into_iter().collect::<ringmpi::Result<()>>()?;
     /// # Ok::<(), ringmpi::Error>(())
     /// ```
     ///

@@ -27,11 +27,11 @@ impl Communicator<'_> {
     ///
     /// ```
     /// use ringmpi::op;
-    /// ringmpi::threads(3, |world| {
-    ///     let sums = world.reduce(&[1.0, f64::from(world.rank())], op::Sum, 2)?;
-    ///     assert_eq!(sums, (world.rank() == 2).then(|| vec![3.0, 3.0]));
-    ///     ringmpi::Result::Ok(())
-    /// })?.into_iter().collect::<ringmpi::Result<()>>()?;
+    /// # ringmpi::threads(3, |world| {
+    /// let sums = world.reduce(&[1.0, f64::from(world.rank())], op::Sum, 2)?;
+    /// assert_eq!(sums, (world.rank() == 2).then(|| vec![3.0, 3.0]));
+    /// # ringmpi::Result::Ok(())
+    /// # })?.into_iter().collect::<ringmpi::Result<()>>()?;
     /// # Ok::<(), ringmpi::Error>(())
     /// ```
     ///

@@ -22,12 +22,12 @@ impl Communicator<'_> {
     ///
     /// ```
     /// use ringmpi::op;
-    /// ringmpi::threads(2, |world| {
-    ///     let mine = [1, 2, 3];
-    ///     let part = world.reduce_scatter(&mine, &[1, 2], op::Sum)?;
-    ///     assert_eq!(part, if world.rank() == 0 { vec![2] } else { vec![4, 6] });
-    ///     ringmpi::Result::Ok(())
-    /// })?.into_iter().collect::<ringmpi::Result<()>>()?;
+    /// # ringmpi::threads(2, |world| {
+    /// let mine = [1, 2, 3];
+    /// let part = world.reduce_scatter(&mine, &[1, 2], op::Sum)?;
+    /// assert_eq!(part, if world.rank() == 0 { vec![2] } else { vec![4, 6] });
+    /// # ringmpi::Result::Ok(())
+    /// # })?.into_iter().collect::<ringmpi::Result<()>>()?;
     /// # Ok::<(), ringmpi::Error>(())
     /// ```
     ///
@@ -110,10 +110,10 @@ impl Communicator<'_> {
     ///
     /// ```
     /// use ringmpi::op;
-    /// ringmpi::threads(2, |world| {
-    ///     assert_eq!(world.reduce_scatter_block(&[1, 2], op::Sum)?, [2 + 2 * world.rank()]);
-    ///     ringmpi::Result::Ok(())
-    /// })?.into_iter().collect::<ringmpi::Result<()>>()?;
+    /// # ringmpi::threads(2, |world| {
+    /// assert_eq!(world.reduce_scatter_block(&[1, 2], op::Sum)?, [2 + 2 * world.rank()]);
+    /// # ringmpi::Result::Ok(())
+    /// # })?.into_iter().collect::<ringmpi::Result<()>>()?;
     /// # Ok::<(), ringmpi::Error>(())
     /// ```
     ///

@@ -40,10 +40,10 @@ impl Communicator<'_> {
     ///
     /// ```
     /// use ringmpi::op;
-    /// ringmpi::threads(3, |world| {
-    ///     assert_eq!(world.scan(&[1, 10], op::Sum)?, [1 + world.rank(), 10 + 10 * world.rank()]);
-    ///     ringmpi::Result::Ok(())
-    /// })?.into_iter().collect::<ringmpi::Result<()>>()?;
+    /// # ringmpi::threads(3, |world| {
+    /// assert_eq!(world.scan(&[1, 10], op::Sum)?, [1 + world.rank(), 10 + 10 * world.rank()]);
+    /// # ringmpi::Result::Ok(())
+    /// # })?.into_iter().collect::<ringmpi::Result<()>>()?;
     /// # Ok::<(), ringmpi::Error>(())
     /// ```
     ///
@@ -138,11 +138,11 @@ impl Communicator<'_> {
     ///
     /// ```
     /// use ringmpi::op;
-    /// ringmpi::threads(3, |world| {
-    ///     let below = world.exclusive_scan(&[1, 10], op::Sum)?;
-    ///     assert_eq!(below, (world.rank() > 0).then(|| vec![world.rank(), 10 * world.rank()]));
-    ///     ringmpi::Result::Ok(())
-    /// })?.into_iter().collect::<ringmpi::Result<()>>()?;
+    /// # ringmpi::threads(3, |world| {
+    /// let below = world.exclusive_scan(&[1, 10], op::Sum)?;
+    /// assert_eq!(below, (world.rank() > 0).then(|| vec![world.rank(), 10 * world.rank()]));
+    /// # ringmpi::Result::Ok(())
+    /// # })?.into_iter().collect::<ringmpi::Result<()>>()?;
     /// # Ok::<(), ringmpi::Error>(())
     /// ```
     ///

@@ -25,12 +25,12 @@ impl Communicator<'_> {
     /// `all` matters.
     ///
     /// ```
-    /// ringmpi::threads(3, |world| {
-    ///     let all = [0, 1, 10, 11, 20, 21];
-    ///     let mine = world.scatter((world.rank() == 1).then_some(&all[..]), 1)?;
-    ///     assert_eq!(mine, [10 * world.rank(), 10 * world.rank() + 1]);
-    ///     ringmpi::Result::Ok(())
-    /// })?.into_iter().collect::<ringmpi::Result<()>>()?;
+    /// # ringmpi::threads(3, |world| {
+    /// let all = [0, 1, 10, 11, 20, 21];
+    /// let mine = world.scatter((world.rank() == 1).then_some(&all[..]), 1)?;
+    /// assert_eq!(mine, [10 * world.rank(), 10 * world.rank() + 1]);
+    /// # ringmpi::Result::Ok(())
+    /// # })?.into_iter().collect::<ringmpi::Result<()>>()?;
     /// # Ok::<(), ringmpi::Error>(())
     /// ```
     ///

@@ -20,12 +20,12 @@ impl Communicator<'_> {
     ///
     /// ```
     /// use ringmpi::Partition;
-    /// ringmpi::threads(3, |world| {
-    ///     let all = [1, 2, 2];
-    ///     let all = (world.rank() == 0).then(|| Partition::new(&all, vec![0, 1, 2]));
-    ///     assert_eq!(world.scatter_varcount(all, 0)?, vec![world.rank(); world.rank() as usize]);
-    ///     ringmpi::Result::Ok(())
-    /// })?.into_iter().collect::<ringmpi::Result<()>>()?;
+    /// # ringmpi::threads(3, |world| {
+    /// let all = [1, 2, 2];
+    /// let all = (world.rank() == 0).then(|| Partition::new(&all, vec![0, 1, 2]));
+    /// assert_eq!(world.scatter_varcount(all, 0)?, vec![world.rank(); world.rank() as usize]);
+    /// # ringmpi::Result::Ok(())
+    /// # })?.into_iter().collect::<ringmpi::Result<()>>()?;
     /// # Ok::<(), ringmpi::Error>(())
     /// ```
     ///
