@@ -428,7 +428,7 @@
 //! | `envelope`, `status`, `datatype`, `op`, `buffer` | what a message says of itself, and where its bytes lie |
 //! | `p2p` | the engine: sends, receives, matching, credit, progress |
 //! | `group`, `communicator`, `topology` | who takes part, the calls between two processes, and who is whose neighbour |
-//! | `coll` | collectives; `select` chooses the algorithm, `on_board` runs those of few bytes |
+//! | `coll` | collectives; `select` chooses the algorithm, `on_board` runs those of few bytes, `on_stage` those of many |
 //! | `constructors` | communicators made from communicators |
 //! | `launch` | `mpiexec`: starts ranks, watches them, ends the job |
 //! | `world`, `join`, `run` | how a process becomes a rank, and how it leaves |

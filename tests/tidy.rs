@@ -63,6 +63,23 @@ const WITHOUT_EXAMPLE: &[(&str, &str)] = &[
     ("Ordered", "what `ordered` returns; nobody names it"),
 ];
 
+/// Public functions to which nothing in the standard corresponds: the file, and which.
+const WITHOUT_STANDARD: &[(&str, &[&str])] = &[
+    // Their types name the arguments that they stand for.
+    ("src/coll/partition.rs", &["new", "with_displacements"]),
+    ("src/op/located.rs", &["new"]),
+    // Futures.
+    ("src/communicator/block_on.rs", &["block_on"]),
+    ("src/communicator/persistent.rs", &["completion", "buffer_mut"]),
+    ("src/communicator/persistent_collective.rs", &["completion", "input_mut", "output_mut"]),
+    // What a value tells of itself.
+    ("src/communicator/process.rs", &["rank"]),
+    ("src/error.rs", &["as_truncated", "code"]),
+    // How a process becomes a rank is left to implementations.
+    ("src/join.rs", &["join"]),
+    ("src/run.rs", &["run", "threads"]),
+];
+
 /// How far above an ordering its comment may begin.
 const COMMENT_REACH: usize = 6;
 
@@ -458,11 +475,11 @@ fn orderings_refuses_and_accepts_what_it_should() {
 // Documentation
 
 #[test]
-fn public_items_are_shown_in_an_example_and_say_how_they_fail() {
+fn public_items_are_shown_in_an_example_and_say_how_they_fail_and_what_they_are_in_the_standard() {
     check(
         documentation,
-        "add an example, or use it in one of the file; `# Errors` to what returns a Result; exceptions, with their \
-         reasons, are in WITHOUT_EXAMPLE",
+        "add an example, or use it in one of the file; `# Errors` to what returns a Result; `# Standard` with the section \
+         to functions; exceptions, with their reasons, are in WITHOUT_EXAMPLE and WITHOUT_STANDARD",
     );
 }
 
@@ -471,11 +488,17 @@ fn documentation(source: &Source) -> Vec<Finding> {
         return vec![];
     }
     let shown = documented::shown(&source.text);
+    let has_no_counterpart = |name: &str| {
+        WITHOUT_STANDARD.iter().any(|(file, names)| source.file == *file && names.contains(&name))
+    };
     let mut findings = Vec::new();
     for item in documented::items(&source.text) {
         let name = item.name.as_str();
         if item.returns_result && !item.has_errors {
             findings.push((item.line, format!("`{name}` has no `# Errors`")));
+        }
+        if item.is_function && !item.has_standard && !has_no_counterpart(name) {
+            findings.push((item.line, format!("`{name}` has no `# Standard`")));
         }
         let is_excepted = WITHOUT_EXAMPLE.iter().any(|(excepted, _)| *excepted == name);
         if !item.has_example && !is_excepted && !shown.contains(&name) {
@@ -487,7 +510,8 @@ fn documentation(source: &Source) -> Vec<Finding> {
 
 #[test]
 fn documentation_refuses_and_accepts_what_it_should() {
-    let example = "/// ```\n/// f();\n/// ```\n";
+    let example = "/// ```\n/// f();\n/// ```\n/// # Standard\n";
+    let without_standard = "/// ```\n/// f();\n/// ```\n";
     assert_refuses(
         documentation,
         "src/world.rs",
@@ -497,7 +521,8 @@ fn documentation_refuses_and_accepts_what_it_should() {
             &format!("/// It does.\n{example}pub fn f() -> Result<()> {{}}"),
             &format!("/// It does.\n{example}pub fn f(\n    a: u8,\n) -> Result<()> {{}}"),
             &format!("/// It is.\n{example}pub trait f {{\n    /// It does.\n    fn g(&self);\n}}"),
-            "/// f\npub const unsafe fn f() {}",
+            "/// # Standard\npub const unsafe fn f() {}",
+            &format!("/// It does.\n{without_standard}pub fn f() {{}}"),
         ],
     );
     assert_accepts(
@@ -506,13 +531,15 @@ fn documentation_refuses_and_accepts_what_it_should() {
         &[
             &format!("/// It does.\n{example}pub fn f() {{}}\n/// It does.\nfn g() -> Result<()> {{}}"),
             &format!(
-                "/// It is.\n{example}pub struct S;\nimpl S {{\n    /// It does.\n    pub fn f() {{}}\n}}"
+                "/// It is.\n{example}pub struct S;\nimpl S {{\n    /// # Standard\n    pub fn f() {{}}\n}}"
             ),
             &format!("/// It does.\n{example}///\n/// # Errors\n/// None.\npub fn f() -> Result<()> {{}}"),
+            &format!("/// It is.\n{without_standard}pub struct f;"),
             "/// It does.\n#[doc(hidden)]\npub fn f() {}",
             "/// It does.\npub(crate) fn f() -> Result<()> {}",
         ],
     );
+    assert_accepts(documentation, "src/run.rs", &["/// ```\n/// run();\n/// ```\npub fn run() {}"]);
     assert_accepts(documentation, "src/launch/mod.rs", &["/// It does.\npub fn f() {}"]);
 }
 

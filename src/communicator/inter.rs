@@ -87,12 +87,18 @@ impl<'u> InterCommunicator<'u> {
     }
 
     /// The process of the remote group with a rank, to send to or receive from.
+    ///
+    /// # Standard
+    /// MPI 5.0, 3.2.3 and 3.2.4: the arguments `dest` and `source`.
     #[must_use]
     pub fn process_at_rank(&self, rank: Rank) -> Process<'_, 'u> {
         self.bridge.process_at_rank(rank)
     }
 
     /// Any process of the remote group, to receive from.
+    ///
+    /// # Standard
+    /// MPI 5.0, 3.2.4: `MPI_ANY_SOURCE`.
     #[must_use]
     pub fn any_process(&self) -> AnyProcess<'_, 'u> {
         self.bridge.any_process()

@@ -423,6 +423,9 @@ impl<'u> Communicator<'u> {
     /// # })?.into_iter().collect::<ringmpi::Result<()>>()?;
     /// # Ok::<(), ringmpi::Error>(())
     /// ```
+    ///
+    /// # Standard
+    /// MPI 5.0, 3.2.3 and 3.2.4: the arguments `dest` and `source`.
     #[must_use]
     #[inline]
     pub fn process_at_rank(&self, rank: Rank) -> Process<'_, 'u> {

@@ -74,6 +74,9 @@ impl<'c, 'u> Process<'c, 'u> {
     }
 
     /// With this tag. Without one, sends have tag 0 and receives accept any.
+    ///
+    /// # Standard
+    /// MPI 5.0, 3.2.3: the argument `tag`; 3.2.4: `MPI_ANY_TAG`.
     #[must_use]
     #[inline]
     pub fn tag(self, tag: Tag) -> Self {
@@ -548,6 +551,9 @@ impl<'c, 'u> AnyProcess<'c, 'u> {
     }
 
     /// With this tag; without one, any.
+    ///
+    /// # Standard
+    /// MPI 5.0, 3.2.4: the argument `tag`, and `MPI_ANY_TAG`.
     #[must_use]
     pub fn tag(self, tag: Tag) -> Self {
         Self { tag: Some(tag), ..self }

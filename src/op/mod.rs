@@ -79,6 +79,9 @@ pub trait Op<T> {
 
     /// The combination of `a`, from lower ranks, with `b`. Calls to ringmpi from here are errors, and a panic
     /// ends the job, also if it is caught outside.
+    ///
+    /// # Standard
+    /// MPI 5.0, 6.9.5: the argument `user_fn` of `MPI_Op_create`.
     fn apply(&self, a: &T, b: &T) -> T;
 
     /// Whether `apply` runs only this crate's code, not even an operator of a user's type.

@@ -4,7 +4,9 @@ pub(crate) struct Item {
     pub(crate) line: usize,
     pub(crate) name: String,
     pub(crate) returns_result: bool,
+    pub(crate) is_function: bool,
     pub(crate) has_errors: bool,
+    pub(crate) has_standard: bool,
     pub(crate) has_example: bool,
 }
 
@@ -30,7 +32,9 @@ pub(crate) fn items(text: &str) -> Vec<Item> {
             line: at + 1,
             name: name.into(),
             returns_result: returns_result(&lines[at..]),
+            is_function: code.contains("fn "),
             has_errors: doc.contains(&"# Errors"),
+            has_standard: doc.contains(&"# Standard"),
             has_example: doc.iter().any(|line| line.starts_with("```")),
         }));
         doc.clear();
