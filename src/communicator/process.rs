@@ -494,7 +494,7 @@ impl<'c, 'u> Process<'c, 'u> {
     /// As [`send`](Self::send) and [`Source::receive_into`].
     ///
     /// # Standard
-    /// MPI 5.0, 3.10: `MPI_Sendrecv`.
+    /// MPI 5.0, 3.2.7: `MPI_Sendrecv`.
     pub fn send_receive_into<T: Plain, U: Plain>(
         self,
         data: &[T],
@@ -538,7 +538,7 @@ impl<'c, 'u> Process<'c, 'u> {
     /// As [`send_receive_into`](Self::send_receive_into); no memory for a copy of the slice.
     ///
     /// # Standard
-    /// MPI 5.0, 3.10: `MPI_Sendrecv_replace`.
+    /// MPI 5.0, 3.2.7: `MPI_Sendrecv_replace`.
     pub fn send_receive_replace<T: Plain>(self, data: &mut [T], from: impl Source<'c>) -> Result<Status> {
         let copy = buffer::copy_of(data)?;
         self.exchange("send_receive_replace", &copy, from, data)
