@@ -119,6 +119,11 @@ impl Call {
         (root << OP_BITS | u64::from(self.op)) << FUNCTION_BITS | self.function as u64
     }
 
+    /// The part of the word that says which collective it is.
+    pub(super) fn mark(self) -> u8 {
+        self.function as u8
+    }
+
     /// The word and the number of a call, of which only the low bits count.
     pub(super) fn tag(self, number: u64) -> Tag {
         const { assert!(Self::BITS + NUMBER_BITS == 31) };
@@ -150,18 +155,24 @@ fn other_tag(from: Rank, theirs: Tag, ours: Tag) -> Error {
     ))
 }
 
-/// Two ranks are in different collectives: the other one's word, unless it is in one that says nothing.
+/// Two ranks are in different collectives: the other one's word or mark, unless it has gone on.
 #[cold]
 pub(super) fn mismatch(from: Rank, theirs: Option<u64>, ours: Call) -> Error {
     let theirs = theirs.map_or_else(|| "something else".into(), Call::describe);
     different(from, &theirs, &Call::describe(ours.word()))
 }
 
+/// Two ranks are in different collectives, as their [marks](Call::mark) say.
+#[cold]
+pub(super) fn other_function(from: Rank, theirs: u8, ours: u8) -> Error {
+    different(from, &Call::describe(theirs.into()), &Call::describe(ours.into()))
+}
+
 fn different(from: Rank, theirs: &str, ours: &str) -> Error {
     different_order(format!("rank {from} called {theirs} where this rank called {ours}"))
 }
 
-fn different_order(what: String) -> Error {
+pub(super) fn different_order(what: String) -> Error {
     Error::new(ErrorClass::COMM, what)
         .with_help("all ranks of a communicator have to call the same collectives in the same order")
 }

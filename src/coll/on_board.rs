@@ -1,12 +1,12 @@
 //! One operation on a communicator's board: its steps, each followed by the wait that it needs.
 
-use super::call::{Call, mismatch};
+use super::call::{Call, different_order, mismatch, other_function};
 use crate::{
     buffer::{ReceiveBytes, SendBytes},
     communicator::Communicator,
-    error::Result,
+    error::{Error, Result},
     p2p::{Until, schedule::check_size},
-    shm::board::{Board, Readers},
+    shm::board::{Board, Other, Readers},
     types::Rank,
 };
 
@@ -28,6 +28,7 @@ pub(super) struct Operation<'a, 'c, 'u> {
 impl<'a, 'c, 'u> Operation<'a, 'c, 'u> {
     pub(super) fn new(comm: &'c Communicator<'u>, board: &'a mut Board, call: Call) -> Result<Self> {
         let seq = board.next();
+        board.set_mark(call.mark());
         // Others may wait for this rank to take what they have sent, and its own collectives for a turn.
         if seq.is_multiple_of(POLL_EVERY) {
             comm.engine().look_in()?;
@@ -54,7 +55,7 @@ impl<'a, 'c, 'u> Operation<'a, 'c, 'u> {
         while let Some(member) = self.board.missing(number) {
             self.wait_for_reuse(member, number)?;
         }
-        Ok(())
+        self.check_marks()
     }
 
     pub(super) fn comm(&self) -> &'c Communicator<'u> {
@@ -93,9 +94,9 @@ impl<'a, 'c, 'u> Operation<'a, 'c, 'u> {
         if self.comm.engine().looks(|| self.board.has_entered(member, number)) {
             return Ok(());
         }
-        let words = std::slice::from_ref(self.board.flag(member));
+        let (flag, at_least) = self.board.flag(member, number);
         let by = Rank::try_from(member).ok().and_then(|rank| self.comm.local().group.peer(rank));
-        self.comm.engine().wait_until(Until::Words { words, at_least: number, by })
+        self.comm.engine().wait_until(Until::Words { words: std::slice::from_ref(flag), at_least, by })
     }
 
     /// Waits until all members have entered.
@@ -103,7 +104,16 @@ impl<'a, 'c, 'u> Operation<'a, 'c, 'u> {
         while let Some(member) = self.board.missing(self.seq) {
             self.wait_for_number(member, self.seq)?;
         }
-        Ok(())
+        self.check_marks()
+    }
+
+    /// Whether all members that were seen in this operation are in this collective.
+    #[inline]
+    fn check_marks(&mut self) -> Result<()> {
+        match self.board.take_other() {
+            None => Ok(()),
+            Some(Other { member, theirs, ours }) => Err(other_function(member as Rank, theirs, ours)),
+        }
     }
 
     /// The counted barrier.
@@ -113,16 +123,19 @@ impl<'a, 'c, 'u> Operation<'a, 'c, 'u> {
             self.ring_all();
             return Ok(());
         }
-        if !self.board.is_released(self.seq) {
+        let mut released = self.board.is_released(self.seq);
+        if released.is_none() {
             // The last to arrive writes it, but if the next member has left without having seen it, nobody
             // will: so all learn of one who left, each from the next.
             let by = self.comm.local().group.peer((self.comm.rank() + 1) % self.comm.size());
             let words = std::slice::from_ref(self.board.released());
             self.comm.engine().wait_until(Until::Words { words, at_least: self.seq, by })?;
-            // Notes what the wait has seen.
-            let _ = self.board.is_released(self.seq);
+            released = self.board.is_released(self.seq);
         }
-        Ok(())
+        match released {
+            Some(number) if number == self.seq => Ok(()),
+            _ => Err(another_barrier()),
+        }
     }
 
     /// The root's data, once nobody reads what was there.
@@ -153,12 +166,18 @@ impl<'a, 'c, 'u> Operation<'a, 'c, 'u> {
         let ours = self.label(0);
         let (operation, call) = (LENGTH_BITS + CALL_BITS, LENGTH_BITS);
         if theirs >> operation != ours >> operation {
-            return Err(mismatch(rank, None, self.call));
+            return Err(self.elsewhere(rank));
         }
         if theirs >> call != ours >> call {
             return Err(mismatch(rank, Some(theirs >> call & ((1 << CALL_BITS) - 1)), self.call));
         }
         check_size(rank, theirs & ((1 << LENGTH_BITS) - 1), expected)
+    }
+
+    /// A member that has entered this operation without saying what a member of this call says.
+    #[cold]
+    pub(super) fn elsewhere(&self, rank: Rank) -> Error {
+        mismatch(rank, self.board.mark_of(rank as usize, self.seq).map(u64::from), self.call)
     }
 
     /// This rank's contribution, once nobody reads what was there.
@@ -184,6 +203,12 @@ impl<'a, 'c, 'u> Operation<'a, 'c, 'u> {
         into.fill_from_words(self.board.read_slot(rank as usize, self.seq));
         Ok(())
     }
+}
+
+/// Nobody gets beyond a barrier that this rank is in, unless others were in another collective at some time.
+#[cold]
+fn another_barrier() -> Error {
+    different_order("all other ranks have left this barrier for a later one".into())
 }
 
 /// Who waits for this rank to enter.

@@ -161,9 +161,11 @@ impl<'a, 'c, 'u> Staged<'a, 'c, 'u> {
         let [first, call, bytes] = theirs;
         let [our_first, our_call, our_bytes] = self.header;
         if (first, call) != (our_first, our_call) {
-            // Without a header of this operation it is in a call that has none.
-            let theirs = (first == our_first).then_some(call);
-            return Err(mismatch(rank, theirs, self.operation.call()));
+            return Err(match first == our_first {
+                true => mismatch(rank, Some(call), self.operation.call()),
+                // It is in a call that has no header.
+                false => self.operation.elsewhere(rank),
+            });
         }
         check_size(rank, bytes, our_bytes)
     }

@@ -18,6 +18,9 @@ const SMALL: usize = 100;
 pub(crate) const MISTAKES: &[(&str, Call, &[&str])] = &[
     ("functions", functions, &["called", "exclusive_scan (Sum)"]),
     ("functions on the board", short_functions, &["called", "reduce (Sum, root 0)", "all_reduce (Sum)"]),
+    ("a barrier", barrier_or_reduction, &["called barrier where this rank called all_reduce (Sum)"]),
+    ("a barrier on the stage", barrier_or_large, &["called barrier where", "broadcast (root 0)"]),
+    ("a broadcast that is over", broadcast_before_barrier, &["rank", "barrier"]),
     ("roots on the board", short_roots, &["called", "reduce (Sum, root"]),
     ("operations on the board", short_operations, &["called", "all_reduce (Sum)", "all_reduce (Max)"]),
     ("roots", roots, &["called gather (root", "where this rank called all_to_all"]),
@@ -59,6 +62,27 @@ fn short_functions(world: &Communicator<'_>, is_first: bool) -> Result<()> {
     } else {
         world.reduce(&[1u64], op::Sum, 0).map(drop)
     }
+}
+
+fn barrier_or_reduction(world: &Communicator<'_>, is_first: bool) -> Result<()> {
+    if is_first { world.barrier() } else { world.all_reduce_value(1u64, op::Sum).map(drop) }
+}
+
+fn barrier_or_large(world: &Communicator<'_>, is_first: bool) -> Result<()> {
+    let mut data = vec![1u64; LARGE];
+    // So that there is a stage.
+    world.broadcast_into(&mut data, 0)?;
+    if is_first { world.barrier() } else { world.broadcast_into(&mut data, 0) }
+}
+
+/// The root does not wait for the others, and comes to the next barrier while they are in this one.
+fn broadcast_before_barrier(world: &Communicator<'_>, is_first: bool) -> Result<()> {
+    if is_first {
+        world.broadcast_into(&mut [1u64], 0)?;
+    }
+    world.barrier()?;
+    world.broadcast_into(&mut [1u64], 0)?;
+    world.barrier()
 }
 
 /// The last rank is the root for the others, and reads what the first has for itself.
