@@ -162,6 +162,14 @@ pub(super) fn mismatch(from: Rank, theirs: Option<u64>, ours: Call) -> Error {
     different(from, &theirs, &Call::describe(ours.word()))
 }
 
+/// Two ranks are in the same collective, but one of them has nothing to say in it, or says it elsewhere.
+#[cold]
+pub(super) fn other_part(from: Rank, ours: Call) -> Error {
+    let what = format!("rank {from} called {} with another root or length than this rank", ours.function);
+    Error::new(ErrorClass::COUNT, what)
+        .with_help("all ranks have to name the same root, and counts that fit together")
+}
+
 /// Two ranks are in different collectives, as their [marks](Call::mark) say.
 #[cold]
 pub(super) fn other_function(from: Rank, theirs: u8, ours: u8) -> Error {

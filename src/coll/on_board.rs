@@ -1,6 +1,6 @@
 //! One operation on a communicator's board: its steps, each followed by the wait that it needs.
 
-use super::call::{Call, different_order, mismatch, other_function};
+use super::call::{Call, different_order, mismatch, other_function, other_part};
 use crate::{
     buffer::{ReceiveBytes, SendBytes},
     communicator::Communicator,
@@ -177,7 +177,10 @@ impl<'a, 'c, 'u> Operation<'a, 'c, 'u> {
     /// A member that has entered this operation without saying what a member of this call says.
     #[cold]
     pub(super) fn elsewhere(&self, rank: Rank) -> Error {
-        mismatch(rank, self.board.mark_of(rank as usize, self.seq).map(u64::from), self.call)
+        match self.board.mark_of(rank as usize, self.seq) {
+            Some(mark) if mark == self.call.mark() => other_part(rank, self.call),
+            mark => mismatch(rank, mark.map(u64::from), self.call),
+        }
     }
 
     /// This rank's contribution, once nobody reads what was there.

@@ -3,6 +3,7 @@
 pub(super) mod dissemination;
 pub(super) mod linear;
 pub(super) mod ring;
+mod slots;
 mod staged;
 mod varcount;
 
@@ -10,6 +11,7 @@ use super::{
     blocks::Blocks,
     call::{Call, Function},
     check_len, check_parts,
+    on_board::Operation,
     plan::Plan,
     select, whole,
 };
@@ -97,6 +99,11 @@ impl Communicator<'_> {
         let (mut collective, call) = (self.enter_collective()?, Call::new(Function::AllGather));
         let blocks = Blocks::equal(self.size(), all.len() / self.size() as u64);
         let bytes = blocks.bytes(self.rank());
+        let way = select::small_all_gather(bytes, collective.board.is_some());
+        if let (select::Way::Board, Some(board)) = (way, &mut collective.board) {
+            mine.into_iter().for_each(|mine| blocks.of_mut(all, self.rank()).copy_from(mine));
+            return slots::run(Operation::new(self, board.get(), call)?, all, &blocks);
+        }
         if let Some(staged) = self.staged(&mut collective, call, bytes as usize, 1)? {
             mine.into_iter().for_each(|mine| blocks.of_mut(all, self.rank()).copy_from(mine));
             return staged::run(staged, all, &blocks);

@@ -21,7 +21,7 @@ pub(crate) const MISTAKES: &[(&str, Call, &[&str])] = &[
     ("a barrier", barrier_or_reduction, &["called barrier where this rank called all_reduce (Sum)"]),
     ("a barrier on the stage", barrier_or_large, &["called barrier where", "broadcast (root 0)"]),
     ("a broadcast that is over", broadcast_before_barrier, &["rank", "barrier"]),
-    ("roots on the board", short_roots, &["called", "reduce (Sum, root"]),
+    ("roots on the board", short_roots, &["called reduce with another root"]),
     ("operations on the board", short_operations, &["called", "all_reduce (Sum)", "all_reduce (Max)"]),
     ("roots", roots, &["called gather (root", "where this rank called all_to_all"]),
     ("operations", operations, &["called", "all_reduce (Sum)", "all_reduce (Max)"]),
@@ -31,6 +31,7 @@ pub(crate) const MISTAKES: &[(&str, Call, &[&str])] = &[
     ("counts", counts, &["bytes where this rank expected"]),
     ("lengths of immediate ones", immediate_lengths, &["bytes where this rank expected"]),
     ("lengths on the board", short_lengths, &["bytes where this rank expected"]),
+    ("lengths of another way", lengths_of_another_way, &["called all_gather with another root or length"]),
     ("one more", one_more, &["in vain"]),
     ("one more immediate one", one_more_immediate, &["in vain"]),
 ];
@@ -146,6 +147,13 @@ fn immediate_lengths(world: &Communicator<'_>, is_first: bool) -> Result<()> {
 
 fn short_lengths(world: &Communicator<'_>, is_first: bool) -> Result<()> {
     world.all_reduce(&vec![1u64; 4 + usize::from(is_first)], op::Sum).map(drop)
+}
+
+/// The first has more than fits on the board.
+fn lengths_of_another_way(world: &Communicator<'_>, is_first: bool) -> Result<()> {
+    // So that there is a stage.
+    world.all_gather(&[1u64; SMALL])?;
+    world.all_gather(&vec![1u64; if is_first { SMALL } else { 1 }]).map(drop)
 }
 
 fn one_more(world: &Communicator<'_>, is_first: bool) -> Result<()> {
