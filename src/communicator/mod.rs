@@ -43,10 +43,11 @@ use crate::{
         stage::Stage,
     },
     status::PROC_NULL,
+    sys::biased_lock::{BiasedLock, Guard},
     types::{ContextId, PeerId, Rank, Tag},
 };
 use announcement::Orphan;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// A group of processes and a context in which they exchange messages: what is sent in one
 /// communicator is never received in another.
@@ -169,7 +170,7 @@ impl Contexts {
 
 /// What the collectives of a communicator keep between calls.
 pub(crate) struct Collectives {
-    blocking: Mutex<Collective>,
+    blocking: BiasedLock<Collective>,
     numbers: Mutex<Numbers>,
 }
 
@@ -254,7 +255,7 @@ impl Drop for SharedBoard {
 impl Collectives {
     /// Blocking ones are counted from `start` on, as the board does.
     pub(crate) fn new(board: Option<SharedBoard>, start: u64) -> Self {
-        let blocking = Mutex::new(Collective { sequence: start, board });
+        let blocking = BiasedLock::new(Collective { sequence: start, board });
         Self { blocking, numbers: Mutex::default() }
     }
 
@@ -590,24 +591,22 @@ impl<'u> Communicator<'u> {
     }
 
     /// Enters a blocking collective: one at a time.
-    pub(crate) fn enter_collective(&self) -> Result<MutexGuard<'_, Collective>> {
+    #[inline]
+    pub(crate) fn enter_collective(&self) -> Result<Guard<'_, Collective>> {
         self.check_caller()?;
-        match self.shared.collectives.blocking.try_lock() {
-            Ok(collective) => Ok(collective),
-            // A panic in there has left nothing half done: the number of its collective is used up.
-            Err(TryLockError::Poisoned(poisoned)) => Ok(poisoned.into_inner()),
-            Err(TryLockError::WouldBlock) => Err(Error::new(
-                ErrorClass::COMM,
-                "two threads are in a collective of one communicator at the same time",
-            )
-            .with_help("give every thread a duplicate of the communicator")),
-        }
+        self.shared.collectives.blocking.try_lock().ok_or_else(two_threads)
     }
 }
 
 /// What a lock protects that no panic leaves half changed.
 fn unpoisoned<T>(lock: &Mutex<T>) -> MutexGuard<'_, T> {
     lock.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cold]
+fn two_threads() -> Error {
+    Error::new(ErrorClass::COMM, "two threads are in a collective of one communicator at the same time")
+        .with_help("give every thread a duplicate of the communicator")
 }
 
 #[cold]
