@@ -6,7 +6,7 @@ use ringmpi::{
     op,
 };
 
-/// Makes a million duplicates instead of some ten thousands.
+/// Makes a million duplicates instead of a fifth of them.
 const MILLION: &str = "RINGMPI_TEST_MILLION";
 
 /// In each, a message that is received and one that never is; memory stays what it was.
