@@ -4,7 +4,7 @@
 //! [`request`], [`send`], [`arrive`] (what packets do), [`rendezvous`], [`pull`], [`bulk_choice`] and
 //! [`copy_clock`] (large messages), [`receive`], [`probe`], [`progress`] and [`role`] (the only event
 //! loop), [`several`], [`schedule`] and [`stage`] (collectives), [`wakers`] (requests as futures), [`credit`] and [`cycle`] (flow
-//! control), [`contexts`] (freed communicators), [`leave`] (finalize), [`failure`] (corrupted
+//! control), [`contexts`] (freed communicators), [`leave`] and [`inquiry`] (finalize), [`failure`] (corrupted
 //! shared memory), [`gate`] (who may call). `sim` runs many engines against an oracle, which `arrivals`
 //! tells in what order messages came.
 //!
@@ -22,6 +22,7 @@ mod credit;
 mod cycle;
 mod failure;
 mod gate;
+mod inquiry;
 mod leave;
 pub(crate) mod matching;
 pub(crate) mod packet;
@@ -70,6 +71,7 @@ use arrive::Arrived;
 use bulk_choice::Choices;
 use contexts::{Contexts, Dropped};
 use gate::Gate;
+use inquiry::Inquiries;
 use matching::{PostedQueue, UnexpectedQueue};
 use peers::Peer;
 use probe::Messages;
@@ -167,6 +169,7 @@ pub(crate) struct Core {
     combinations: VecDeque<RequestId>,
     /// Collectives that have ended, with the user's operations.
     over: Vec<schedule::Running>,
+    inquiries: Inquiries,
     /// Schedules are being advanced: a poll out of one of their steps leaves them alone.
     is_advancing: bool,
     choices: Choices,
@@ -219,6 +222,7 @@ impl Engine {
             schedules: Vec::new(),
             combinations: VecDeque::new(),
             over: Vec::new(),
+            inquiries: Inquiries::default(),
             is_advancing: false,
             choices: Choices::new(config.bulk, Tuning::new(segment)),
             nonce,

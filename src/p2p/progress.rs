@@ -30,8 +30,10 @@ pub(crate) enum Until<'a> {
     Words { words: &'a [Far<AtomicU64>], at_least: u64, by: Option<PeerId> },
     /// A waker is to be called; or the notice is set, or, without one, no waker is left to wait for.
     Woken(Option<&'a Notice>),
-    /// Nothing is queued, no collective is under way, and no receive goes on that nobody asks for.
+    /// Nothing is queued, and no receive goes on that nobody asks for.
     Settled,
+    /// The same, and no collective is under way.
+    CollectivesOver,
     /// This rank owes nothing: no send that nobody asks for, no packet in a backlog.
     Quiet,
 }
@@ -238,7 +240,7 @@ impl Wait for EngineWait<'_> {
             Until::Message(_) => Watch::Message,
             Until::Words { words, at_least, .. } => Watch::Words { words: words.to_vec(), at_least },
             Until::Woken(_) => Watch::Wakers,
-            Until::Quiet | Until::Settled => Watch::News,
+            Until::Quiet | Until::CollectivesOver | Until::Settled => Watch::News,
         }
     }
 
@@ -262,7 +264,7 @@ impl Wait for EngineWait<'_> {
             Until::Request(id) => core.set_waiter(id, waiter),
             Until::Any(ids) => ids.iter().for_each(|id| core.set_waiter(*id, waiter)),
             Until::Message(_) | Until::Words { .. } => {}
-            Until::Woken(_) | Until::Quiet | Until::Settled => {}
+            Until::Woken(_) | Until::Quiet | Until::CollectivesOver | Until::Settled => {}
         }
     }
 
@@ -415,9 +417,8 @@ impl Core {
             Until::Message(awaited) => self.unexpected.find(awaited.pattern).is_some(),
             Until::Words { words, at_least, .. } => have_reached(words, *at_least),
             Until::Woken(notice) => self.wakers.is_due(*notice),
-            Until::Settled => {
-                self.backlog.is_empty() && self.schedules.is_empty() && !self.requests.has_detached_receives()
-            }
+            Until::Settled => self.backlog.is_empty() && !self.requests.has_detached_receives(),
+            Until::CollectivesOver => self.schedules.is_empty() && self.is_satisfied(&Until::Settled),
             Until::Quiet => self.requests.detached() == 0 && self.backlog.is_empty(),
         }
     }

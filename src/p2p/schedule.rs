@@ -312,6 +312,19 @@ impl Running {
         [self.schedule.channel.sends_in, self.schedule.channel.receives_in]
     }
 
+    pub(super) fn tag(&self) -> Tag {
+        self.schedule.channel.tag
+    }
+
+    /// Whether a step to come takes a message of the peer (`takes`), or sends it one.
+    pub(super) fn is_to_come(&self, peer: PeerId, takes: bool) -> bool {
+        self.schedule.steps[self.next..].iter().any(|step| match step {
+            Step::Send { to, .. } => !takes && *to == peer,
+            Step::Receive { from, .. } => takes && *from == peer,
+            _ => false,
+        })
+    }
+
     pub(super) fn is_combining(&self) -> bool {
         self.is_combining
     }
