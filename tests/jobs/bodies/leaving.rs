@@ -206,6 +206,15 @@ pub(crate) fn waits_for_collectives_that_others_drop(world: &Communicator<'_>) -
     Ok(())
 }
 
+/// Rank 0 does not meet the leader of the others. That is an error of all of them, which they survive.
+pub(crate) fn waits_for_another_groups_leader(world: &Communicator<'_>) -> Result<()> {
+    let half = world.split(Some((world.rank() > 0) as u32), 0)?.expect("a colour was given");
+    if world.rank() > 0 {
+        assert!(half.create_intercommunicator(half.size() - 1, world, 0, 0).is_err());
+    }
+    Ok(())
+}
+
 /// All ranks call what most of them let go of, and the last one calls it late: it gets its results.
 pub(crate) fn drops_collectives_that_the_last_waits_for(world: &Communicator<'_>) -> Result<()> {
     let (size, last) = (world.size() as usize, world.size() - 1);

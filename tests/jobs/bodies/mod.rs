@@ -160,7 +160,7 @@ list! {
         fails_while_others_reduce,
         fails_while_others_wait_for_an_immediate_reduction, fails_after_others_forgot_a_collective, fails_after_a_flood, fails_while_the_other_receives_from_any, fails_at_the_end_of_a_chain, sends_to_those_who_have_left, sends_what_nobody_receives,
         waits_for_sends_in_vain, drops_collectives_that_differ, waits_for_collectives_that_others_drop,
-        drops_collectives_that_the_last_waits_for,
+        waits_for_another_groups_leader, drops_collectives_that_the_last_waits_for,
         leaves_before_its_messages_are_received, panics_with_messages_to_send,
     };
     MANY, ByName: different::{calls_that_differ};
