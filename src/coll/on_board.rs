@@ -17,6 +17,10 @@ const POLL_EVERY: u64 = 64;
 const LENGTH_BITS: u32 = 16;
 const CALL_BITS: u32 = Call::BITS;
 
+/// In the place of a length: what the member gives is no part, but names its blocks for the stage. Nothing on a board is
+/// as long.
+const NAMES: u64 = (1 << LENGTH_BITS) - 1;
+
 /// An operation on a board, by its number.
 pub(super) struct Operation<'a, 'c, 'u> {
     comm: &'c Communicator<'u>,
@@ -157,7 +161,7 @@ impl<'a, 'c, 'u> Operation<'a, 'c, 'u> {
 
     /// What a member says of its part, of few bytes: how long it is, of which call, and of which operation.
     fn label(&self, bytes: u64) -> u64 {
-        debug_assert!(bytes < 1 << LENGTH_BITS);
+        debug_assert!(bytes <= NAMES);
         bytes | self.call.word() << LENGTH_BITS | self.seq << (LENGTH_BITS + CALL_BITS)
     }
 
@@ -171,7 +175,12 @@ impl<'a, 'c, 'u> Operation<'a, 'c, 'u> {
         if theirs >> call != ours >> call {
             return Err(mismatch(rank, Some(theirs >> call & ((1 << CALL_BITS) - 1)), self.call));
         }
-        check_size(rank, theirs & ((1 << LENGTH_BITS) - 1), expected)
+        let theirs = theirs & ((1 << LENGTH_BITS) - 1);
+        if (theirs == NAMES) != (expected == NAMES) {
+            // Only one of both is so long that it goes by the stage.
+            return Err(other_part(rank, self.call));
+        }
+        check_size(rank, theirs, expected)
     }
 
     /// A member that has entered this operation without saying what a member of this call says.
@@ -185,10 +194,19 @@ impl<'a, 'c, 'u> Operation<'a, 'c, 'u> {
 
     /// This rank's contribution, once nobody reads what was there.
     pub(super) fn give_slot(&mut self, data: SendBytes, readers: Readers) -> Result<()> {
+        self.give(data, data.len(), readers)
+    }
+
+    /// The names of this rank's blocks for the stage.
+    pub(super) fn give_names(&mut self, names: SendBytes) -> Result<()> {
+        self.give(names, NAMES, Readers::All)
+    }
+
+    fn give(&mut self, data: SendBytes, says: u64, readers: Readers) -> Result<()> {
         while let Some((reader, number)) = self.board.slot_reader(self.seq) {
             self.wait_for_reuse(reader, number)?;
         }
-        self.board.write_slot(self.seq, readers, self.label(data.len()), data.words());
+        self.board.write_slot(self.seq, readers, self.label(says), data.words());
         Ok(())
     }
 
@@ -201,8 +219,17 @@ impl<'a, 'c, 'u> Operation<'a, 'c, 'u> {
 
     /// A member's contribution, once it has entered.
     pub(super) fn fetch_slot(&mut self, rank: Rank, into: ReceiveBytes) -> Result<()> {
+        self.fetch(rank, into, into.len())
+    }
+
+    /// The names of a member's blocks for the stage, once it has entered.
+    pub(super) fn fetch_names(&mut self, rank: Rank, into: ReceiveBytes) -> Result<()> {
+        self.fetch(rank, into, NAMES)
+    }
+
+    fn fetch(&mut self, rank: Rank, into: ReceiveBytes, expected: u64) -> Result<()> {
         self.wait_for(rank)?;
-        self.check(rank, self.board.slot_label(rank as usize, self.seq), into.len())?;
+        self.check(rank, self.board.slot_label(rank as usize, self.seq), expected)?;
         into.fill_from_words(self.board.read_slot(rank as usize, self.seq));
         Ok(())
     }

@@ -11,7 +11,6 @@ use crate::{
     error::{Error, Result},
     p2p::schedule::check_size,
     shm::{
-        board::Readers,
         pool::Block,
         stage::{ROOM_BYTES, Room, STAGE_BLOCKS, Stage, StageBlocks},
     },
@@ -53,13 +52,13 @@ fn exchange(
 ) -> Result<Option<Stage>> {
     let mine: [u64; STAGE_BLOCKS] = own.map_or([NO_BLOCK; STAGE_BLOCKS], |own| own.map(Block::to_word));
     let mut operation = Operation::new(comm, board.get(), call)?;
-    operation.give_slot(buffer::of_slice(&mine), Readers::All)?;
+    operation.give_names(buffer::of_slice(&mine))?;
     operation.enter(Waiting::All);
     let (mut members, mut is_whole) = (Vec::with_capacity(comm.size() as usize), true);
     for (rank, peer) in (0..comm.size()).zip(comm.local().group.iter()) {
         let mut words = mine;
         if rank != comm.rank() {
-            operation.fetch_slot(rank, buffer::of_slice_mut(&mut words))?;
+            operation.fetch_names(rank, buffer::of_slice_mut(&mut words))?;
         }
         is_whole &= !words.contains(&NO_BLOCK);
         members.push((comm.engine().blocks_of(peer), words.map(Block::from_word)));

@@ -31,6 +31,11 @@ pub(crate) const MISTAKES: &[(&str, Call, &[&str])] = &[
     ("counts", counts, &["bytes where this rank expected"]),
     ("lengths of immediate ones", immediate_lengths, &["bytes where this rank expected"]),
     ("lengths on the board", short_lengths, &["bytes where this rank expected"]),
+    (
+        "lengths on the board and beyond",
+        lengths_of_blocks,
+        &["called all_reduce with another root or length"],
+    ),
     ("lengths of another way", lengths_of_another_way, &["called all_gather with another root or length"]),
     ("one more", one_more, &["in vain"]),
     ("one more immediate one", one_more_immediate, &["in vain"]),
@@ -150,6 +155,12 @@ fn short_lengths(world: &Communicator<'_>, is_first: bool) -> Result<()> {
 }
 
 /// The first has more than fits on the board.
+/// What the first one gives is as long as what the others tell of their blocks for the stage.
+fn lengths_of_blocks(world: &Communicator<'_>, is_first: bool) -> Result<()> {
+    world.all_reduce(&vec![1u64; if is_first { 8 } else { LARGE }], op::Sum).map(drop)?;
+    world.barrier()
+}
+
 fn lengths_of_another_way(world: &Communicator<'_>, is_first: bool) -> Result<()> {
     // So that there is a stage.
     world.all_gather(&[1u64; SMALL])?;
