@@ -4,7 +4,7 @@
 use crate::{
     buffer::{Plain, ReceiveBytes, Scratch, SendBytes},
     coll::{
-        all_reduce::staged::{fold_parts, reduce_shares},
+        all_reduce::staged::{fold_parts, reduce_shares, scratch_to_fold},
         blocks::Blocks,
         on_board::Waiting,
         on_stage::{PART_BYTES, Staged},
@@ -29,26 +29,27 @@ pub(in crate::coll) fn run<T: Plain>(
     let (most, mut offset) = (PART_BYTES / unit * unit, 0);
     // Where ranks that are not the root combine their shares.
     let room = if is_split && result.is_none() { most.min(mine.len()) } else { 0 };
-    let mut scratch = Scratch::new(room)?;
-    let scratch = scratch.memory();
+    let mut own_share = Scratch::new(room)?;
+    let mut to_fold = if is_split || result.is_some() { scratch_to_fold(unit)? } else { Scratch::new(0)? };
+    let (own_share, to_fold) = (own_share.memory(), to_fold.memory());
     loop {
         let len = most.min(mine.len() - offset);
         let own = mine.part(offset, len);
         match result.map(|result| result.part(offset, len)) {
             into if is_split => {
-                let chunk = into.unwrap_or_else(|| scratch.part(0, len));
+                let chunk = into.unwrap_or_else(|| own_share.part(0, len));
                 if into.is_none() {
                     chunk.copy_from(own);
                 }
                 let shares = Blocks::even(size, len / unit, unit);
-                reduce_shares(&mut staged, chunk, &shares, unit, op)?;
+                reduce_shares(&mut staged, chunk, (&shares, unit), to_fold, op)?;
                 staged.next();
                 collect_shares(&mut staged, chunk, &shares, root)?;
             }
             Some(into) => {
                 staged.make_room(len)?;
                 staged.enter(Waiting::Nobody);
-                fold_parts(&mut staged, into, (0, unit), op)?;
+                fold_parts(&mut staged, into, (0, unit), to_fold, op)?;
             }
             None => {
                 staged.make_room(len)?;
