@@ -523,3 +523,76 @@ impl Core {
         messages
     }
 }
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+    use crate::{
+        buffer::{Operation, Order, of_slice, of_slice_mut},
+        p2p::{Awaited, Config, Until},
+        shm::{doorbell::BarrierMode, segment::Segment},
+    };
+    use std::{
+        panic::{AssertUnwindSafe, catch_unwind},
+        sync::Mutex,
+    };
+
+    const CONTEXT: ContextId = ContextId(16);
+    const SOURCE: Option<PeerId> = Some(PeerId(1));
+
+    /// Receives a number from rank 1, and combines it.
+    fn schedule(combine: impl Fn(Combination) -> Result<()> + Send + 'static) -> Schedule {
+        let order = ChannelOrder::Overlapping;
+        let channel = Channel { sends_in: CONTEXT, receives_in: CONTEXT, rank: 0, tag: 1, order };
+        let mut scratch = Scratch::new(16).unwrap();
+        let (theirs, into) = (scratch.memory().part(0, 8), scratch.memory().part(8, 8));
+        let combination = Combination { from: theirs.to_send(), into, order: Order::IntoLower };
+        let steps = vec![
+            Step::Receive { from: PeerId(1), source: 1, into: theirs },
+            Step::Await(0),
+            Step::Combine(combination),
+        ];
+        let operation =
+            Some(Operation { is_built_in: false, combine: Mutex::new(Box::new(combine) as Box<_>) });
+        Schedule { steps, messages: 1, scratch: vec![scratch], operation, ..Schedule::new(channel) }
+    }
+
+    /// Ways to receive; all of them wait.
+    const WAYS: [fn(&Engine, Pattern, ReceiveBytes) -> Result<()>; 3] = [
+        |engine, pattern, into| engine.receive(pattern, SOURCE, into).map(drop),
+        |engine, pattern, into| engine.wait(engine.ireceive(pattern, SOURCE, into)?).map(drop),
+        |engine, pattern, into| {
+            let never = Pattern { tag: Some(3), ..pattern };
+            let wait = || engine.wait_until(Until::Message(Awaited { pattern: &never, from: SOURCE }));
+            engine.receive_while(pattern, SOURCE, into, wait).map(drop)
+        },
+    ];
+
+    #[test]
+    fn a_panic_of_an_operation_gives_up_the_receive_that_it_unwinds_from() {
+        for receive in WAYS {
+            let segment = Segment::on_heap(2).unwrap();
+            let config = Config::new(BarrierMode::Fence);
+            let engines = [0, 1].map(|rank| Engine::new(&segment, PeerId(rank), config).unwrap());
+            let [receiver, sender] = &engines;
+            let send = |tag| {
+                let envelope = Envelope { context: CONTEXT, source: 1, tag, bytes: 8 };
+                sender.isend(PeerId(0), envelope, Mode::Standard, of_slice(&[1u64])).unwrap();
+            };
+            let panics = schedule(|_| panic!("on purpose"));
+            let id = receiver.begin(Arc::new(panics), vec![]).unwrap();
+            send(1);
+            let mut into = [7u64];
+            let bytes = of_slice_mut(&mut into);
+            let pattern = Pattern { context: CONTEXT, source: Some(1), tag: Some(2) };
+            let caught = catch_unwind(AssertUnwindSafe(|| receive(receiver, pattern, bytes)));
+            assert!(caught.is_err() && segment.is_ended());
+            // Nobody takes what comes for the receive.
+            send(2);
+            receiver.step().unwrap();
+            let (requests, unexpected, _) = receiver.held();
+            assert_eq!((into, requests, unexpected), ([7], 1, 1));
+            receiver.abandon(id);
+        }
+    }
+}

@@ -166,7 +166,8 @@ list! {
     MANY, ByName: different::{calls_that_differ};
     ALL, ByName: launched::{
         finalizes, prints_many_lines, prints_then_panics, returns_error, fails_on_purpose, panics,
-        panics_in_a_short_reduction, panics_in_a_long_reduction,
+        panics_in_a_short_reduction, panics_in_a_long_reduction, panics_in_a_large_reduction,
+        panics_in_a_prefix_reduction, panics_in_a_persistent_reduction, panics_in_another_reduction,
         panics_in_an_immediate_reduction, panics_in_an_awaited_reduction, aborts_with_42, exits_without_finalize,
         exits_with_7_without_finalize, segfaults, killed, blocks, echo_stdin, forks_children, forks_children_by_python,
         expects_to_be_alone, tells_its_rank,
