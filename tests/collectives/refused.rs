@@ -5,7 +5,7 @@ use super::run;
 use ringmpi::{Communicator, Partition, PartitionMut, Rank, Result, Source, Universe, op};
 
 #[track_caller]
-fn refused<T>(outcome: Result<T>, facts: &[&str]) {
+pub(super) fn refused<T>(outcome: Result<T>, facts: &[&str]) {
     let error = outcome.map(drop).expect_err("it should have been refused").to_string();
     assert!(facts.iter().all(|fact| error.contains(fact)), "{facts:?} in: {error}");
 }
