@@ -16,8 +16,8 @@ use crate::{
 };
 use std::sync::Arc;
 
-/// An immediate or persistent collective that has its number, and nothing else yet: also a call that is refused uses
-/// up a number, as that of the other ranks does.
+/// An immediate or persistent collective that has its number, and nothing else yet: a call that is refused uses up a
+/// number, too, as that of the other ranks does (PROTOCOL.md, Collectives on messages).
 pub(super) struct Overlapping<'c, 'u> {
     comm: &'c Communicator<'u>,
     channel: Channel,
