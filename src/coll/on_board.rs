@@ -1,6 +1,6 @@
 //! One operation on a communicator's board: its steps, each followed by the wait that it needs.
 
-use super::call::{Call, different_order, mismatch, other_function, other_part};
+use super::call::{Call, Form, different, different_order, mismatch, other_part};
 use crate::{
     buffer::{ReceiveBytes, SendBytes},
     communicator::Communicator,
@@ -32,7 +32,7 @@ pub(super) struct Operation<'a, 'c, 'u> {
 impl<'a, 'c, 'u> Operation<'a, 'c, 'u> {
     pub(super) fn new(comm: &'c Communicator<'u>, board: &'a mut Board, call: Call) -> Result<Self> {
         let seq = board.next();
-        board.set_mark(call.mark());
+        board.set_mark(call.board_mark());
         // Others may wait for this rank to take what they have sent, and its own collectives for a turn.
         if seq.is_multiple_of(POLL_EVERY) {
             comm.engine().look_in()?;
@@ -116,7 +116,9 @@ impl<'a, 'c, 'u> Operation<'a, 'c, 'u> {
     fn check_marks(&mut self) -> Result<()> {
         match self.board.take_other() {
             None => Ok(()),
-            Some(Other { member, theirs, ours }) => Err(other_function(member as Rank, theirs, ours)),
+            Some(Other { member, theirs, ours }) => {
+                Err(different(member as Rank, theirs.into(), ours.into(), Form::Blocking))
+            }
         }
     }
 
@@ -187,7 +189,7 @@ impl<'a, 'c, 'u> Operation<'a, 'c, 'u> {
     #[cold]
     pub(super) fn elsewhere(&self, rank: Rank) -> Error {
         match self.board.mark_of(rank as usize, self.seq) {
-            Some(mark) if mark == self.call.mark() => other_part(rank, self.call),
+            Some(mark) if mark == self.call.board_mark() => other_part(rank, self.call),
             mark => mismatch(rank, mark.map(u64::from), self.call),
         }
     }

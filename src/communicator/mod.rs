@@ -36,7 +36,7 @@ use crate::{
     p2p::{Engine, Hold},
     shm::{
         board::Board,
-        contexts::CONTEXTS_EACH,
+        contexts::{CONTEXTS_EACH, OVERLAPPING},
         doorbell::BarrierMode,
         segment::{Segment, WORLD_BOARD},
         slot::{Abort, AbortReason},
@@ -159,7 +159,7 @@ impl Contexts {
 
     /// Of immediate and persistent collectives, which overlap each other and blocking ones.
     pub(crate) fn immediate(self) -> ContextId {
-        ContextId(self.0 + 2)
+        ContextId(self.0 + OVERLAPPING)
     }
 
     /// Of what the library tells itself while it makes communicators, at any time and in any thread.

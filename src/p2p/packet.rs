@@ -6,7 +6,7 @@
 //! | 0 | 40–47 | inline payload bytes |
 //! | 0 | 48 | the sender waits until the message is matched |
 //! | 1 | | context id, tag — or the request of the other side |
-//! | 2 | 0–31 | the sender's rank in the communicator |
+//! | 2 | 0–31 | the sender's rank in the communicator; of overlapping collectives, with a mark |
 //! | 2 | 32–63 | of an RTS: how often its sender had revoked places |
 //! | 3–7 | | payload, or what the kind needs |
 //!

@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     buffer::{BorrowedOperation, Combination, Keep, ReceiveBytes, Scratch, SendBytes, SharedOperation},
-    envelope::{Envelope, Pattern},
+    envelope::{Envelope, Pattern, mark_of, marked},
     error::{Error, ErrorClass, Result, Truncated},
     status::Status,
     sys::biased_lock::Guard,
@@ -35,8 +35,9 @@ pub(crate) struct Channel {
 /// Whether other schedules use the channel's contexts at the same time.
 #[derive(Clone, Copy)]
 pub(crate) enum ChannelOrder {
-    /// They may: the tag tells the messages of one from those of another.
-    Overlapping,
+    /// They may: the tag tells the messages of one from those of another. If a message with the tag has another
+    /// mark its rank is in another collective, which the function says.
+    Overlapping { mark: u32, mismatch: fn(from: Rank, theirs: u32, ours: u32) -> Error },
     /// One after the other on all ranks. So the next message of a rank is of this schedule, and if its tag is
     /// another one that rank is in another collective, which the function says.
     Consecutive(fn(from: Rank, theirs: Tag, ours: Tag) -> Error),
@@ -84,28 +85,35 @@ impl Schedule {
     }
 
     fn envelope(&self, from: SendBytes) -> Envelope {
-        let Channel { sends_in: context, rank: source, tag, .. } = self.channel;
+        let Channel { sends_in: context, rank, tag, order, .. } = self.channel;
+        let source = match order {
+            ChannelOrder::Overlapping { mark, .. } => marked(rank, mark),
+            ChannelOrder::Consecutive(_) => rank,
+        };
         Envelope { context, source, tag, bytes: from.len() }
     }
 
     fn pattern(&self, source: Rank) -> Pattern {
         let Channel { receives_in: context, tag, order, .. } = self.channel;
-        let tag = matches!(order, ChannelOrder::Overlapping).then_some(tag);
+        let tag = matches!(order, ChannelOrder::Overlapping { .. }).then_some(tag);
         Pattern { context, source: Some(source), tag }
     }
 
     /// Whether what has come from a rank is what it should be: of this collective, and of this length.
     fn check(&self, source: Rank, received: Result<Status>, expected: u64) -> Result<()> {
-        let (tag, bytes) = match received {
-            Ok(status) => (status.tag(), status.bytes()),
+        let (marked, tag, bytes) = match received {
+            Ok(status) => (status.source(), status.tag(), status.bytes()),
             Err(error) => match error.as_truncated() {
-                Some(Truncated { tag, sent, .. }) => (tag, sent),
+                Some(Truncated { source, tag, sent, .. }) => (source, tag, sent),
                 None => return Err(error),
             },
         };
         match self.channel.order {
             ChannelOrder::Consecutive(mismatch) if tag != self.channel.tag => {
                 Err(mismatch(source, tag, self.channel.tag))
+            }
+            ChannelOrder::Overlapping { mark, mismatch } if mark_of(marked) != mark => {
+                Err(mismatch(source, mark_of(marked), mark))
             }
             _ => check_size(source, bytes, expected),
         }
@@ -542,7 +550,7 @@ mod tests {
 
     /// Receives a number from rank 1, and combines it.
     fn schedule(combine: impl Fn(Combination) -> Result<()> + Send + 'static) -> Schedule {
-        let order = ChannelOrder::Overlapping;
+        let order = ChannelOrder::Overlapping { mark: 0, mismatch: |_, _, _| unreachable!("no other marks") };
         let channel = Channel { sends_in: CONTEXT, receives_in: CONTEXT, rank: 0, tag: 1, order };
         let mut scratch = Scratch::new(16).unwrap();
         let (theirs, into) = (scratch.memory().part(0, 8), scratch.memory().part(8, 8));
@@ -557,8 +565,10 @@ mod tests {
         Schedule { steps, messages: 1, scratch: vec![scratch], operation, ..Schedule::new(channel) }
     }
 
+    type Receive = fn(&Engine, Pattern, ReceiveBytes) -> Result<()>;
+
     /// Ways to receive; all of them wait.
-    const WAYS: [fn(&Engine, Pattern, ReceiveBytes) -> Result<()>; 3] = [
+    const WAYS: [Receive; 3] = [
         |engine, pattern, into| engine.receive(pattern, SOURCE, into).map(drop),
         |engine, pattern, into| engine.wait(engine.ireceive(pattern, SOURCE, into)?).map(drop),
         |engine, pattern, into| {

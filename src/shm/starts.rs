@@ -33,7 +33,7 @@ impl Starts {
         ring: ((1 << 31) - 1) * super::ring::CELLS - 3,
         credit: (1 << 32) - 5000,
         generation: u32::MAX - 2,
-        context: u32::MAX - 20_000,
+        context: u32::MAX - 20_003,
         collective: (1 << 32) - 3,
     };
 

@@ -6,7 +6,7 @@ use ringmpi::{Communicator, Partition, PartitionMut, Rank, Result, Source, Unive
 use std::sync::mpsc;
 
 #[track_caller]
-fn refused<T>(outcome: Result<T>, facts: &[&str]) {
+pub(super) fn refused<T>(outcome: Result<T>, facts: &[&str]) {
     let error = outcome.map(drop).expect_err("it should have been refused").to_string();
     assert!(facts.iter().all(|fact| error.contains(fact)), "{facts:?} in: {error}");
 }

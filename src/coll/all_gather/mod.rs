@@ -131,9 +131,10 @@ impl Communicator<'_> {
     /// # Standard
     /// MPI 5.0, 6.12.5: `MPI_Iallgather`.
     pub fn immediate_all_gather<B: Owned>(&self, mine: B) -> Result<Request<'_, Vec<B::Item>>> {
+        let collective = self.immediate(Call::new(Function::AllGather))?;
         let mine = Held::new(mine);
         let len = whole("immediate_all_gather", mine.len(), self.size())?;
-        self.begin_new(mine, len, None, |plan, mine, all| build(plan, Some(mine), all))
+        collective.begin_new(mine, len, None, |plan, mine, all| build(plan, Some(mine), all))
     }
 
     /// An all-gather that can be started again and again, from `mine` into `all`.
@@ -162,10 +163,11 @@ impl Communicator<'_> {
         mine: I,
         all: O,
     ) -> Result<PersistentCollective<'_, I, O>> {
+        let collective = self.persistent(Call::new(Function::AllGather))?;
         let (mine, all) = (Held::new(mine), Held::new(all));
         let needed = whole("all_gather_init", mine.len(), self.size())?;
         check_len("all_gather_init", "all", all.len(), needed)?;
-        self.prepare(mine, all, None, |plan, mine, all| build(plan, Some(mine), all))
+        collective.prepare(mine, all, None, |plan, mine, all| build(plan, Some(mine), all))
     }
 }
 

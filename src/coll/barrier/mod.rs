@@ -73,7 +73,8 @@ impl Communicator<'_> {
     /// # Standard
     /// MPI 5.0, 6.12.1: `MPI_Ibarrier`.
     pub fn immediate_barrier(&self) -> Result<Request<'_, ()>> {
-        self.begin_in_place((), None, |plan, _| {
+        let collective = self.immediate(Call::new(Function::Barrier))?;
+        collective.begin_in_place((), None, |plan, _| {
             dissemination::plan(plan);
             Ok(())
         })
@@ -100,7 +101,8 @@ impl Communicator<'_> {
     /// # Standard
     /// MPI 5.0, 6.13.1: `MPI_Barrier_init`.
     pub fn barrier_init(&self) -> Result<PersistentCollective<'_, (), ()>> {
-        self.prepare(Held::new(()), Held::new(()), None, |plan, _, _| {
+        let collective = self.persistent(Call::new(Function::Barrier))?;
+        collective.prepare(Held::new(()), Held::new(()), None, |plan, _, _| {
             dissemination::plan(plan);
             Ok(())
         })

@@ -104,8 +104,9 @@ impl Communicator<'_> {
     /// # Standard
     /// MPI 5.0, 6.12.2: `MPI_Ibcast`.
     pub fn immediate_broadcast<B: Owned>(&self, data: B, root: Rank) -> Result<Request<'_, B>> {
+        let collective = self.immediate(Call::rooted(Function::Broadcast, root))?;
         check_root(self, "immediate_broadcast", root)?;
-        self.begin_in_place(data, None, |plan, data| {
+        collective.begin_in_place(data, None, |plan, data| {
             build(plan, data, root);
             Ok(())
         })
@@ -135,8 +136,9 @@ impl Communicator<'_> {
     /// # Standard
     /// MPI 5.0, 6.13.2: `MPI_Bcast_init`.
     pub fn broadcast_init<B: Owned>(&self, data: B, root: Rank) -> Result<PersistentCollective<'_, (), B>> {
+        let collective = self.persistent(Call::rooted(Function::Broadcast, root))?;
         check_root(self, "broadcast_init", root)?;
-        self.prepare(Held::new(()), Held::new(data), None, |plan, _, data| {
+        collective.prepare(Held::new(()), Held::new(data), None, |plan, _, data| {
             build(plan, data, root);
             Ok(())
         })

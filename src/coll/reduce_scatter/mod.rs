@@ -107,9 +107,10 @@ impl Communicator<'_> {
         counts: &[usize],
         op: impl Op<B::Item> + Send + 'static,
     ) -> Result<Request<'_, Vec<B::Item>>> {
+        let collective = self.immediate(Call::new(Function::ReduceScatter).with_op::<B::Item>(&op))?;
         let mine = Held::new(mine);
         let (len, shares) = self.check_shares("immediate_reduce_scatter", &mine, counts)?;
-        self.begin_new(mine, len, Some(shared::<B::Item>(op)), move |plan, mine, share| {
+        collective.begin_new(mine, len, Some(shared::<B::Item>(op)), move |plan, mine, share| {
             build(plan, mine, &shares, share)
         })
     }
@@ -140,10 +141,11 @@ impl Communicator<'_> {
         mine: B,
         op: impl Op<B::Item> + Send + 'static,
     ) -> Result<Request<'_, Vec<B::Item>>> {
+        let collective = self.immediate(Call::new(Function::ReduceScatterBlock).with_op::<B::Item>(&op))?;
         let mine = Held::new(mine);
         let len = check_parts("immediate_reduce_scatter_block", "mine", mine.len(), self.size())?;
         let shares = Blocks::equal(self.size(), (len * size_of::<B::Item>()) as u64);
-        self.begin_new(mine, len, Some(shared::<B::Item>(op)), move |plan, mine, share| {
+        collective.begin_new(mine, len, Some(shared::<B::Item>(op)), move |plan, mine, share| {
             build(plan, mine, &shares, share)
         })
     }
@@ -178,10 +180,11 @@ impl Communicator<'_> {
         counts: &[usize],
         op: impl Op<I::Item> + Send + 'static,
     ) -> Result<PersistentCollective<'_, I, O>> {
+        let collective = self.persistent(Call::new(Function::ReduceScatter).with_op::<I::Item>(&op))?;
         let (mine, part) = (Held::new(mine), Held::new(part));
         let (len, shares) = self.check_shares("reduce_scatter_init", &mine, counts)?;
         check_len("reduce_scatter_init", "part", part.len(), len)?;
-        self.prepare(mine, part, Some(shared::<I::Item>(op)), move |plan, mine, share| {
+        collective.prepare(mine, part, Some(shared::<I::Item>(op)), move |plan, mine, share| {
             build(plan, mine, &shares, share)
         })
     }
@@ -214,11 +217,12 @@ impl Communicator<'_> {
         part: O,
         op: impl Op<I::Item> + Send + 'static,
     ) -> Result<PersistentCollective<'_, I, O>> {
+        let collective = self.persistent(Call::new(Function::ReduceScatterBlock).with_op::<I::Item>(&op))?;
         let (mine, part) = (Held::new(mine), Held::new(part));
         let len = check_parts("reduce_scatter_block_init", "mine", mine.len(), self.size())?;
         check_len("reduce_scatter_block_init", "part", part.len(), len)?;
         let shares = Blocks::equal(self.size(), (len * size_of::<I::Item>()) as u64);
-        self.prepare(mine, part, Some(shared::<I::Item>(op)), move |plan, mine, share| {
+        collective.prepare(mine, part, Some(shared::<I::Item>(op)), move |plan, mine, share| {
             build(plan, mine, &shares, share)
         })
     }

@@ -1,7 +1,7 @@
 //! Collectives that ranks call in different ways: a mistake of the program, which ends the job instead of leaving it
 //! waiting.
 
-use ringmpi::{Communicator, Rank, Result, op};
+use ringmpi::{Communicator, Owned, PersistentCollective, Rank, Result, op};
 
 /// Names the mistake.
 pub(crate) const MISTAKE: &str = "RINGMPI_TEST_MISTAKE";
@@ -37,6 +37,21 @@ pub(crate) const MISTAKES: &[(&str, Call, &[&str])] = &[
         &["called all_reduce with another root or length"],
     ),
     ("lengths of another way", lengths_of_another_way, &["called all_gather with another root or length"]),
+    (
+        "functions of immediate ones",
+        immediate_functions,
+        &["called immediate_scan (Sum) where this rank called immediate_exclusive_scan (Sum)"],
+    ),
+    ("roots of immediate ones", immediate_roots, &["called immediate_reduce (Sum, root"]),
+    ("operations of immediate ones", immediate_operations, &["called", "immediate_all_reduce (Max)"]),
+    (
+        "functions of persistent ones",
+        persistent_functions,
+        &["called scan_init (Sum) where this rank called exclusive_scan_init (Sum)"],
+    ),
+    ("roots of persistent ones", persistent_roots, &["called reduce_init (Sum, root"]),
+    ("operations of persistent ones", persistent_operations, &["called", "all_reduce_init (Max)"]),
+    ("lengths of persistent ones", persistent_lengths, &["bytes where this rank expected"]),
     ("one more", one_more, &["in vain"]),
     ("one more immediate one", one_more_immediate, &["in vain"]),
 ];
@@ -148,6 +163,65 @@ fn counts(world: &Communicator<'_>, is_first: bool) -> Result<()> {
 
 fn immediate_lengths(world: &Communicator<'_>, is_first: bool) -> Result<()> {
     world.immediate_all_reduce(vec![1u64; len(is_first)], op::Sum)?.wait().map(drop)
+}
+
+fn immediate_functions(world: &Communicator<'_>, is_first: bool) -> Result<()> {
+    let mine = vec![1u64; SMALL];
+    if is_first {
+        world.immediate_scan(mine, op::Sum)?.wait().map(drop)
+    } else {
+        world.immediate_exclusive_scan(mine, op::Sum)?.wait().map(drop)
+    }
+}
+
+fn immediate_roots(world: &Communicator<'_>, is_first: bool) -> Result<()> {
+    world.immediate_reduce(vec![1u64; LARGE], op::Sum, Rank::from(is_first))?.wait().map(drop)
+}
+
+fn immediate_operations(world: &Communicator<'_>, is_first: bool) -> Result<()> {
+    let mine = vec![1u64; SMALL];
+    if is_first {
+        world.immediate_all_reduce(mine, op::Sum)?.wait().map(drop)
+    } else {
+        world.immediate_all_reduce(mine, op::Max)?.wait().map(drop)
+    }
+}
+
+/// Starts it again, too.
+fn twice<I: Owned, O: Owned>(collective: Result<PersistentCollective<'_, I, O>>) -> Result<()> {
+    let mut collective = collective?;
+    for _ in 0..2 {
+        collective.start()?;
+        collective.wait()?;
+    }
+    Ok(())
+}
+
+fn persistent_functions(world: &Communicator<'_>, is_first: bool) -> Result<()> {
+    let (mine, result) = (vec![1u64; SMALL], vec![0; SMALL]);
+    if is_first {
+        twice(world.scan_init(mine, result, op::Sum))
+    } else {
+        twice(world.exclusive_scan_init(mine, result, op::Sum))
+    }
+}
+
+fn persistent_roots(world: &Communicator<'_>, is_first: bool) -> Result<()> {
+    twice(world.reduce_init(vec![1u64; LARGE], vec![0; LARGE], op::Sum, Rank::from(is_first)))
+}
+
+fn persistent_operations(world: &Communicator<'_>, is_first: bool) -> Result<()> {
+    let (mine, result) = (vec![1u64; SMALL], vec![0; SMALL]);
+    if is_first {
+        twice(world.all_reduce_init(mine, result, op::Sum))
+    } else {
+        twice(world.all_reduce_init(mine, result, op::Max))
+    }
+}
+
+fn persistent_lengths(world: &Communicator<'_>, is_first: bool) -> Result<()> {
+    let len = len(is_first);
+    twice(world.all_reduce_init(vec![1u64; len], vec![0; len], op::Sum))
 }
 
 fn short_lengths(world: &Communicator<'_>, is_first: bool) -> Result<()> {
