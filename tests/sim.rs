@@ -121,3 +121,27 @@ fn simulated_collectives_give_what_the_oracle_says_and_leave_nothing_behind() {
     let is_few = first() != 0 || seeds < SEEDS;
     assert!(is_few || all.iter().all(|job| job.collectives > 0), "every job has collectives");
 }
+
+#[test]
+fn races_of_collectives_in_shared_memory_give_what_the_oracle_says_in_every_order() {
+    let (seeds, started) = (seeds(), Instant::now());
+    let all = run_all(seeds, sim::run_race);
+    let (mut jobs, mut calls) = (BTreeMap::<usize, u64>::new(), BTreeMap::<&str, usize>::new());
+    for race in &all {
+        *jobs.entry(race.ranks).or_default() += 1;
+        race.calls.iter().for_each(|(name, count)| *calls.entry(name).or_default() += count);
+    }
+    let of_ranks = jobs.iter().fold(String::new(), |mut text, (ranks, jobs)| {
+        _ = write!(text, ", {jobs} of {ranks}");
+        text
+    });
+    println!(
+        "{seeds} races{of_ranks} ranks, {} collectives, {} points, {} passes, {} sleeps in {:.1} s",
+        calls.values().sum::<usize>(),
+        all.iter().map(|race| race.points).sum::<u64>(),
+        all.iter().map(|race| race.passes).sum::<u64>(),
+        all.iter().map(|race| race.sleeps).sum::<u64>(),
+        started.elapsed().as_secs_f64()
+    );
+    calls.iter().for_each(|(name, count)| println!("{count:8} calls: {name}"));
+}

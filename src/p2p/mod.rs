@@ -13,6 +13,7 @@
 
 mod arrivals;
 mod arrive;
+mod baton;
 mod bulk_choice;
 #[cfg(all(test, not(loom)))]
 mod bulk_tests;
@@ -67,6 +68,7 @@ use crate::{
 };
 use arrivals::Arrivals;
 use arrive::Arrived;
+use baton::Baton;
 use bulk_choice::Choices;
 use contexts::{Contexts, Dropped};
 use gate::Gate;
@@ -132,6 +134,7 @@ pub(crate) struct Engine {
     /// Time-outs of sleeps that found work: a lost wake-up. Tests expect none.
     rescues: AtomicU32,
     progress_thread: ProgressThread,
+    baton: Baton,
 }
 
 /// What the lock protects.
@@ -245,6 +248,7 @@ impl Engine {
             dropped: Arc::new(Dropped::new()),
             rescues: AtomicU32::new(0),
             progress_thread: ProgressThread::default(),
+            baton: Baton::default(),
         })
     }
 
@@ -283,6 +287,7 @@ impl Engine {
     #[inline]
     pub(crate) fn ring(&self, peer: PeerId) {
         if peer != self.me {
+            self.baton.pass();
             self.bells[peer.index()].ring();
         }
     }

@@ -23,6 +23,7 @@ mod oracle;
 mod plan;
 pub(crate) mod random;
 mod reached;
+pub(crate) mod relay;
 mod task;
 #[cfg(all(test, not(loom)))]
 mod tests;
