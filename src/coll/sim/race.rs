@@ -70,13 +70,13 @@ struct Plan {
     phases: Vec<Phase>,
 }
 
-/// What is copied and combined in a job, in elements times ranks times ranks: what a job costs.
-const COST: usize = 400_000;
+/// What most jobs may cost, and some, in elements that are made, copied or combined.
+const COSTS: [usize; 2] = [300_000, 4_000_000];
 
 impl Plan {
     fn new(random: &mut Random) -> Self {
         let ranks = random.pick(&[1, 2, 2, 2, 3, 3, 3, 4, 4, 5, 5, 6, 7, 8, 9, 13, 16, 17]);
-        let mut cost = COST;
+        let mut cost = COSTS[usize::from(random.one_in(4))];
         let phases = (0..random.between(1, 3)).map(|_| Phase::new(random, ranks, &mut cost)).collect();
         Self {
             ranks,
@@ -101,20 +101,17 @@ impl Phase {
         }
         groups.retain(|group| !group.is_empty());
         let mut collectives = vec![];
-        let count = random.between(1, 30);
-        while collectives.len() < count {
+        for _ in 0..random.between(1, 12) {
             let group = (!groups.is_empty() && random.one_in(2)).then(|| random.below(groups.len()));
             let members = group.map_or(ranks, |group| groups[group].len() as Rank);
-            let first = Collective::new(random, group, members, cost);
-            // The same again and again uses the same places.
-            let again = if random.one_in(4) { random.between(2, 12) } else { 1 };
-            let price = first.price();
-            for _ in 0..again {
-                let case = Case { key: random.word(), ..first.case };
-                collectives.push(Collective { case, ..first });
-                *cost = cost.saturating_sub(price);
-                if price > *cost {
-                    break;
+            let next = match random.one_in(3) {
+                true => Collective::row(random, members),
+                false => (0..random.between(1, 5)).map(|_| Collective::new(random, members)).collect(),
+            };
+            for collective in next {
+                if let Some(left) = cost.checked_sub(collective.price()) {
+                    *cost = left;
+                    collectives.push(Collective { group, ..collective });
                 }
             }
         }
@@ -123,39 +120,54 @@ impl Phase {
 }
 
 impl Collective {
-    /// For a group of so many.
-    fn new(random: &mut Random, group: Option<usize>, ranks: Rank, cost: &usize) -> Self {
-        let affordable = cost / (2 * (ranks * ranks) as usize);
+    fn new(random: &mut Random, ranks: Rank) -> Self {
         let (key, root) = (random.word(), random.below(ranks as usize) as Rank);
         if random.one_in(10) {
             let algorithm = random.pick(&Algorithm::ALL);
-            let len = random.pick(&[0, 1, 7, 63, 500, 4097]).min(affordable);
-            return Self { group, way: Way::Messages, case: Case { algorithm, ranks, len, root, key } };
+            let len = random.pick(&[0, 1, 7, 63, 500, 4097]);
+            return Self { group: None, way: Way::Messages, case: Case { algorithm, ranks, len, root, key } };
         }
-        let steps = random.pick(&Steps::ALL);
-        let algorithm = steps.oracle();
-        let most = steps.most().unwrap_or(usize::MAX).min(affordable);
         let few = [0, 1, 2, 3, 7, 27, 28, 29];
         // A window, a part in the first ring of the stage, what is combined at a time, a part, several, and one more.
         let many = [64, 1998, 2032, 2033, 8192, 8193, 16_001, 32_752, 32_753, 65_505, 100_000];
-        let fitting = many.iter().filter(|len| **len <= most).count();
-        let len = match fitting {
-            0 => random.pick(&few),
-            _ if random.one_in(3) => random.pick(&few),
-            _ => many[random.below(fitting)],
+        let len = if random.one_in(2) { random.pick(&few) } else { random.pick(&many) };
+        let (steps, unit) = (random.pick(&Steps::ALL), random.pick(&Unit::ALL));
+        Self::of_steps(steps, unit, Case { algorithm: steps.oracle(), ranks, len, root, key })
+    }
+
+    /// With as much of the length as can be.
+    fn of_steps(steps: Steps, unit: Unit, case: Case) -> Self {
+        let len = steps.most().map_or(case.len, |most| most.min(case.len));
+        let unit = if steps.combines() && unit.len() <= len { unit } else { Unit::One };
+        let len = len / unit.len() * unit.len();
+        Self { group: None, way: Way::Steps(steps, unit), case: Case { len, ..case } }
+    }
+
+    /// One way again and again: around the slots, windows or the stage. Who only gives may be far ahead.
+    fn row(random: &mut Random, ranks: Rank) -> Vec<Self> {
+        let gives = [Steps::BroadcastStaged, Steps::ReduceStagedRooted, Steps::ReduceStagedRootedInPlace];
+        let steps = if random.one_in(2) { random.pick(&gives) } else { random.pick(&Steps::ALL) };
+        let root = random.below(ranks as usize) as Rank;
+        // 16, 14 and 7 go around the stage; of broadcasts, which are in pieces, the last.
+        let lens = match random.below(5) {
+            0 => 2032..=2032,
+            1 => 16_000..=16_000,
+            2 => 32_752..=32_752,
+            3 => 300_000..=300_000,
+            _ => 0..=30_000,
         };
-        let unit = match steps.combines() {
-            true => random.pick(&Unit::ALL),
-            false => Unit::One,
+        let collective = |random: &mut Random| {
+            let len = random.between(*lens.start(), *lens.end());
+            let case = Case { algorithm: steps.oracle(), ranks, len, root, key: random.word() };
+            Self::of_steps(steps, Unit::One, case)
         };
-        let unit = if unit.len() <= most { unit } else { Unit::One };
-        // Whole elements, one at least if that is none.
-        let len = len.min(most) / unit.len() * unit.len();
-        Self { group, way: Way::Steps(steps, unit), case: Case { algorithm, ranks, len, root, key } }
+        (0..random.between(3, 45)).map(|_| collective(random)).collect()
     }
 
     fn price(&self) -> usize {
-        (self.case.len + 10) * (self.case.ranks * self.case.ranks) as usize
+        let ranks = self.case.ranks as usize;
+        let is_broadcast = matches!(self.way, Way::Steps(Steps::BroadcastStaged, _));
+        (self.case.len + 10) * ranks * if is_broadcast { 2 } else { ranks }
     }
 }
 

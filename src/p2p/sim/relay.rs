@@ -86,13 +86,12 @@ struct Stopped;
 
 impl Relay {
     fn new(engines: &[Engine], mut random: Random) -> Arc<Self> {
-        let once_in = random.pick(&[1, 2, 4, 16, 64]);
         let manner = if random.one_in(2) {
+            Manner::Fair { once_in: random.pick(&[1, 2, 4, 16, 64]) }
+        } else {
             let mut line: Vec<usize> = (0..engines.len()).collect();
             random.shuffle(&mut line);
-            Manner::Line { line, once_in: once_in * 4 }
-        } else {
-            Manner::Fair { once_in }
+            Manner::Line { line, once_in: random.pick(&[4, 16, 64, 256, 1024, 4096]) }
         };
         let contender = |engine: &Engine| Contender {
             thread: None,
@@ -268,7 +267,9 @@ fn describe(until: &Until<'_>) -> String {
             // Relaxed: a rank that has the baton has seen all before.
             let values: Vec<u64> = words.iter().map(|word| word.load(Ordering::Relaxed)).collect();
             let by = by.map_or_else(String::new, |by| format!(" by rank {}", by.0));
-            format!("words that are {values:?} have been raised to {at_least}{by}")
+            let is_lost = values.iter().all(|value| value >= at_least);
+            let lost = if is_lost { ": nobody has rung" } else { "" };
+            format!("words that are {values:?} have been raised to {at_least}{by}{lost}")
         }
         Until::Request(id) => format!("operation {id:?} has ended"),
         Until::Any(ids) => format!("one of the operations {ids:?} has ended"),
