@@ -74,6 +74,12 @@ pub fn run_race(seed: u64) -> Result<Race, String> {
     Ok(Race { ranks, calls, points, passes, sleeps, trace })
 }
 
+/// All names that [`Race::calls`] may have.
+#[must_use]
+pub fn expected_calls() -> Vec<String> {
+    coll::sim::ways()
+}
+
 /// All states that some thousand seeds together are expected to see.
 #[must_use]
 pub fn expected() -> &'static [&'static str] {

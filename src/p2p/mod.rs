@@ -6,7 +6,7 @@
 //! loop), [`several`], [`schedule`] and [`stage`] (collectives), [`wakers`] (requests as futures), [`credit`] and [`cycle`] (flow
 //! control), [`contexts`] (freed communicators), [`leave`] (finalize), [`failure`] (corrupted
 //! shared memory), [`gate`] (who may call). `sim` runs many engines against an oracle, which `arrivals`
-//! tells in what order messages came.
+//! tells in what order messages came; where ranks are threads, [`baton`] lets it decide which one runs.
 //!
 //! The engine knows context ids and peer ids, never a communicator. It may be entered by any number
 //! of threads; its state, [`Core`], is behind one biased lock.

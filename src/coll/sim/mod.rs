@@ -19,5 +19,5 @@ mod tests;
 #[cfg(feature = "internals")]
 pub(crate) use {
     job::{Summary, run},
-    race::{Summary as RaceSummary, run as run_race},
+    race::{Summary as RaceSummary, run as run_race, ways},
 };

@@ -44,6 +44,22 @@ pub(super) enum Way {
     Messages,
 }
 
+impl Way {
+    fn name(self) -> String {
+        match self {
+            Self::Steps(steps, _) => format!("{steps:?}"),
+            Self::Messages => "on messages".into(),
+        }
+    }
+}
+
+/// What summaries call the ways of collectives.
+#[cfg(feature = "internals")]
+pub(crate) fn ways() -> Vec<String> {
+    let steps = Steps::ALL.map(|steps| Way::Steps(steps, Unit::One));
+    steps.into_iter().chain([Way::Messages]).map(Way::name).collect()
+}
+
 /// A collective of a communicator.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Collective {
@@ -280,11 +296,7 @@ pub(crate) fn run(seed: u64) -> Result<Summary, String> {
     job.check(&engines)?;
     let mut calls = BTreeMap::new();
     for collective in job.plan.phases.iter().flat_map(|phase| &phase.collectives) {
-        let name = match collective.way {
-            Way::Steps(steps, _) => format!("{steps:?}"),
-            Way::Messages => "on messages".into(),
-        };
-        *calls.entry(name).or_default() += 1;
+        *calls.entry(collective.way.name()).or_default() += 1;
     }
     Ok(Summary { ranks: engines.len(), calls, course })
 }
