@@ -27,6 +27,7 @@ pub(super) enum Steps {
     ReduceSlots,
     ReduceSlotsInPlace,
     AllReduceSlots,
+    AllGatherSlots,
     BroadcastStaged,
     AllGatherStaged,
     ReduceStagedRooted,
@@ -91,13 +92,14 @@ where
 const BURST: usize = 300;
 
 impl Steps {
-    pub(super) const ALL: [Self; 14] = [
+    pub(super) const ALL: [Self; 15] = [
         Self::BarrierFlags,
         Self::BarrierCount,
         Self::BroadcastWindow,
         Self::ReduceSlots,
         Self::ReduceSlotsInPlace,
         Self::AllReduceSlots,
+        Self::AllGatherSlots,
         Self::BroadcastStaged,
         Self::AllGatherStaged,
         Self::ReduceStagedRooted,
@@ -113,7 +115,7 @@ impl Steps {
         match self {
             Self::BarrierFlags | Self::BarrierCount => Algorithm::BarrierDissemination,
             Self::BroadcastWindow | Self::BroadcastStaged => Algorithm::BroadcastBinomial,
-            Self::AllGatherStaged => Algorithm::AllGatherLinear,
+            Self::AllGatherSlots | Self::AllGatherStaged => Algorithm::AllGatherLinear,
             Self::ReduceSlots | Self::ReduceStagedRooted | Self::ReduceStagedSplit => Algorithm::ReduceLinear,
             Self::ReduceSlotsInPlace | Self::ReduceStagedRootedInPlace | Self::ReduceStagedSplitInPlace => {
                 Algorithm::ReduceLinearInPlace
@@ -129,7 +131,9 @@ impl Steps {
         match self {
             Self::BarrierFlags | Self::BarrierCount => Some(0),
             Self::BroadcastWindow => Some(2 * WINDOW_WORDS),
-            Self::ReduceSlots | Self::ReduceSlotsInPlace | Self::AllReduceSlots => Some(2 * SLOT_WORDS),
+            Self::ReduceSlots | Self::ReduceSlotsInPlace | Self::AllReduceSlots | Self::AllGatherSlots => {
+                Some(2 * SLOT_WORDS)
+            }
             Self::AllReduceStagedCombine => Some(PART_BYTES as usize / 4),
             _ => None,
         }
@@ -143,6 +147,7 @@ impl Steps {
                 | Self::AllReduceSlots
                 | Self::AllReduceStagedCombine
                 | Self::AllReduceStagedSplit
+                | Self::AllGatherSlots
                 | Self::AllGatherStaged
         )
     }
@@ -154,6 +159,7 @@ impl Steps {
                 | Self::BarrierCount
                 | Self::BroadcastWindow
                 | Self::BroadcastStaged
+                | Self::AllGatherSlots
                 | Self::AllGatherStaged
         )
     }
@@ -209,7 +215,7 @@ impl Steps {
         match self {
             Self::BarrierFlags | Self::BarrierCount => Call::new(Function::Barrier),
             Self::BroadcastWindow | Self::BroadcastStaged => Call::rooted(Function::Broadcast, case.root),
-            Self::AllGatherStaged => Call::new(Function::AllGather),
+            Self::AllGatherSlots | Self::AllGatherStaged => Call::new(Function::AllGather),
             _ if self.has_root() => Call::rooted(Function::Reduce, case.root),
             _ => Call::new(Function::AllReduce),
         }
@@ -222,7 +228,7 @@ impl Steps {
         op: &impl Op<T>,
         (input, output): (&[u32], &mut [u32]),
     ) -> Result<()> {
-        let is_root = operation.comm().rank() == case.root;
+        let (size, is_root) = (operation.comm().size(), operation.comm().rank() == case.root);
         let (input, output) = (buffer::of_slice(input), buffer::of_slice_mut(output));
         match self {
             Self::BarrierFlags => barrier::flags(operation),
@@ -235,6 +241,9 @@ impl Steps {
                 reduce::slots::contribute(operation, input, case.root)
             }
             Self::AllReduceSlots => all_reduce::slots::all_combine(operation, output, op),
+            Self::AllGatherSlots => {
+                all_gather::slots::run(operation, output, &Blocks::equal(size, 4 * case.len as u64))
+            }
             _ => unreachable!("{self:?} is staged"),
         }
     }
