@@ -144,8 +144,8 @@ impl Collective {
             return Self { group: None, way: Way::Messages, case: Case { algorithm, ranks, len, root, key } };
         }
         let few = [0, 1, 2, 3, 7, 27, 28, 29];
-        // A window, a part in the first ring of the stage, what is combined at a time, a part, several, and one more.
-        let many = [64, 1998, 2032, 2033, 8192, 8193, 16_001, 32_752, 32_753, 65_505, 100_000];
+        // A window, a part in the first ring of the stage, a piece, what is combined at a time, a part, several, and one more.
+        let many = [64, 1998, 2032, 2033, 2049, 8192, 8193, 16_001, 32_752, 32_753, 65_505, 100_000];
         let len = if random.one_in(2) { random.pick(&few) } else { random.pick(&many) };
         let (steps, unit) = (random.pick(&Steps::ALL), random.pick(&Unit::ALL));
         Self::of_steps(steps, unit, Case { algorithm: steps.oracle(), ranks, len, root, key })

@@ -121,10 +121,10 @@ fn the_first_seeds_go_well() {
 }
 
 /// All that an algorithm can carry, in elements of 4 bytes: none, one, odd; what a slot holds, a window, the first ring
-/// of the stage, what is combined at a time, a part, and more than go around the stage; and one more of each.
-const STEP_LENS: [usize; 19] = [
-    0, 1, 3, 7, 27, 28, 29, 513, 1998, 2032, 2033, 8192, 8193, 32_752, 32_753, 65_505, 100_001, 300_000,
-    600_000,
+/// of the stage, a piece, what is combined at a time, a part, and more than go around the stage; and one more of each.
+const STEP_LENS: [usize; 21] = [
+    0, 1, 3, 7, 27, 28, 29, 513, 1998, 2032, 2033, 2048, 2049, 8192, 8193, 32_752, 32_753, 65_505, 100_001,
+    300_000, 600_000,
 ];
 
 /// Of one communicator, one after the other.
@@ -251,4 +251,14 @@ fn what_a_rank_of_a_race_finds_wrong_and_its_panics_end_the_race() {
         let wrong = wrong.unwrap_err();
         assert!(wrong.starts_with("rank 2 has panicked: on purpose"), "seed {seed}: {wrong}");
     }
+}
+
+#[test]
+fn a_race_that_gets_nowhere_ends() {
+    let wrong = three(3, |world| {
+        loop {
+            world.engine().pass_baton();
+        }
+    });
+    assert!(wrong.unwrap_err().starts_with("the baton could go on "));
 }

@@ -22,7 +22,7 @@ use std::{
 };
 
 /// Points at which the baton may go on, after which ranks are taken to go round in circles.
-const ENDLESS: u64 = 5_000_000;
+const ENDLESS: u64 = 2_000_000;
 
 /// What a race that went well was like.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
