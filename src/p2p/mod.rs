@@ -6,13 +6,14 @@
 //! loop), [`several`], [`schedule`] and [`stage`] (collectives), [`wakers`] (requests as futures), [`credit`] and [`cycle`] (flow
 //! control), [`contexts`] (freed communicators), [`leave`] and [`inquiry`] (finalize), [`failure`] (corrupted
 //! shared memory), [`gate`] (who may call). `sim` runs many engines against an oracle, which `arrivals`
-//! tells in what order messages came.
+//! tells in what order messages came; where ranks are threads, [`baton`] lets it decide which one runs.
 //!
 //! The engine knows context ids and peer ids, never a communicator. It may be entered by any number
 //! of threads; its state, [`Core`], is behind one biased lock.
 
 mod arrivals;
 mod arrive;
+mod baton;
 mod bulk_choice;
 #[cfg(all(test, not(loom)))]
 mod bulk_tests;
@@ -68,6 +69,7 @@ use crate::{
 };
 use arrivals::Arrivals;
 use arrive::Arrived;
+use baton::Baton;
 use bulk_choice::Choices;
 use contexts::{Contexts, Dropped};
 use gate::Gate;
@@ -134,6 +136,7 @@ pub(crate) struct Engine {
     /// Time-outs of sleeps that found work: a lost wake-up. Tests expect none.
     rescues: AtomicU32,
     progress_thread: ProgressThread,
+    baton: Baton,
 }
 
 /// What the lock protects.
@@ -249,6 +252,7 @@ impl Engine {
             dropped: Arc::new(Dropped::new()),
             rescues: AtomicU32::new(0),
             progress_thread: ProgressThread::default(),
+            baton: Baton::default(),
         })
     }
 
@@ -287,6 +291,7 @@ impl Engine {
     #[inline]
     pub(crate) fn ring(&self, peer: PeerId) {
         if peer != self.me {
+            self.baton.pass();
             self.bells[peer.index()].ring();
         }
     }

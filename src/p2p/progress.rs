@@ -12,6 +12,7 @@ use crate::{
     error::Result,
     shm::{doorbell::Doorbell, far::Far, slot::Published},
     sync::{AtomicU64, Ordering},
+    sys::futex::Woken,
     types::PeerId,
 };
 use std::time::{Duration, Instant};
@@ -295,10 +296,16 @@ impl Wait for EngineWait<'_> {
         if self.patience.spins_on(may_spin, &core.spin_ban) {
             return Ok(Pause::Spin);
         }
-        let now = Instant::now();
-        self.look_for_leavers(core, now)?;
-        let pause = self.patience.next(now, may_spin, &mut core.spin_ban);
-        engine.note_spinning(may_spin && !core.spin_ban.is_on);
+        let pause = match engine.baton.pause() {
+            Some(pause) => pause,
+            None => {
+                let now = Instant::now();
+                self.look_for_leavers(core, now)?;
+                let pause = self.patience.next(now, may_spin, &mut core.spin_ban);
+                engine.note_spinning(may_spin && !core.spin_ban.is_on);
+                pause
+            }
+        };
         Ok(match pause {
             Pause::Spin => Pause::Spin,
             Pause::Yield => {
@@ -311,6 +318,14 @@ impl Wait for EngineWait<'_> {
                 Pause::Sleep(if core.waits_for_credit() { CYCLE_LOOK } else { timeout })
             }
         })
+    }
+
+    fn give_way(&self) {
+        self.engine.baton.give_way();
+    }
+
+    fn sleep(&self, bell: &Doorbell, timeout: Duration) -> Woken {
+        self.engine.baton.sleep(bell, timeout, &self.until)
     }
 
     fn after_time_out(&mut self, core: &mut Core) -> Result<bool> {
@@ -342,6 +357,7 @@ impl Engine {
     /// corrupted: then it may never hold.
     pub(crate) fn wait_until(&self, until: Until<'_>) -> Result<()> {
         self.check_caller()?;
+        self.baton.pass();
         let patience = Patience::new();
         role::wait_until(&self.core, &self.bell, EngineWait { engine: self, until, patience })
     }

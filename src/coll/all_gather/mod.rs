@@ -3,8 +3,8 @@
 pub(super) mod dissemination;
 pub(super) mod linear;
 pub(super) mod ring;
-mod slots;
-mod staged;
+pub(super) mod slots;
+pub(super) mod staged;
 mod varcount;
 
 use super::{

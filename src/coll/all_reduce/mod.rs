@@ -2,7 +2,7 @@
 
 pub(super) mod linear;
 pub(super) mod rooted;
-mod slots;
+pub(super) mod slots;
 pub(super) mod split;
 pub(super) mod staged;
 

@@ -19,6 +19,33 @@ const GRAIN_BYTES: u64 = 32 << 10;
 
 /// In place.
 pub(in crate::coll) fn run<T: Plain>(
+    staged: Staged<'_, '_, '_>,
+    data: ReceiveBytes,
+    op: &impl Op<T>,
+) -> Result<()> {
+    if select::all_combine_staged(data.len(), staged.comm().size()) {
+        all_combine(staged, data, op)
+    } else {
+        split(staged, data, op)
+    }
+}
+
+/// All ranks combine all, at most [`PART_BYTES`].
+pub(in crate::coll) fn all_combine<T: Plain>(
+    mut staged: Staged<'_, '_, '_>,
+    data: ReceiveBytes,
+    op: &impl Op<T>,
+) -> Result<()> {
+    let unit = size_of::<T>().max(1) as u64;
+    let mut scratch = scratch_to_fold(unit)?;
+    staged.make_room(data.len())?;
+    staged.put(0, data.to_send());
+    staged.enter(Waiting::All);
+    fold_parts(&mut staged, data, (0, unit), scratch.memory(), op)
+}
+
+/// Every rank combines a share.
+pub(in crate::coll) fn split<T: Plain>(
     mut staged: Staged<'_, '_, '_>,
     data: ReceiveBytes,
     op: &impl Op<T>,
@@ -27,12 +54,6 @@ pub(in crate::coll) fn run<T: Plain>(
     let size = staged.comm().size();
     let mut scratch = scratch_to_fold(unit)?;
     let scratch = scratch.memory();
-    if select::all_combine_staged(data.len(), size) {
-        staged.make_room(data.len())?;
-        staged.put(0, data.to_send());
-        staged.enter(Waiting::All);
-        return fold_parts(&mut staged, data, (0, unit), scratch, op);
-    }
     let (most, mut offset) = (PART_BYTES / unit * unit, 0);
     loop {
         let chunk = data.part(offset, most.min(data.len() - offset));

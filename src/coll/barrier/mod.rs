@@ -110,7 +110,7 @@ impl Communicator<'_> {
 }
 
 /// Cost: one line from every other rank, all at the same time.
-fn flags(mut operation: Operation<'_, '_, '_>) -> Result<()> {
+pub(super) fn flags(mut operation: Operation<'_, '_, '_>) -> Result<()> {
     operation.enter(Waiting::All);
     operation.wait_for_all()
 }

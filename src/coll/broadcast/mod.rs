@@ -3,7 +3,7 @@
 pub(super) mod binomial;
 pub(super) mod chain;
 pub(super) mod split;
-mod staged;
+pub(super) mod staged;
 
 use super::{
     call::{Call, Function},
@@ -155,7 +155,7 @@ pub(super) fn build(plan: &mut Plan<'_>, data: ReceiveBytes, root: Rank) {
 }
 
 /// Cost: two copies of the slice; the readers copy at the same time.
-fn window(mut operation: Operation<'_, '_, '_>, data: ReceiveBytes, root: Rank) -> Result<()> {
+pub(super) fn window(mut operation: Operation<'_, '_, '_>, data: ReceiveBytes, root: Rank) -> Result<()> {
     if operation.comm().rank() == root {
         operation.write_window(data.to_send())?;
         operation.enter(Waiting::All);

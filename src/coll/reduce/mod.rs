@@ -3,7 +3,7 @@
 pub(super) mod linear;
 pub(super) mod slots;
 pub(super) mod split;
-mod staged;
+pub(super) mod staged;
 
 use super::{
     blocks::Blocks,
