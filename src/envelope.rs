@@ -1,6 +1,9 @@
 //! The envelope: what a receive is matched on, and how long the message is.
 
-use crate::types::{ContextId, Rank, Tag};
+use crate::{
+    shm::contexts::{CONTEXTS_EACH, OVERLAPPING},
+    types::{ContextId, RANKS_MAX, Rank, Tag},
+};
 
 /// The facts that travel with every message.
 ///
@@ -9,14 +12,41 @@ use crate::types::{ContextId, Rank, Tag};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Envelope {
     pub(crate) context: ContextId,
-    /// The sender's rank in the communicator, not a peer id.
+    /// The sender's rank in the communicator, not a peer id. In the context of overlapping collectives a mark lies
+    /// above it ([`marked`]).
     pub(crate) source: Rank,
     pub(crate) tag: Tag,
     /// The whole message's size in bytes.
     pub(crate) bytes: u64,
 }
 
-/// What a receive or a probe asks for. `None` is the wildcard.
+/// Bits of a source with a mark, for the rank and for the mark above it.
+const RANK_BITS: u32 = 12;
+pub(crate) const MARK_BITS: u32 = u32::BITS - RANK_BITS;
+
+const _: () = assert!(RANKS_MAX <= 1 << RANK_BITS);
+
+/// The source of a message in the context of overlapping collectives: a rank, and what it says of its call. The mark
+/// takes no part in matching; who receives the message compares it.
+pub(crate) fn marked(rank: Rank, mark: u32) -> Rank {
+    (mark << RANK_BITS).cast_signed() | rank
+}
+
+/// The mark of a source.
+pub(crate) fn mark_of(source: Rank) -> u32 {
+    source.cast_unsigned() >> RANK_BITS
+}
+
+impl Envelope {
+    /// The sender's rank, without a mark.
+    #[inline]
+    pub(crate) fn sender(&self) -> Rank {
+        let has_mark = self.context.0 % CONTEXTS_EACH == OVERLAPPING;
+        if has_mark { self.source & ((1 << RANK_BITS) - 1) } else { self.source }
+    }
+}
+
+/// What a receive or a probe asks for. `None` is the wildcard. A source has no mark.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Pattern {
     pub(crate) context: ContextId,
@@ -29,7 +59,37 @@ impl Pattern {
     #[inline]
     pub(crate) fn accepts(&self, envelope: &Envelope) -> bool {
         self.context == envelope.context
-            && self.source.is_none_or(|source| source == envelope.source)
+            && self.source.is_none_or(|source| source == envelope.sender())
             && self.tag.is_none_or(|tag| tag == envelope.tag)
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_mark_is_no_part_of_matching_where_collectives_overlap_and_of_the_source_elsewhere() {
+        let marks = [0, 1, 77, (1 << MARK_BITS) - 1];
+        for rank in [0, 5, RANKS_MAX as Rank - 1] {
+            for mark in marks {
+                let source = marked(rank, mark);
+                assert_eq!(mark_of(source), mark);
+                for context in (0..2 * CONTEXTS_EACH).chain(u32::MAX - 3..=u32::MAX).map(ContextId) {
+                    let envelope = Envelope { context, source, tag: 3, bytes: 0 };
+                    let overlaps = context.0 % CONTEXTS_EACH == OVERLAPPING;
+                    let pattern = Pattern { context, source: Some(rank), tag: Some(3) };
+                    assert_eq!(pattern.accepts(&envelope), overlaps || mark == 0);
+                    assert!(Pattern { source: None, ..pattern }.accepts(&envelope));
+                    for other in [
+                        Pattern { source: Some(rank ^ 1), ..pattern },
+                        Pattern { tag: Some(4), ..pattern },
+                        Pattern { context: ContextId(context.0 ^ 4), ..pattern },
+                    ] {
+                        assert!(!other.accepts(&envelope));
+                    }
+                }
+            }
+        }
     }
 }

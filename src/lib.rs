@@ -246,7 +246,8 @@
 //! (`…_value`). With `…_varcount` the parts of ranks differ in length; a [`Partition`] says where they lie in a slice.
 //!
 //! `immediate_…` only begins: a [`Request`] gives the result, and several may be under way. What is done again and again
-//! with the same buffers is made once, by `…_init`, and then only started:
+//! with the same buffers is made once, by `…_init`, and then only started. (A call of either kind that errs counts as
+//! one: what a rank calls next goes with what the others call next.)
 //!
 //! ```
 //! use ringmpi::{Communicator, Partition, Result, op};

@@ -237,7 +237,7 @@ mod tests {
 
     #[test]
     fn all_ranks_learn_that_there_are_no_more_context_ids() {
-        let starts = Starts { context: u32::MAX - 2 * CONTEXTS_EACH, ..Starts::ZERO };
+        let starts = Starts { context: u32::MAX - 3 - 2 * CONTEXTS_EACH, ..Starts::ZERO };
         let segment = Segment::on_heap_from(3, starts).unwrap();
         let outcomes = threads_over(&segment, |world| {
             let (first, second) = (world.duplicate(), world.split(Some(0), 0));

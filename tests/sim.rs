@@ -1,13 +1,14 @@
-//! Simulated jobs: many seeds, each a job of a few ranks in one thread: of messages (src/p2p/sim), and of
-//! collectives (src/coll/sim).
+//! Simulated jobs: many seeds, each a job of a few ranks: of messages (src/p2p/sim) and of collectives on messages
+//! (src/coll/sim), in one thread; and of collectives in shared memory, with ranks as threads of which one runs at a
+//! time (src/coll/sim/race.rs).
 //!
 //! A failure names its seed. These choose others than the default ones:
 //!
 //! | variable | meaning | default |
 //! | --- | --- | --- |
-//! | `RINGMPI_SIM_SEEDS` | how many seeds, of either kind | 3000 |
+//! | `RINGMPI_SIM_SEEDS` | how many seeds, of each kind | 3000 |
 //! | `RINGMPI_SIM_FIRST` | the first of them | 0 |
-//! | `RINGMPI_SIM_THREADS` | threads that share the work | one a CPU |
+//! | `RINGMPI_SIM_THREADS` | jobs at the same time, of each kind | one a CPU |
 
 use ringmpi::internals::sim;
 use std::{
@@ -120,4 +121,31 @@ fn simulated_collectives_give_what_the_oracle_says_and_leave_nothing_behind() {
     );
     let is_few = first() != 0 || seeds < SEEDS;
     assert!(is_few || all.iter().all(|job| job.collectives > 0), "every job has collectives");
+}
+
+#[test]
+fn races_of_collectives_in_shared_memory_give_what_the_oracle_says_in_every_order() {
+    let (seeds, started) = (seeds(), Instant::now());
+    let all = run_all(seeds, sim::run_race);
+    let (mut jobs, mut calls) = (BTreeMap::<usize, u64>::new(), BTreeMap::<&str, usize>::new());
+    for race in &all {
+        *jobs.entry(race.ranks).or_default() += 1;
+        race.calls.iter().for_each(|(name, count)| *calls.entry(name).or_default() += count);
+    }
+    let of_ranks = jobs.iter().fold(String::new(), |mut text, (ranks, jobs)| {
+        _ = write!(text, ", {jobs} of {ranks}");
+        text
+    });
+    println!(
+        "{seeds} races{of_ranks} ranks, {} collectives, {} points, {} passes, {} sleeps in {:.1} s",
+        calls.values().sum::<usize>(),
+        all.iter().map(|race| race.points).sum::<u64>(),
+        all.iter().map(|race| race.passes).sum::<u64>(),
+        all.iter().map(|race| race.sleeps).sum::<u64>(),
+        started.elapsed().as_secs_f64()
+    );
+    calls.iter().for_each(|(name, count)| println!("{count:8} calls: {name}"));
+    let missed: Vec<_> =
+        sim::expected_calls().into_iter().filter(|name| !calls.contains_key(&**name)).collect();
+    assert!(missed.is_empty() || first() != 0 || seeds < SEEDS, "no race has called {missed:?}");
 }

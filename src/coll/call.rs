@@ -7,22 +7,17 @@ use super::{
 };
 use crate::{
     buffer::{
-        self, BorrowedOperation, Combination, Held, Keep, Operation, Owned, Plain, ReceiveBytes, SendBytes,
-        SharedOperation,
+        self, BorrowedOperation, Combination, Operation, Plain, ReceiveBytes, SendBytes, SharedOperation,
     },
-    communicator::{Collective, Communicator, PersistentCollective, Request, landing},
+    communicator::{Collective, Communicator, landing},
+    envelope::MARK_BITS,
     error::{Error, ErrorClass, Result},
     op::{self, Op},
-    p2p::{
-        RequestId,
-        schedule::{Channel, ChannelOrder, Schedule},
-    },
+    p2p::schedule::{Channel, ChannelOrder, Schedule},
+    sys::biased_lock::Guard,
     types::{Rank, Tag},
 };
-use std::{
-    fmt,
-    sync::{Arc, Mutex, MutexGuard},
-};
+use std::{fmt, sync::Mutex};
 
 /// Which collective it is. The numbers travel in tags.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -98,6 +93,25 @@ pub(super) struct Call {
     pub(super) op: u8,
 }
 
+/// In which of its forms a collective is called.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Form {
+    Blocking,
+    Immediate,
+    Persistent,
+}
+
+impl Form {
+    /// What users call it.
+    fn of(self, function: &str) -> String {
+        match self {
+            Self::Blocking => function.into(),
+            Self::Immediate => format!("immediate_{function}"),
+            Self::Persistent => format!("{function}_init"),
+        }
+    }
+}
+
 /// Bits of a tag: from the lowest, the number of the call, its function, its operation, and its root plus one.
 const NUMBER_BITS: u32 = 10;
 const FUNCTION_BITS: u32 = 5;
@@ -122,8 +136,14 @@ impl Call {
 
     /// A word that differs if calls differ: roots only by their low bits.
     pub(super) fn word(self) -> u64 {
-        let root = self.root.map_or(0, |root| root as u64 + 1) & ((1 << ROOT_BITS) - 1);
+        // The root may be none that exists.
+        let root = self.root.map_or(0, |root| (root as u64).wrapping_add(1)) & ((1 << ROOT_BITS) - 1);
         (root << OP_BITS | u64::from(self.op)) << FUNCTION_BITS | self.function as u64
+    }
+
+    /// What a member's flag on the board says: only which collective it is.
+    pub(super) fn board_mark(self) -> u8 {
+        self.function as u8
     }
 
     /// The word and the number of a call, of which only the low bits count.
@@ -132,14 +152,21 @@ impl Call {
         (self.word() << NUMBER_BITS | number & ((1 << NUMBER_BITS) - 1)) as Tag
     }
 
-    fn describe(word: u64) -> String {
+    /// The word as far as it fits the mark of a message: there are fewer bits for the root.
+    pub(super) fn mark(self) -> u32 {
+        const { assert!(MARK_BITS < Self::BITS && MARK_BITS > FUNCTION_BITS + OP_BITS) };
+        self.word() as u32 & ((1 << MARK_BITS) - 1)
+    }
+
+    fn describe(word: u64, form: Form) -> String {
         let function = Function::ALL.get((word & ((1 << FUNCTION_BITS) - 1)) as usize);
         let Some((_, name)) = function else { return "something else".into() };
+        let name = form.of(name);
         let (op, root) = (word >> FUNCTION_BITS & ((1 << OP_BITS) - 1), word >> (FUNCTION_BITS + OP_BITS));
         let root = root.checked_sub(1).map(|root| format!("root {root}"));
         let op = op::name_of_code(op as u8).map(str::to_string);
         let facts: Vec<String> = [op, root].into_iter().flatten().collect();
-        if facts.is_empty() { name.to_string() } else { format!("{name} ({})", facts.join(", ")) }
+        if facts.is_empty() { name } else { format!("{name} ({})", facts.join(", ")) }
     }
 }
 
@@ -149,11 +176,14 @@ fn other_tag(from: Rank, theirs: Tag, ours: Tag) -> Error {
     let part = |tag: Tag| (tag as u64 >> NUMBER_BITS, tag as u64 & ((1 << NUMBER_BITS) - 1));
     let ((theirs, their_number), (ours, our_number)) = (part(theirs), part(ours));
     if theirs & ((1 << FUNCTION_BITS) - 1) == Function::Refusal as u64 && their_number == our_number {
-        return Error::refusal(format!("{}: the root refuses its own arguments", Call::describe(ours)))
-            .with_help("its own error says why");
+        return Error::refusal(format!(
+            "{}: the root refuses its own arguments",
+            Call::describe(ours, Form::Blocking)
+        ))
+        .with_help("its own error says why");
     }
     if theirs != ours {
-        return different(from, &Call::describe(theirs), &Call::describe(ours));
+        return different(from, theirs, ours, Form::Blocking);
     }
     let (theirs, ours) = (their_number, our_number);
     different_order(format!(
@@ -161,18 +191,29 @@ fn other_tag(from: Rank, theirs: Tag, ours: Tag) -> Error {
     ))
 }
 
-/// Two ranks are in different collectives: the other one's word, unless it is in one that says nothing.
+/// Two ranks are in different collectives: the other one's word or mark, unless it has gone on.
 #[cold]
 pub(super) fn mismatch(from: Rank, theirs: Option<u64>, ours: Call) -> Error {
-    let theirs = theirs.map_or_else(|| "something else".into(), Call::describe);
-    different(from, &theirs, &Call::describe(ours.word()))
+    // No word says this function.
+    different(from, theirs.unwrap_or(u64::MAX), ours.word(), Form::Blocking)
 }
 
-fn different(from: Rank, theirs: &str, ours: &str) -> Error {
+/// Two ranks are in the same collective, but one of them has nothing to say in it, or says it elsewhere.
+#[cold]
+pub(super) fn other_part(from: Rank, ours: Call) -> Error {
+    let what = format!("rank {from} called {} with another root or length than this rank", ours.function);
+    Error::new(ErrorClass::COUNT, what)
+        .with_help("all ranks have to name the same root, and counts that fit together")
+}
+
+/// Two ranks are in different collectives of one form, as their words or marks say.
+#[cold]
+pub(super) fn different(from: Rank, theirs: u64, ours: u64, form: Form) -> Error {
+    let (theirs, ours) = (Call::describe(theirs, form), Call::describe(ours, form));
     different_order(format!("rank {from} called {theirs} where this rank called {ours}"))
 }
 
-fn different_order(what: String) -> Error {
+pub(super) fn different_order(what: String) -> Error {
     Error::new(ErrorClass::COMM, what)
         .with_help("all ranks of a communicator have to call the same collectives in the same order")
 }
@@ -248,11 +289,11 @@ impl<F: FnOnce(&mut Plan<'_>, SendBytes, ReceiveBytes) -> Result<()>> Algorithm 
 
 impl<'u> Communicator<'u> {
     /// Enters a blocking collective: one at a time.
-    pub(super) fn enter(&self, call: Call) -> Result<(MutexGuard<'_, Collective>, Call)> {
+    pub(super) fn enter(&self, call: Call) -> Result<(Guard<'_, Collective>, Call)> {
         Ok((self.enter_collective(call.function)?, call))
     }
 
-    fn schedule(
+    pub(super) fn schedule(
         &self,
         channel: Channel,
         build: impl FnOnce(&mut Plan<'_>) -> Result<()>,
@@ -306,93 +347,6 @@ impl<'u> Communicator<'u> {
         self.engine().run(&schedule, None)
     }
 
-    /// Immediate: builds the plan and begins it. What it takes of the caller's memory is in `keeps`.
-    fn begin(
-        &self,
-        function: &'static str,
-        operation: Option<SharedOperation>,
-        keeps: Vec<Keep>,
-        build: impl FnOnce(&mut Plan<'_>) -> Result<()>,
-    ) -> Result<RequestId> {
-        self.check_caller()?;
-        let channel = Channel {
-            sends_in: self.remote().contexts.immediate(),
-            receives_in: self.local().contexts.immediate(),
-            rank: self.rank(),
-            function,
-            tag: self.next_immediate(),
-            order: ChannelOrder::Overlapping,
-        };
-        let schedule = Schedule { operation, ..self.schedule(channel, build)? };
-        self.engine().begin(Arc::new(schedule), keeps)
-    }
-
-    /// An immediate collective that changes its buffer.
-    pub(super) fn begin_in_place<B: Owned>(
-        &self,
-        function: &'static str,
-        data: B,
-        operation: Option<SharedOperation>,
-        build: impl FnOnce(&mut Plan<'_>, ReceiveBytes) -> Result<()>,
-    ) -> Result<Request<'_, B>> {
-        let begin = |data| self.begin(function, operation, vec![], |plan| build(plan, data));
-        Request::begin_in_place(self.engine(), data, begin)
-    }
-
-    /// An immediate collective whose result is new.
-    pub(super) fn begin_new<B: Owned, T: Plain>(
-        &self,
-        function: &'static str,
-        input: Held<B>,
-        len: usize,
-        operation: Option<SharedOperation>,
-        build: impl Algorithm,
-    ) -> Result<Request<'_, Vec<T>>> {
-        let from = input.to_send();
-        Request::begin_new(function, self.engine(), len, |into| {
-            self.begin(function, operation, vec![input.into_keep()], |plan| build(plan, from, into))
-        })
-    }
-
-    /// As [`Self::begin_new`]; without a length this rank gets no result.
-    pub(super) fn begin_new_if<B: Owned, T: Plain>(
-        &self,
-        function: &'static str,
-        input: Held<B>,
-        len: Option<usize>,
-        operation: Option<SharedOperation>,
-        build: impl Algorithm,
-    ) -> Result<Request<'_, Option<Vec<T>>>> {
-        let from = input.to_send();
-        Request::begin_new_if(function, self.engine(), len, |into| {
-            self.begin(function, operation, vec![input.into_keep()], |plan| build(plan, from, into))
-        })
-    }
-
-    /// A collective to be started again and again.
-    pub(super) fn prepare<I: Owned, O: Owned>(
-        &self,
-        function: &'static str,
-        input: Held<I>,
-        output: Held<O>,
-        operation: Option<SharedOperation>,
-        build: impl Algorithm,
-    ) -> Result<PersistentCollective<'_, I, O>> {
-        self.check_caller()?;
-        let channel = Channel {
-            sends_in: self.remote().contexts.immediate(),
-            receives_in: self.local().contexts.immediate(),
-            rank: self.rank(),
-            function,
-            tag: self.next_persistent(),
-            order: ChannelOrder::Overlapping,
-        };
-        PersistentCollective::new(self.engine(), input, output, |from, into| {
-            let schedule = self.schedule(channel, |plan| build(plan, from, into))?;
-            Ok(Arc::new(Schedule { operation, ..schedule }))
-        })
-    }
-
     /// A blocking collective on messages whose result is new.
     pub(super) fn run_new<T: Plain>(
         &self,
@@ -421,6 +375,35 @@ impl<'u> Communicator<'u> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn roots_that_do_not_exist_have_words() {
+        for root in [-1, Rank::MIN, Rank::MAX] {
+            let call = Call::rooted(Function::Reduce, root);
+            assert!(call.word() < 1 << Call::BITS && call.mark() < 1 << MARK_BITS);
+        }
+    }
+
+    #[test]
+    fn marks_of_calls_that_differ_differ_and_say_what_users_call() {
+        let sum = Call { op: 1, ..Call::rooted(Function::Reduce, 2000) };
+        let others = [
+            (Call { op: 2, ..sum }, "reduce_init (Product, root 2000)"),
+            (Call { root: Some(0), ..sum }, "reduce_init (Sum, root 0)"),
+            (Call { function: Function::AllReduce, root: None, ..sum }, "all_reduce_init (Sum)"),
+            (Call::new(Function::Barrier), "barrier_init"),
+        ];
+        for (other, name) in others {
+            assert_ne!(other.mark(), sum.mark());
+            let error = different(3, other.mark().into(), sum.mark().into(), Form::Persistent).to_string();
+            let expected =
+                format!("rank 3 called {name} where this rank called reduce_init (Sum, root 2000)");
+            assert!(error.contains(&expected), "{error}");
+        }
+        let barrier = Call::new(Function::Barrier).word();
+        assert_eq!(Call::describe(barrier, Form::Immediate), "immediate_barrier");
+        assert_eq!(Call::describe(u64::MAX, Form::Immediate), "something else");
+    }
 
     #[test]
     fn calls_that_differ_have_different_tags_and_say_what_they_are() {

@@ -5,9 +5,9 @@
 //!
 //! Each has a folder: `mod.rs` is what users call, and the other files are its algorithms, one each, headed by what it
 //! costs. [`select`] chooses. An algorithm on messages only says what one rank does ([`plan::Plan`]); the engine runs
-//! that as a blocking call, as a request, or as one that is started again and again (`p2p::schedule`, from [`call`]).
-//! Those on a board ([`on_board`]), and on blocks beside it
-//! ([`on_stage`]), are steps of a blocking call. Reductions all have one order: [`fold`].
+//! that as a blocking call (`p2p::schedule`, from [`call`]), as a request, or as one that is started again and again
+//! (from [`overlapping`]). Those on a board ([`on_board`]), and on blocks beside it ([`on_stage`]), are steps of a
+//! blocking call. Reductions all have one order: [`fold`].
 
 mod all_gather;
 mod all_reduce;
@@ -21,6 +21,7 @@ mod gather;
 mod neighbour;
 mod on_board;
 mod on_stage;
+mod overlapping;
 mod partition;
 mod pieces;
 mod plan;

@@ -1,12 +1,12 @@
 //! One operation on a communicator's board: its steps, each followed by the wait that it needs.
 
-use super::call::{Call, mismatch};
+use super::call::{Call, Form, different, different_order, mismatch, other_part};
 use crate::{
     buffer::{ReceiveBytes, SendBytes},
     communicator::Communicator,
-    error::Result,
+    error::{Error, Result},
     p2p::{Until, schedule::check_size},
-    shm::board::{Board, Readers},
+    shm::board::{Board, Other, Readers},
     types::Rank,
 };
 
@@ -16,6 +16,10 @@ const POLL_EVERY: u64 = 64;
 /// Bits of a label: from the lowest, the length of the part, its call, and the low ones of its operation's number.
 const LENGTH_BITS: u32 = 16;
 const CALL_BITS: u32 = Call::BITS;
+
+/// In the place of a length: what the member gives is no part, but names its blocks for the stage. Nothing on a board is
+/// as long.
+const NAMES: u64 = (1 << LENGTH_BITS) - 1;
 
 /// An operation on a board, by its number.
 pub(super) struct Operation<'a, 'c, 'u> {
@@ -28,6 +32,7 @@ pub(super) struct Operation<'a, 'c, 'u> {
 impl<'a, 'c, 'u> Operation<'a, 'c, 'u> {
     pub(super) fn new(comm: &'c Communicator<'u>, board: &'a mut Board, call: Call) -> Result<Self> {
         let seq = board.next();
+        board.set_mark(call.board_mark());
         // Others may wait for this rank to take what they have sent, and its own collectives for a turn.
         if seq.is_multiple_of(POLL_EVERY) {
             comm.engine().look_in()?;
@@ -54,7 +59,7 @@ impl<'a, 'c, 'u> Operation<'a, 'c, 'u> {
         while let Some(member) = self.board.missing(number) {
             self.wait_for_reuse(member, number)?;
         }
-        Ok(())
+        self.check_marks()
     }
 
     pub(super) fn comm(&self) -> &'c Communicator<'u> {
@@ -93,9 +98,9 @@ impl<'a, 'c, 'u> Operation<'a, 'c, 'u> {
         if self.comm.engine().looks(|| self.board.has_entered(member, number)) {
             return Ok(());
         }
-        let words = std::slice::from_ref(self.board.flag(member));
+        let (flag, at_least) = self.board.flag(member, number);
         let by = Rank::try_from(member).ok().and_then(|rank| self.comm.local().group.peer(rank));
-        self.comm.engine().wait_until(Until::Words { words, at_least: number, by })
+        self.comm.engine().wait_until(Until::Words { words: std::slice::from_ref(flag), at_least, by })
     }
 
     /// Waits until all members have entered.
@@ -103,7 +108,18 @@ impl<'a, 'c, 'u> Operation<'a, 'c, 'u> {
         while let Some(member) = self.board.missing(self.seq) {
             self.wait_for_number(member, self.seq)?;
         }
-        Ok(())
+        self.check_marks()
+    }
+
+    /// Whether all members that were seen in this operation are in this collective.
+    #[inline]
+    fn check_marks(&mut self) -> Result<()> {
+        match self.board.take_other() {
+            None => Ok(()),
+            Some(Other { member, theirs, ours }) => {
+                Err(different(member as Rank, theirs.into(), ours.into(), Form::Blocking))
+            }
+        }
     }
 
     /// The counted barrier.
@@ -113,16 +129,19 @@ impl<'a, 'c, 'u> Operation<'a, 'c, 'u> {
             self.ring_all();
             return Ok(());
         }
-        if !self.board.is_released(self.seq) {
+        let mut released = self.board.is_released(self.seq);
+        if released.is_none() {
             // The last to arrive writes it, but if the next member has left without having seen it, nobody
             // will: so all learn of one who left, each from the next.
             let by = self.comm.local().group.peer((self.comm.rank() + 1) % self.comm.size());
             let words = std::slice::from_ref(self.board.released());
             self.comm.engine().wait_until(Until::Words { words, at_least: self.seq, by })?;
-            // Notes what the wait has seen.
-            let _ = self.board.is_released(self.seq);
+            released = self.board.is_released(self.seq);
         }
-        Ok(())
+        match released {
+            Some(number) if number == self.seq => Ok(()),
+            _ => Err(another_barrier()),
+        }
     }
 
     /// The root's data, once nobody reads what was there.
@@ -144,7 +163,7 @@ impl<'a, 'c, 'u> Operation<'a, 'c, 'u> {
 
     /// What a member says of its part, of few bytes: how long it is, of which call, and of which operation.
     fn label(&self, bytes: u64) -> u64 {
-        debug_assert!(bytes < 1 << LENGTH_BITS);
+        debug_assert!(bytes <= NAMES);
         bytes | self.call.word() << LENGTH_BITS | self.seq << (LENGTH_BITS + CALL_BITS)
     }
 
@@ -153,20 +172,43 @@ impl<'a, 'c, 'u> Operation<'a, 'c, 'u> {
         let ours = self.label(0);
         let (operation, call) = (LENGTH_BITS + CALL_BITS, LENGTH_BITS);
         if theirs >> operation != ours >> operation {
-            return Err(mismatch(rank, None, self.call));
+            return Err(self.elsewhere(rank));
         }
         if theirs >> call != ours >> call {
             return Err(mismatch(rank, Some(theirs >> call & ((1 << CALL_BITS) - 1)), self.call));
         }
-        check_size(self.call.function, rank, theirs & ((1 << LENGTH_BITS) - 1), expected)
+        let theirs = theirs & ((1 << LENGTH_BITS) - 1);
+        if (theirs == NAMES) != (expected == NAMES) {
+            // Only one of both is so long that it goes by the stage.
+            return Err(other_part(rank, self.call));
+        }
+        check_size(self.call.function, rank, theirs, expected)
+    }
+
+    /// A member that has entered this operation without saying what a member of this call says.
+    #[cold]
+    pub(super) fn elsewhere(&self, rank: Rank) -> Error {
+        match self.board.mark_of(rank as usize, self.seq) {
+            Some(mark) if mark == self.call.board_mark() => other_part(rank, self.call),
+            mark => mismatch(rank, mark.map(u64::from), self.call),
+        }
     }
 
     /// This rank's contribution, once nobody reads what was there.
     pub(super) fn give_slot(&mut self, data: SendBytes, readers: Readers) -> Result<()> {
+        self.give(data, data.len(), readers)
+    }
+
+    /// The names of this rank's blocks for the stage.
+    pub(super) fn give_names(&mut self, names: SendBytes) -> Result<()> {
+        self.give(names, NAMES, Readers::All)
+    }
+
+    fn give(&mut self, data: SendBytes, says: u64, readers: Readers) -> Result<()> {
         while let Some((reader, number)) = self.board.slot_reader(self.seq) {
             self.wait_for_reuse(reader, number)?;
         }
-        self.board.write_slot(self.seq, readers, self.label(data.len()), data.words());
+        self.board.write_slot(self.seq, readers, self.label(says), data.words());
         Ok(())
     }
 
@@ -179,11 +221,26 @@ impl<'a, 'c, 'u> Operation<'a, 'c, 'u> {
 
     /// A member's contribution, once it has entered.
     pub(super) fn fetch_slot(&mut self, rank: Rank, into: ReceiveBytes) -> Result<()> {
+        self.fetch(rank, into, into.len())
+    }
+
+    /// The names of a member's blocks for the stage, once it has entered.
+    pub(super) fn fetch_names(&mut self, rank: Rank, into: ReceiveBytes) -> Result<()> {
+        self.fetch(rank, into, NAMES)
+    }
+
+    fn fetch(&mut self, rank: Rank, into: ReceiveBytes, expected: u64) -> Result<()> {
         self.wait_for(rank)?;
-        self.check(rank, self.board.slot_label(rank as usize, self.seq), into.len())?;
+        self.check(rank, self.board.slot_label(rank as usize, self.seq), expected)?;
         into.fill_from_words(self.board.read_slot(rank as usize, self.seq));
         Ok(())
     }
+}
+
+/// Nobody gets beyond a barrier that this rank is in, unless others were in another collective at some time.
+#[cold]
+fn another_barrier() -> Error {
+    different_order("all other ranks have left this barrier for a later one".into())
 }
 
 /// Who waits for this rank to enter.

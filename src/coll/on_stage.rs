@@ -11,7 +11,6 @@ use crate::{
     error::{Error, Result},
     p2p::schedule::check_size,
     shm::{
-        board::Readers,
         pool::Block,
         stage::{ROOM_BYTES, Room, STAGE_BLOCKS, Stage, StageBlocks},
     },
@@ -53,13 +52,13 @@ fn exchange(
 ) -> Result<Option<Stage>> {
     let mine: [u64; STAGE_BLOCKS] = own.map_or([NO_BLOCK; STAGE_BLOCKS], |own| own.map(Block::to_word));
     let mut operation = Operation::new(comm, board.get(), call)?;
-    operation.give_slot(buffer::of_slice(&mine), Readers::All)?;
+    operation.give_names(buffer::of_slice(&mine))?;
     operation.enter(Waiting::All);
     let (mut members, mut is_whole) = (Vec::with_capacity(comm.size() as usize), true);
     for (rank, peer) in (0..comm.size()).zip(comm.local().group.iter()) {
         let mut words = mine;
         if rank != comm.rank() {
-            operation.fetch_slot(rank, buffer::of_slice_mut(&mut words))?;
+            operation.fetch_names(rank, buffer::of_slice_mut(&mut words))?;
         }
         is_whole &= !words.contains(&NO_BLOCK);
         members.push((comm.engine().blocks_of(peer), words.map(Block::from_word)));
@@ -161,9 +160,11 @@ impl<'a, 'c, 'u> Staged<'a, 'c, 'u> {
         let [first, call, bytes] = theirs;
         let [our_first, our_call, our_bytes] = self.header;
         if (first, call) != (our_first, our_call) {
-            // Without a header of this operation it is in a call that has none.
-            let theirs = (first == our_first).then_some(call);
-            return Err(mismatch(rank, theirs, self.operation.call()));
+            return Err(match first == our_first {
+                true => mismatch(rank, Some(call), self.operation.call()),
+                // It is in a call that has no header.
+                false => self.operation.elsewhere(rank),
+            });
         }
         check_size(self.operation.call().function, rank, bytes, our_bytes)
     }

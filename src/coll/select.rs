@@ -68,6 +68,10 @@ pub(super) fn small_reduce(bytes: usize, has_board: bool) -> Way {
     if has_board && bytes <= 8 * SLOT_WORDS { Way::Board } else { Way::Messages }
 }
 
+pub(super) fn small_all_gather(block: u64, has_board: bool) -> Way {
+    small_reduce(block as usize, has_board)
+}
+
 /// Whether all ranks combine all contributions by themselves, on the board.
 pub(super) fn all_combine(comm: &Communicator<'_>, bytes: usize, has_board: bool) -> bool {
     comm.size() <= ALL_COMBINE_RANKS && small_reduce(bytes, has_board) == Way::Board

@@ -7,6 +7,7 @@ use crate::{
     p2p::{Engine, Hold},
     shm::{
         board::{Board, Place},
+        contexts::CONTEXTS_EACH,
         layout::BOARDS,
     },
 };
@@ -70,7 +71,10 @@ impl Foundation {
             return Err(no_contexts());
         }
         // Drawn from 32-bit numbers.
-        let mut base = Base::with_ids(engine, first as u32);
+        let first = u32::try_from(first).ok().filter(|first| first.is_multiple_of(CONTEXTS_EACH));
+        let first =
+            first.ok_or_else(|| Error::corrupt(format!("a communicator with context {}", self.0[0])))?;
+        let mut base = Base::with_ids(engine, first);
         base.board = match usize::try_from(number).ok().map(|number| number.checked_sub(1)) {
             Some(None) => None,
             Some(Some(board)) if board < BOARDS => Some(attach_board(engine, board, membership)),

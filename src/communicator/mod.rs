@@ -36,17 +36,18 @@ use crate::{
     p2p::{Engine, Hold},
     shm::{
         board::Board,
-        contexts::CONTEXTS_EACH,
+        contexts::{CONTEXTS_EACH, OVERLAPPING},
         doorbell::BarrierMode,
         segment::{Segment, WORLD_BOARD},
         slot::{Abort, AbortReason},
         stage::Stage,
     },
     status::PROC_NULL,
+    sys::biased_lock::{BiasedLock, Guard},
     types::{ContextId, PeerId, Rank, Tag},
 };
 use announcement::Orphan;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// A group of processes and a context in which they exchange messages: what is sent in one
 /// communicator is never received in another.
@@ -158,7 +159,7 @@ impl Contexts {
 
     /// Of immediate and persistent collectives, which overlap each other and blocking ones.
     pub(crate) fn immediate(self) -> ContextId {
-        ContextId(self.0 + 2)
+        ContextId(self.0 + OVERLAPPING)
     }
 
     /// Of what the library tells itself while it makes communicators, at any time and in any thread.
@@ -169,7 +170,7 @@ impl Contexts {
 
 /// What the collectives of a communicator keep between calls.
 pub(crate) struct Collectives {
-    blocking: Mutex<Collective>,
+    blocking: BiasedLock<Collective>,
     numbers: Mutex<Numbers>,
 }
 
@@ -254,7 +255,7 @@ impl Drop for SharedBoard {
 impl Collectives {
     /// Blocking ones are counted from `start` on, as the board does.
     pub(crate) fn new(board: Option<SharedBoard>, start: u64) -> Self {
-        let blocking = Mutex::new(Collective { sequence: start, board });
+        let blocking = BiasedLock::new(Collective { sequence: start, board });
         Self { blocking, numbers: Mutex::default() }
     }
 
@@ -594,17 +595,10 @@ impl<'u> Communicator<'u> {
     }
 
     /// Enters a blocking collective: one at a time.
-    pub(crate) fn enter_collective(
-        &self,
-        function: impl std::fmt::Display,
-    ) -> Result<MutexGuard<'_, Collective>> {
+    #[inline]
+    pub(crate) fn enter_collective(&self, function: impl std::fmt::Display) -> Result<Guard<'_, Collective>> {
         self.check_caller()?;
-        match self.shared.collectives.blocking.try_lock() {
-            Ok(collective) => Ok(collective),
-            // A panic in there has left nothing half done: the number of its collective is used up.
-            Err(TryLockError::Poisoned(poisoned)) => Ok(poisoned.into_inner()),
-            Err(TryLockError::WouldBlock) => Err(two_threads(&function)),
-        }
+        self.shared.collectives.blocking.try_lock().ok_or_else(|| two_threads(&function))
     }
 }
 
@@ -615,7 +609,7 @@ fn unpoisoned<T>(lock: &Mutex<T>) -> MutexGuard<'_, T> {
 
 #[cold]
 fn two_threads(function: &impl std::fmt::Display) -> Error {
-    let what = format!("{function}: another thread is in a collective of the communicator at the same time");
+    let what = format!("{function}: two threads are in a collective of one communicator at the same time");
     Error::new(ErrorClass::COMM, what).with_help("give every thread a duplicate of the communicator")
 }
 

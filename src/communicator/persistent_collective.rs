@@ -152,7 +152,8 @@ impl<'c, I: Owned, O: Owned> PersistentCollective<'c, I, O> {
     /// Waits for the end of this rank's part, which is inactive then, as it may be already.
     ///
     /// # Errors
-    /// Counts that do not fit those of other ranks; bytes that are no values of the type; the end of the job.
+    /// Other ranks that have made another collective, or this one with another root, operation of [`op`](crate::op) or
+    /// length; bytes that are no values of the type; the end of the job.
     ///
     /// # Standard
     /// MPI 5.0, 3.7.3: `MPI_Wait`.

@@ -228,7 +228,8 @@ impl<'c, B: Owned> Request<'c, B> {
     /// ```
     ///
     /// # Errors
-    /// Of a receive: what was wrong with the message. The end of the job. The buffer is lost.
+    /// Of a receive: what was wrong with the message. Of a collective: other ranks that call another one, or this one
+    /// with another root, operation of [`op`](crate::op) or length. The end of the job. The buffer is lost.
     ///
     /// # Standard
     /// MPI 5.0, 3.7.3: `MPI_Wait`.

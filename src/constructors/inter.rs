@@ -45,9 +45,9 @@ impl<'u> Communicator<'u> {
     /// ```
     ///
     /// # Errors
-    /// A leader that does not exist, or leads itself; a negative tag; a peer communicator of another universe;
-    /// groups with a common process. A leader's error is one of all its group. The end of the job; all context
-    /// ids used up.
+    /// A leader that does not exist, or leads itself; local leaders that differ; a negative tag; a peer communicator of
+    /// another universe; groups with a common process. An error of one rank is one of all its group. The end of
+    /// the job; all context ids used up.
     ///
     /// # Standard
     /// MPI 5.0, 7.6.2: `MPI_Intercomm_create`.
@@ -58,10 +58,12 @@ impl<'u> Communicator<'u> {
         remote_leader: Rank,
         tag: Tag,
     ) -> Result<InterCommunicator<'u>> {
-        if !(0..self.size()).contains(&local_leader) {
-            return Err(bad_rank(NAME, "local_leader", local_leader, self.size()));
-        }
-        let exchange = Exchange::of_leaders(peer_comm, NAME, tag)?;
+        let exchange = if (0..self.size()).contains(&local_leader) {
+            Exchange::of_leaders(peer_comm, NAME, tag)
+        } else {
+            Err(bad_rank(NAME, "local_leader", local_leader, self.size()))
+        };
+        let exchange = self.agree_on_same(NAME, exchange, |_| u64::from(local_leader.unsigned_abs()))?;
         let inside = self.duplicate()?;
         let mut remote = Vec::new();
         let met = (self.rank() == local_leader).then(|| {

@@ -131,6 +131,10 @@ fn queues() -> Seeds {
             (0..DEEP).map(move |key| [control | wildcards[usize::from(key % 4)], key % 3, key % 5, key % 2])
         };
         add("wildcards", 0, mixed(0).chain(mixed(LOOK)).chain(mixed(TAKE)).chain(by_id(BY_ID)).collect());
+        let marks = |control: u8| {
+            (0..DEEP).map(move |key| [control | wildcards[usize::from(key % 4)], key % 3, 0, 1 | key << 4])
+        };
+        add("marks", FEW_KEYS, marks(0).chain(marks(LOOK)).chain(marks(TAKE)).collect());
         add("few-keys", FEW_KEYS, mixed(0).chain(by_id(BY_ID)).chain(mixed(TAKE)).collect());
     }
     seeds

@@ -56,12 +56,10 @@ pub(super) fn judge(status: ExitStatus, state: RankState, abort: Abort) -> Judge
     match (state, status.signal()) {
         (RankState::Aborted, _) => Judgement::Fails(Cause::Aborted(abort)),
         (_, Some(signal)) => Judgement::Fails(Cause::Killed { signal, dumped_core: status.core_dumped() }),
-        (RankState::Attached | RankState::Running | RankState::Leaving, None) => {
-            Judgement::Fails(Cause::NotFinalized { code })
-        }
+        (_, None) if state.is_in_mpi() => Judgement::Fails(Cause::NotFinalized { code }),
         (_, None) if code == 0 => Judgement::Fine,
         (RankState::Finalized, None) => Judgement::Fails(Cause::Exited { code }),
-        (RankState::Free, None) => Judgement::Counts(exit_byte(code)),
+        (_, None) => Judgement::Counts(exit_byte(code)),
     }
 }
 
@@ -148,7 +146,7 @@ mod tests {
 
     #[test]
     fn leaving_between_init_and_finalize_is_a_failure_whatever_the_code() {
-        for state in [RankState::Attached, RankState::Running, RankState::Leaving] {
+        for state in [RankState::Attached, RankState::Running, RankState::Settling, RankState::Leaving] {
             assert_eq!(judge(exited(0), state, NONE), Judgement::Fails(Cause::NotFinalized { code: 0 }));
             assert_eq!(code_of(judge(exited(0), state, NONE)), 1);
             assert_eq!(code_of(judge(exited(7), state, NONE)), 7);

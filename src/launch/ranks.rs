@@ -287,7 +287,7 @@ impl Rank {
         now: Instant,
     ) -> Option<(Pid, Judgement)> {
         match self.published.slot.state() {
-            RankState::Attached | RankState::Running | RankState::Leaving => {}
+            RankState::Attached | RankState::Running | RankState::Settling | RankState::Leaving => {}
             RankState::Aborted => return Some((pid, self.judge_by_slot(ExitStatus::default()))),
             RankState::Free | RankState::Finalized => {
                 return Some((root.pid, self.judge_by_slot(root.status?)));

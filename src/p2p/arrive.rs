@@ -135,6 +135,11 @@ impl Core {
                 self.arrive_data(from, receive, block, bytes, nanos)
             }
             Packet::Fin { send } => self.arrive_fin(from, send),
+            Packet::Inquiry(inquiry) => self.arrive_inquiry(from, inquiry),
+            Packet::Never { message } => {
+                self.arrive_answer(message);
+                Ok(())
+            }
         }
     }
 

@@ -34,7 +34,9 @@ impl Core {
                 let awaited = self.wakers.registered();
                 awaited.into_iter().flat_map(|id| self.targets_of_request(id)).collect()
             }
-            Until::Quiet | Until::Settled => self.requests.sends().map(|(_, send)| send.to.0).collect(),
+            Until::Quiet | Until::CollectivesOver | Until::Settled => {
+                self.requests.sends().map(|(_, send)| send.to.0).collect()
+            }
             Until::Message(Awaited { from: Some(from), .. }) | Until::Words { by: Some(from), .. } => {
                 vec![from.0]
             }
@@ -42,7 +44,7 @@ impl Core {
         }
     }
 
-    fn targets_of_request(&mut self, id: RequestId) -> Vec<u32> {
+    pub(super) fn targets_of_request(&mut self, id: RequestId) -> Vec<u32> {
         if let Some(send) = self.requests.send(id) {
             return vec![send.to.0];
         }

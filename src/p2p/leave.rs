@@ -2,10 +2,11 @@
 //! that has left learns that it is in vain. No error, early return or forgotten receive on one rank may
 //! leave the others waiting for ever.
 //!
-//! A rank that leaves first *settles*: what is queued goes out (of large messages the envelope), and receives
-//! that nobody asks for end. Then it says that it is [`RankState::Leaving`]: it sends no message any more
-//! and takes none, and its answers to messages that it has taken are in the rings. What is left are sends
-//! that nobody has taken yet. When they have ended it is [`RankState::Finalized`].
+//! A rank that leaves sends what is queued (of large messages the envelope), and ends receives that nobody asks for.
+//! Then it is [`RankState::Settling`] until collectives have ended that it has let go of: nothing else sends or takes
+//! messages. Then it says that it is [`RankState::Leaving`]: it sends no message any more and takes none, and its
+//! answers to messages that it has taken are in the rings. What is left are sends that nobody has taken yet. When they
+//! have ended it is [`RankState::Finalized`].
 //!
 //! Whoever finds such a state, and then nothing in the ring, knows: messages to that rank that it has not
 //! taken never will be, and messages from it that have not come never will. A program in which it matters is
@@ -44,6 +45,8 @@ impl Engine {
         core.drop_vain_sends()?;
         drop(core);
         self.wait_until(Until::Settled)?;
+        self.slot().set_state(RankState::Settling);
+        self.wait_until(Until::CollectivesOver)?;
         self.slot().set_state(RankState::Leaving);
         let left = self.lock().leave_contexts(&self.dropped);
         let result = self.wait_until(Until::Quiet);
@@ -59,7 +62,11 @@ impl Core {
     /// Looks whether somebody has left who would have to end the wait. Errs if so; a rank that leaves drops
     /// its own sends instead. True if something has moved meanwhile.
     pub(super) fn look_for_leavers(&mut self, until: &Until<'_>) -> Result<bool> {
-        if let Until::Settled | Until::Quiet = until {
+        if !self.schedules.is_empty() {
+            self.unless_failed(Self::inquire)?;
+        }
+        if let Until::Settled | Until::CollectivesOver | Until::Quiet = until {
+            self.unless_failed(Self::answer_inquiries)?;
             return self.drop_vain_sends();
         }
         if let Until::Woken(_) = until {
@@ -83,7 +90,7 @@ impl Core {
             }
             Until::Message(awaited) => self.is_receive_vain(awaited.from),
             Until::Words { by, .. } => by.filter(|by| self.is_leaving(*by)).map(Vain::Left),
-            Until::Woken(_) | Until::Settled | Until::Quiet => None,
+            Until::Woken(_) | Until::Settled | Until::CollectivesOver | Until::Quiet => None,
         }
     }
 
@@ -104,16 +111,34 @@ impl Core {
     fn is_request_vain(&mut self, id: RequestId) -> Option<Vain> {
         if let Some(send) = self.requests.send(id) {
             let (to, is_waiting) = (send.to, send.phase.waits_for_match());
-            return (to != self.me && self.is_send_vain(to, is_waiting)).then_some(Vain::Left(to));
+            let is_vain =
+                to != self.me && (self.is_send_vain(to, is_waiting) || is_waiting && self.is_leaving(to));
+            return is_vain.then_some(Vain::Left(to));
         }
         if let Some(running) = self.requests.schedule(id) {
             let open: Vec<RequestId> = running.open().collect();
-            return open.into_iter().find_map(|message| self.is_request_vain(message));
+            return open.into_iter().find_map(|message| self.is_scheduled_vain(message)).map(Vain::Left);
         }
         match self.requests.receive(id)?.phase {
             ReceivePhase::Posted { from, .. } => self.is_receive_vain(from),
             _ => None,
         }
+    }
+
+    /// Of a message of a collective: its other side may be one that a rank which is settling has let go of.
+    fn is_scheduled_vain(&mut self, message: RequestId) -> Option<PeerId> {
+        let left = if let Some(send) = self.requests.send(message) {
+            let (to, is_waiting) = (send.to, send.phase.waits_for_match());
+            (to != self.me && self.is_send_vain(to, is_waiting)).then_some(to)
+        } else {
+            match self.requests.receive(message)?.phase {
+                ReceivePhase::Posted { from, .. } => {
+                    from.filter(|from| *from != self.me && self.has_left(*from))
+                }
+                _ => None,
+            }
+        };
+        left.or_else(|| self.answered_in_vain(message))
     }
 
     /// Whether no message can come any more. A rank may always send to itself, if it has another thread.
@@ -139,11 +164,17 @@ impl Core {
         }
     }
 
+    /// Whether only collectives that it has let go of may still send or take messages, if anything.
     fn is_leaving(&self, peer: PeerId) -> bool {
+        self.has_left(peer) || self.state_of(peer) == RankState::Settling
+    }
+
+    /// Whether it sends no message any more and takes none.
+    fn has_left(&self, peer: PeerId) -> bool {
         matches!(self.state_of(peer), RankState::Leaving | RankState::Finalized)
     }
 
-    fn state_of(&self, peer: PeerId) -> RankState {
+    pub(super) fn state_of(&self, peer: PeerId) -> RankState {
         self.peers[peer.index()].published.slot.state()
     }
 
@@ -206,7 +237,7 @@ impl Core {
 
 impl SendPhase {
     /// Nothing but the receiver's match is missing.
-    fn waits_for_match(&self) -> bool {
+    pub(super) fn waits_for_match(&self) -> bool {
         matches!(self, Self::Announced | Self::AwaitMatch)
     }
 }

@@ -54,11 +54,11 @@ fn class(pattern: &Pattern) -> usize {
     usize::from(pattern.tag.is_none()) | usize::from(pattern.source.is_none()) << 1
 }
 
-/// The one pattern of a class that accepts messages with this envelope.
+/// The one pattern of a class that accepts messages with this envelope, whose mark is no part of it.
 fn pattern_of_class(class: usize, envelope: &Envelope) -> Pattern {
     Pattern {
         context: envelope.context,
-        source: (class & 0b10 == 0).then_some(envelope.source),
+        source: (class & 0b10 == 0).then_some(envelope.sender()),
         tag: (class & 0b01 == 0).then_some(envelope.tag),
     }
 }

@@ -4,15 +4,16 @@
 //! [`request`], [`send`], [`arrive`] (what packets do), [`rendezvous`], [`pull`], [`bulk_choice`] and
 //! [`copy_clock`] (large messages), [`receive`], [`probe`], [`progress`] and [`role`] (the only event
 //! loop), [`several`], [`schedule`] and [`stage`] (collectives), [`wakers`] (requests as futures), [`credit`] and [`cycle`] (flow
-//! control), [`contexts`] (freed communicators), [`leave`] (finalize), [`failure`] (corrupted
+//! control), [`contexts`] (freed communicators), [`leave`] and [`inquiry`] (finalize), [`failure`] (corrupted
 //! shared memory), [`gate`] (who may call). `sim` runs many engines against an oracle, which `arrivals`
-//! tells in what order messages came.
+//! tells in what order messages came; where ranks are threads, [`baton`] lets it decide which one runs.
 //!
 //! The engine knows context ids and peer ids, never a communicator. It may be entered by any number
 //! of threads; its state, [`Core`], is behind one biased lock.
 
 mod arrivals;
 mod arrive;
+mod baton;
 mod bulk_choice;
 #[cfg(all(test, not(loom)))]
 mod bulk_tests;
@@ -22,6 +23,7 @@ mod credit;
 mod cycle;
 mod failure;
 mod gate;
+mod inquiry;
 mod leave;
 pub(crate) mod matching;
 pub(crate) mod packet;
@@ -67,9 +69,11 @@ use crate::{
 };
 use arrivals::Arrivals;
 use arrive::Arrived;
+use baton::Baton;
 use bulk_choice::Choices;
 use contexts::{Contexts, Dropped};
 use gate::Gate;
+use inquiry::Inquiries;
 use matching::{PostedQueue, UnexpectedQueue};
 use peers::Peer;
 use probe::Messages;
@@ -132,6 +136,7 @@ pub(crate) struct Engine {
     /// Time-outs of sleeps that found work: a lost wake-up. Tests expect none.
     rescues: AtomicU32,
     progress_thread: ProgressThread,
+    baton: Baton,
 }
 
 /// What the lock protects.
@@ -167,6 +172,7 @@ pub(crate) struct Core {
     combinations: VecDeque<RequestId>,
     /// Collectives that have ended, with the user's operations.
     over: Vec<schedule::Running>,
+    inquiries: Inquiries,
     /// Schedules are being advanced: a poll out of one of their steps leaves them alone.
     is_advancing: bool,
     choices: Choices,
@@ -219,6 +225,7 @@ impl Engine {
             schedules: Vec::new(),
             combinations: VecDeque::new(),
             over: Vec::new(),
+            inquiries: Inquiries::default(),
             is_advancing: false,
             choices: Choices::new(config.bulk, Tuning::new(segment)),
             nonce,
@@ -245,6 +252,7 @@ impl Engine {
             dropped: Arc::new(Dropped::new()),
             rescues: AtomicU32::new(0),
             progress_thread: ProgressThread::default(),
+            baton: Baton::default(),
         })
     }
 
@@ -283,6 +291,7 @@ impl Engine {
     #[inline]
     pub(crate) fn ring(&self, peer: PeerId) {
         if peer != self.me {
+            self.baton.pass();
             self.bells[peer.index()].ring();
         }
     }

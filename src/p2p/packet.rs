@@ -6,14 +6,14 @@
 //! | 0 | 40–47 | inline payload bytes |
 //! | 0 | 48 | the sender waits until the message is matched |
 //! | 1 | | context id, tag — or the request of the other side |
-//! | 2 | 0–31 | the sender's rank in the communicator |
+//! | 2 | 0–31 | the sender's rank in the communicator; of overlapping collectives, with a mark |
 //! | 2 | 32–63 | of an RTS: how often its sender had revoked places |
 //! | 3–7 | | payload, or what the kind needs |
 //!
 //! A packet is read word by word, once, and then checked: a peer that scribbles over the ring can
 //! end the job, not break this process's memory.
 
-use super::request::RequestId;
+use super::{inquiry::Inquiry, request::RequestId};
 use crate::{
     buffer::{INLINE_BYTES, INLINE_WORDS},
     envelope::Envelope,
@@ -51,6 +51,10 @@ pub(super) enum Kind {
     Data = 7,
     /// The receiver has what it needs: the send is complete.
     Fin = 8,
+    /// Whether a rank that leaves still has a part in a collective.
+    Inquiry = 9,
+    /// It has none.
+    Never = 10,
 }
 
 const SYNCHRONOUS: u32 = 1 << 16;
@@ -122,6 +126,8 @@ pub(super) enum Packet {
     Cts(Cts),
     Data { receive: RequestId, block: Block, bytes: u64, nanos: u64 },
     Fin { send: RequestId },
+    Inquiry(Inquiry),
+    Never { message: RequestId },
 }
 
 /// An envelope whose data stays with the sender until the receiver asks for it.
@@ -197,6 +203,11 @@ impl Packet {
                 plain(Kind::Data, [receive.to_word(), 0, block.to_word(), bytes, nanos])
             }
             Self::Fin { send } => plain(Kind::Fin, [send.to_word(), 0, 0, 0, 0]),
+            Self::Inquiry(Inquiry { message, context, tag, is_sent }) => {
+                let channel = u64::from(context.0) | u64::from(tag as u32) << 32;
+                plain(Kind::Inquiry, [message.to_word(), 0, channel, is_sent.into(), 0])
+            }
+            Self::Never { message } => plain(Kind::Never, [message.to_word(), 0, 0, 0, 0]),
         }
     }
 
@@ -242,6 +253,13 @@ impl Packet {
                 nanos: words[4],
             },
             8 => Self::Fin { send: RequestId::from_word(words[0]) },
+            9 => Self::Inquiry(Inquiry {
+                message: RequestId::from_word(words[0]),
+                context: ContextId(words[2] as u32),
+                tag: (words[2] >> 32) as u32 as i32,
+                is_sent: words[3] & 1 != 0,
+            }),
+            10 => Self::Never { message: RequestId::from_word(words[0]) },
             kind => {
                 return Err(Error::corrupt(format!("a packet of kind {kind} with {inline} inline bytes")));
             }
@@ -303,6 +321,7 @@ mod tests {
         let block = Block { index: 9, generation: 1 << 31 };
         let rts = |place| Packet::Rts(Rts { envelope, send: request, place, revocations: u32::MAX });
         let cts = Cts { send: request, receive: request, offset: 0, is_large: false, is_timed: false };
+        let inquiry = Inquiry { message: request, context: ContextId(7), tag: -1, is_sent: false };
         let packets = [
             Packet::Eager { envelope, synchronous: None, words: [1, 2, 3, 0, 0] },
             Packet::Eager { envelope, synchronous: Some(request), words: [1, 2, 3, 0, request.to_word()] },
@@ -316,6 +335,9 @@ mod tests {
             Packet::Cts(Cts { is_timed: true, ..cts }),
             Packet::Data { receive: request, block, bytes: 1 << 17, nanos: 5 },
             Packet::Fin { send: request },
+            Packet::Inquiry(inquiry),
+            Packet::Inquiry(Inquiry { tag: i32::MAX, is_sent: true, ..inquiry }),
+            Packet::Never { message: request },
         ];
         for packet in packets {
             let Encoded { head, words, .. } = packet.encode();

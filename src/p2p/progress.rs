@@ -12,6 +12,7 @@ use crate::{
     error::Result,
     shm::{doorbell::Doorbell, far::Far, slot::Published},
     sync::{AtomicU64, Ordering},
+    sys::futex::Woken,
     types::PeerId,
 };
 use std::time::{Duration, Instant};
@@ -30,8 +31,10 @@ pub(crate) enum Until<'a> {
     Words { words: &'a [Far<AtomicU64>], at_least: u64, by: Option<PeerId> },
     /// A waker is to be called; or the notice is set, or, without one, no waker is left to wait for.
     Woken(Option<&'a Notice>),
-    /// Nothing is queued, no collective is under way, and no receive goes on that nobody asks for.
+    /// Nothing is queued, and no receive goes on that nobody asks for.
     Settled,
+    /// The same, and no collective is under way.
+    CollectivesOver,
     /// This rank owes nothing: no send that nobody asks for, no packet in a backlog.
     Quiet,
 }
@@ -238,7 +241,7 @@ impl Wait for EngineWait<'_> {
             Until::Message(_) => Watch::Message,
             Until::Words { words, at_least, .. } => Watch::Words { words: words.to_vec(), at_least },
             Until::Woken(_) => Watch::Wakers,
-            Until::Quiet | Until::Settled => Watch::News,
+            Until::Quiet | Until::CollectivesOver | Until::Settled => Watch::News,
         }
     }
 
@@ -262,7 +265,7 @@ impl Wait for EngineWait<'_> {
             Until::Request(id) => core.set_waiter(id, waiter),
             Until::Any(ids) => ids.iter().for_each(|id| core.set_waiter(*id, waiter)),
             Until::Message(_) | Until::Words { .. } => {}
-            Until::Woken(_) | Until::Quiet | Until::Settled => {}
+            Until::Woken(_) | Until::Quiet | Until::CollectivesOver | Until::Settled => {}
         }
     }
 
@@ -293,10 +296,16 @@ impl Wait for EngineWait<'_> {
         if self.patience.spins_on(may_spin, &core.spin_ban) {
             return Ok(Pause::Spin);
         }
-        let now = Instant::now();
-        self.look_for_leavers(core, now)?;
-        let pause = self.patience.next(now, may_spin, &mut core.spin_ban);
-        engine.note_spinning(may_spin && !core.spin_ban.is_on);
+        let pause = match engine.baton.pause() {
+            Some(pause) => pause,
+            None => {
+                let now = Instant::now();
+                self.look_for_leavers(core, now)?;
+                let pause = self.patience.next(now, may_spin, &mut core.spin_ban);
+                engine.note_spinning(may_spin && !core.spin_ban.is_on);
+                pause
+            }
+        };
         Ok(match pause {
             Pause::Spin => Pause::Spin,
             Pause::Yield => {
@@ -309,6 +318,14 @@ impl Wait for EngineWait<'_> {
                 Pause::Sleep(if core.waits_for_credit() { CYCLE_LOOK } else { timeout })
             }
         })
+    }
+
+    fn give_way(&self) {
+        self.engine.baton.give_way();
+    }
+
+    fn sleep(&self, bell: &Doorbell, timeout: Duration) -> Woken {
+        self.engine.baton.sleep(bell, timeout, &self.until)
     }
 
     fn after_time_out(&mut self, core: &mut Core) -> Result<bool> {
@@ -340,6 +357,7 @@ impl Engine {
     /// corrupted: then it may never hold.
     pub(crate) fn wait_until(&self, until: Until<'_>) -> Result<()> {
         self.check_caller()?;
+        self.baton.pass();
         let patience = Patience::new();
         role::wait_until(&self.core, &self.bell, EngineWait { engine: self, until, patience })
     }
@@ -415,9 +433,8 @@ impl Core {
             Until::Message(awaited) => self.unexpected.find(awaited.pattern).is_some(),
             Until::Words { words, at_least, .. } => have_reached(words, *at_least),
             Until::Woken(notice) => self.wakers.is_due(*notice),
-            Until::Settled => {
-                self.backlog.is_empty() && self.schedules.is_empty() && !self.requests.has_detached_receives()
-            }
+            Until::Settled => self.backlog.is_empty() && !self.requests.has_detached_receives(),
+            Until::CollectivesOver => self.schedules.is_empty() && self.is_satisfied(&Until::Settled),
             Until::Quiet => self.requests.detached() == 0 && self.backlog.is_empty(),
         }
     }

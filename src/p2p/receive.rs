@@ -50,7 +50,10 @@ impl Engine {
     pub(crate) fn looks(&self, mut look: impl FnMut() -> bool) -> bool {
         // Relaxed: a hint.
         for _ in 0..self.fast_looks.load(Ordering::Relaxed) {
+            self.baton.pass();
             if look() {
+                // It may be long until this rank uses what it has seen.
+                self.baton.pass();
                 return true;
             }
             poll_hint();

@@ -222,6 +222,16 @@ pub(super) trait Wait {
     /// After an empty poll. Before a rank rests, it owes nobody room. Errs if the wait is in vain.
     fn pause(&mut self, core: &mut Self::Core) -> Result<Pause>;
 
+    /// Lets other threads run first.
+    fn give_way(&self) {
+        std::thread::yield_now();
+    }
+
+    /// Until the doorbell is rung, at most for so long.
+    fn sleep(&self, bell: &Doorbell, timeout: Duration) -> Woken {
+        bell.sleep(timeout)
+    }
+
     /// As `poll_all`, when nobody has rung.
     fn after_time_out(&mut self, core: &mut Self::Core) -> Result<bool>;
 
@@ -285,7 +295,7 @@ pub(super) fn wait_until<W: Wait>(lock: &BiasedLock<W::Core>, bell: &Doorbell, m
             }
             Pause::Yield => {
                 drop(core);
-                std::thread::yield_now();
+                wait.give_way();
                 core = lock.lock();
             }
             Pause::Sleep(timeout) => {
@@ -344,7 +354,7 @@ fn sleep<'a, W: Wait>(
         // Another thread of this rank may end the operation: then no peer rings.
         wait.set_waiter(&mut core, Some(HOLDER));
         drop(core);
-        let woken = bell.sleep(timeout);
+        let woken = wait.sleep(bell, timeout);
         core = lock.lock();
         wait.set_waiter(&mut core, None);
         W::role(&mut core).is_holder_asleep = false;

@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     buffer::{BorrowedOperation, Combination, Keep, ReceiveBytes, Scratch, SendBytes, SharedOperation},
-    envelope::{Envelope, Pattern},
+    envelope::{Envelope, Pattern, mark_of, marked},
     error::{Error, ErrorClass, Result, Truncated},
     status::Status,
     sys::biased_lock::Guard,
@@ -40,8 +40,9 @@ pub(crate) struct Channel {
 /// Whether other schedules use the channel's contexts at the same time.
 #[derive(Clone, Copy)]
 pub(crate) enum ChannelOrder {
-    /// They may: the tag tells the messages of one from those of another.
-    Overlapping,
+    /// They may: the tag tells the messages of one from those of another. If a message with the tag has another
+    /// mark its rank is in another collective, which the function says.
+    Overlapping { mark: u32, mismatch: fn(from: Rank, theirs: u32, ours: u32) -> Error },
     /// One after the other on all ranks. So the next message of a rank is of this schedule, and if its tag is
     /// another one that rank is in another collective, which the function says.
     Consecutive(fn(from: Rank, theirs: Tag, ours: Tag) -> Error),
@@ -89,28 +90,35 @@ impl Schedule {
     }
 
     fn envelope(&self, from: SendBytes) -> Envelope {
-        let Channel { sends_in: context, rank: source, tag, .. } = self.channel;
+        let Channel { sends_in: context, rank, tag, order, .. } = self.channel;
+        let source = match order {
+            ChannelOrder::Overlapping { mark, .. } => marked(rank, mark),
+            ChannelOrder::Consecutive(_) => rank,
+        };
         Envelope { context, source, tag, bytes: from.len() }
     }
 
     fn pattern(&self, source: Rank) -> Pattern {
         let Channel { receives_in: context, tag, order, .. } = self.channel;
-        let tag = matches!(order, ChannelOrder::Overlapping).then_some(tag);
+        let tag = matches!(order, ChannelOrder::Overlapping { .. }).then_some(tag);
         Pattern { context, source: Some(source), tag }
     }
 
     /// Whether what has come from a rank is what it should be: of this collective, and of this length.
     fn check(&self, source: Rank, received: Result<Status>, expected: u64) -> Result<()> {
-        let (tag, bytes) = match received {
-            Ok(status) => (status.tag(), status.bytes()),
+        let (marked, tag, bytes) = match received {
+            Ok(status) => (status.source(), status.tag(), status.bytes()),
             Err(error) => match error.as_truncated() {
-                Some(Truncated { tag, sent, .. }) => (tag, sent),
+                Some(Truncated { source, tag, sent, .. }) => (source, tag, sent),
                 None => return Err(error),
             },
         };
         match self.channel.order {
             ChannelOrder::Consecutive(mismatch) if tag != self.channel.tag => {
                 Err(mismatch(source, tag, self.channel.tag))
+            }
+            ChannelOrder::Overlapping { mark, mismatch } if mark_of(marked) != mark => {
+                Err(mismatch(source, mark_of(marked), mark))
             }
             _ => check_size(self.channel.function, source, bytes, expected),
         }
@@ -318,6 +326,19 @@ impl Running {
         [self.schedule.channel.sends_in, self.schedule.channel.receives_in]
     }
 
+    pub(super) fn tag(&self) -> Tag {
+        self.schedule.channel.tag
+    }
+
+    /// Whether a step to come takes a message of the peer (`takes`), or sends it one.
+    pub(super) fn is_to_come(&self, peer: PeerId, takes: bool) -> bool {
+        self.schedule.steps[self.next..].iter().any(|step| match step {
+            Step::Send { to, .. } => !takes && *to == peer,
+            Step::Receive { from, .. } => takes && *from == peer,
+            _ => false,
+        })
+    }
+
     pub(super) fn is_combining(&self) -> bool {
         self.is_combining
     }
@@ -514,5 +535,81 @@ impl Core {
             }
         }
         messages
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+    use crate::{
+        buffer::{Operation, Order, of_slice, of_slice_mut},
+        p2p::{Awaited, Config, Until},
+        shm::{doorbell::BarrierMode, segment::Segment},
+    };
+    use std::{
+        panic::{AssertUnwindSafe, catch_unwind},
+        sync::Mutex,
+    };
+
+    const CONTEXT: ContextId = ContextId(16);
+    const SOURCE: Option<PeerId> = Some(PeerId(1));
+
+    /// Receives a number from rank 1, and combines it.
+    fn schedule(combine: impl Fn(Combination) -> Result<()> + Send + 'static) -> Schedule {
+        let order = ChannelOrder::Overlapping { mark: 0, mismatch: |_, _, _| unreachable!("no other marks") };
+        let channel =
+            Channel { sends_in: CONTEXT, receives_in: CONTEXT, rank: 0, function: "f", tag: 1, order };
+        let mut scratch = Scratch::new(16).unwrap();
+        let (theirs, into) = (scratch.memory().part(0, 8), scratch.memory().part(8, 8));
+        let combination = Combination { from: theirs.to_send(), into, order: Order::IntoLower };
+        let steps = vec![
+            Step::Receive { from: PeerId(1), source: 1, into: theirs },
+            Step::Await(0),
+            Step::Combine(combination),
+        ];
+        let operation =
+            Some(Operation { is_built_in: false, combine: Mutex::new(Box::new(combine) as Box<_>) });
+        Schedule { steps, messages: 1, scratch: vec![scratch], operation, ..Schedule::new(channel) }
+    }
+
+    type Receive = fn(&Engine, Pattern, ReceiveBytes) -> Result<()>;
+
+    /// Ways to receive; all of them wait.
+    const WAYS: [Receive; 3] = [
+        |engine, pattern, into| engine.receive(pattern, SOURCE, into).map(drop),
+        |engine, pattern, into| engine.wait(engine.ireceive(pattern, SOURCE, into)?).map(drop),
+        |engine, pattern, into| {
+            let never = Pattern { tag: Some(3), ..pattern };
+            let wait = || engine.wait_until(Until::Message(Awaited { pattern: &never, from: SOURCE }));
+            engine.receive_while(pattern, SOURCE, into, wait).map(drop)
+        },
+    ];
+
+    #[test]
+    fn a_panic_of_an_operation_gives_up_the_receive_that_it_unwinds_from() {
+        for receive in WAYS {
+            let segment = Segment::on_heap(2).unwrap();
+            let config = Config::new(BarrierMode::Fence);
+            let engines = [0, 1].map(|rank| Engine::new(&segment, PeerId(rank), config).unwrap());
+            let [receiver, sender] = &engines;
+            let send = |tag| {
+                let envelope = Envelope { context: CONTEXT, source: 1, tag, bytes: 8 };
+                sender.isend(PeerId(0), envelope, Mode::Standard, of_slice(&[1u64])).unwrap();
+            };
+            let panics = schedule(|_| panic!("on purpose"));
+            let id = receiver.begin(Arc::new(panics), vec![]).unwrap();
+            send(1);
+            let mut into = [7u64];
+            let bytes = of_slice_mut(&mut into);
+            let pattern = Pattern { context: CONTEXT, source: Some(1), tag: Some(2) };
+            let caught = catch_unwind(AssertUnwindSafe(|| receive(receiver, pattern, bytes)));
+            assert!(caught.is_err() && segment.is_ended());
+            // Nobody takes what comes for the receive.
+            send(2);
+            receiver.step().unwrap();
+            let (requests, unexpected, _) = receiver.held();
+            assert_eq!((into, requests, unexpected), ([7], 1, 1));
+            receiver.abandon(id);
+        }
     }
 }

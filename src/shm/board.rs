@@ -2,7 +2,7 @@
 //!
 //! | word | written by | read by | meaning |
 //! | --- | --- | --- | --- |
-//! | `entered` of member m | m | all | the last operation that m has entered |
+//! | `entered` of member m | m | all | the last operation that m has entered, and its mark |
 //! | slot of m, one for each parity | m | the readers that m names | m's contribution to a reduction, and what m says of it (call, length) |
 //! | `arrived` | all | all | members in the counted barrier; the last one sets it back to 0 |
 //! | `released` | the last to arrive | all | the last counted barrier that all have entered |
@@ -20,6 +20,9 @@
 //! once, in order, and only after it has done with all before: `entered >= seq` says that m's part in
 //! `seq` is on the board, and that m reads nothing any more that was put there for `seq - 1` or
 //! earlier. A collective that does not use the board takes no number.
+//!
+//! Below the number is a *mark* of [`MARK_BITS`] bits, by which members see that they are in different collectives:
+//! whoever finds another one in its own operation with another mark. A member that is ahead by then has overwritten it.
 //!
 //! # Operations
 //!
@@ -56,6 +59,9 @@ use super::{
 };
 use crate::sync::{AtomicU64, CachePadded, Ordering};
 use std::sync::Arc;
+
+/// Bits below the number in a member's flag.
+const MARK_BITS: u32 = 8;
 
 /// Windows of a board, and slots of a member.
 const PARITIES: usize = 2;
@@ -153,6 +159,14 @@ pub(crate) struct Place {
     pub(crate) me: usize,
 }
 
+/// A member that was seen in the same operation as this one with another mark.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Other {
+    pub(crate) member: usize,
+    pub(crate) theirs: u8,
+    pub(crate) ours: u8,
+}
+
 /// One member's view of a board. No step waits: those that need a condition say which, by words that
 /// reach a value, for the progress loop to wait for.
 pub(crate) struct Board {
@@ -165,6 +179,10 @@ pub(crate) struct Board {
     released: Far<AtomicU64>,
     /// The last operation that this member has entered.
     entered: u64,
+    /// What it says of its next one, and of the last.
+    mark: u8,
+    entered_mark: u8,
+    other: Option<Other>,
     /// The last operation that all others are known to have entered.
     all_entered: u64,
     /// The search for members that have not entered `searched`: those before `cursor` have.
@@ -201,6 +219,9 @@ impl Board {
             me,
             mode,
             entered: start,
+            mark: 0,
+            entered_mark: 0,
+            other: None,
             all_entered: start,
             searched: start,
             cursor: 0,
@@ -218,13 +239,19 @@ impl Board {
         set(&self.common.released, start);
         set(&self.common.counts.members, members);
         set(&self.common.counts.reuse_waiters, 0);
-        self.flags.iter().for_each(|flag| set(flag, start));
+        self.flags.iter().for_each(|flag| set(flag, flag_word(start, 0)));
     }
 
     /// The number of the next operation.
     #[inline]
     pub(crate) fn next(&self) -> u64 {
         self.entered + 1
+    }
+
+    /// What this member says of the operations that it enters from now on.
+    #[inline]
+    pub(crate) fn set_mark(&mut self, mark: u8) {
+        self.mark = mark;
     }
 
     /// Says that this member's part in `seq` is on the board, and that it has left all before. True if
@@ -242,21 +269,38 @@ impl Board {
     #[inline]
     fn raise_flag(&mut self, seq: u64) {
         debug_assert_eq!(seq, self.next(), "every operation is entered once, in order");
-        self.entered = seq;
-        // Release: BOARD_WORD, pairs with the Acquires in `has_entered` and in waits for `flag`.
-        self.members[self.me].entered.store(seq, Ordering::Release);
+        (self.entered, self.entered_mark) = (seq, self.mark);
+        // Release: BOARD_WORD, pairs with the Acquires in `flag_of` and in waits for `flag`.
+        self.members[self.me].entered.store(flag_word(seq, self.mark), Ordering::Release);
     }
 
-    /// Whether the member has entered `seq`: whoever waits, waits for `flag` to reach `seq`.
+    #[inline]
+    fn flag_of(&self, member: usize) -> u64 {
+        // Acquire: BOARD_WORD, pairs with the Release in `raise_flag`.
+        self.members[member].entered.load(Ordering::Acquire)
+    }
+
+    /// Whether the member has entered `seq`: whoever waits, waits for its [`flag`](Self::flag).
     #[inline]
     pub(crate) fn has_entered(&self, member: usize, seq: u64) -> bool {
-        // Acquire: BOARD_WORD, pairs with the Release in `raise_flag`.
-        self.members[member].entered.load(Ordering::Acquire) >= seq
+        self.flag_of(member) >= flag_word(seq, 0)
     }
 
-    /// The member's flag, which reaches `seq` when the member enters `seq`.
-    pub(crate) fn flag(&self, member: usize) -> &Far<AtomicU64> {
-        &self.flags[member]
+    /// The member's flag, and what it reaches when the member enters `seq`.
+    pub(crate) fn flag(&self, member: usize, seq: u64) -> (&Far<AtomicU64>, u64) {
+        (&self.flags[member], flag_word(seq, 0))
+    }
+
+    /// The member's mark, if it has not gone on since it entered `seq`.
+    pub(crate) fn mark_of(&self, member: usize, seq: u64) -> Option<u8> {
+        let flag = self.flag_of(member);
+        (flag >> MARK_BITS == seq).then_some(flag as u8)
+    }
+
+    /// Whom [`missing`](Self::missing) has seen in another collective since the last call of this.
+    #[inline]
+    pub(crate) fn take_other(&mut self) -> Option<Other> {
+        self.other.take()
     }
 
     /// Another member that has not entered `seq`; none if all have. Members once found to have
@@ -270,9 +314,14 @@ impl Board {
         if self.searched != seq {
             (self.searched, self.cursor) = (seq, 0);
         }
+        let (least, own) = (flag_word(seq, 0), flag_word(self.entered, self.entered_mark));
         while self.cursor < self.members.len() {
-            if self.cursor != self.me && !self.has_entered(self.cursor, seq) {
+            let flag = if self.cursor == self.me { own } else { self.flag_of(self.cursor) };
+            if flag < least && self.cursor != self.me {
                 return Some(self.cursor);
+            }
+            if flag != own && flag >> MARK_BITS == self.entered {
+                self.other = Some(Other { member: self.cursor, theirs: flag as u8, ours: self.entered_mark });
             }
             self.cursor += 1;
         }
@@ -385,15 +434,17 @@ impl Board {
         self.common.released.store(seq, Ordering::Release);
     }
 
-    /// Whether all have arrived: whoever waits, waits for `released` to reach `seq`.
+    /// The counted barrier that all have arrived in, if it is `seq` or one that others have taken for it: whoever waits,
+    /// waits for `released` to reach `seq`.
     #[inline]
-    pub(crate) fn is_released(&mut self, seq: u64) -> bool {
+    pub(crate) fn is_released(&mut self, seq: u64) -> Option<u64> {
         // Acquire: BOARD_WORD, pairs with the Release in `release`.
-        let is_released = self.common.released.load(Ordering::Acquire) >= seq;
-        if is_released {
-            self.all_entered = seq;
+        let released = self.common.released.load(Ordering::Acquire);
+        if released < seq {
+            return None;
         }
-        is_released
+        self.all_entered = seq;
+        Some(released)
     }
 
     /// The word that reaches `seq` when all have arrived in the counted barrier `seq`.
@@ -420,6 +471,12 @@ impl Board {
         // AcqRel: BOARD_LEFT, pairs with itself: when the last leaves, the others' accesses are over.
         self.common.counts.members.fetch_sub(1, Ordering::AcqRel) == 1
     }
+}
+
+/// Numbers are below 2⁵⁶: at ten million operations a second, for two centuries.
+#[inline]
+fn flag_word(seq: u64, mark: u8) -> u64 {
+    seq << MARK_BITS | u64::from(mark)
 }
 
 #[inline]

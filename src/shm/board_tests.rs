@@ -122,6 +122,29 @@ fn members_that_enter_learn_of_those_that_wait_to_reuse() {
 }
 
 #[test]
+fn members_see_who_is_in_the_same_operation_with_another_mark() {
+    let mut boards = on_heap(3, BarrierMode::Fence, 0);
+    for (board, mark) in boards.iter_mut().zip([7, 7, 9]) {
+        board.set_mark(mark);
+        assert!(!board.enter(1));
+    }
+    assert_eq!((boards[0].missing(1), boards[1].missing(1)), (None, None));
+    let other = Some(Other { member: 2, theirs: 9, ours: 7 });
+    assert_eq!(
+        (boards[0].take_other(), boards[0].take_other(), boards[1].take_other()),
+        (other, None, other)
+    );
+    assert_eq!(
+        (boards[0].mark_of(2, 1), boards[0].mark_of(2, 0), boards[0].mark_of(2, 2)),
+        (Some(9), None, None)
+    );
+    // Marks of operations that are not its own don't count.
+    boards[1].set_mark(8);
+    assert!(!boards[1].enter(2));
+    assert_eq!((boards[1].missing(1), boards[1].missing(2), boards[1].take_other()), (None, Some(0), None));
+}
+
+#[test]
 fn a_board_taken_again_shows_nothing_of_its_last_use() {
     let segment = Segment::on_heap(2).unwrap();
     let place = |me| Place { board: 3, members: 2, me };

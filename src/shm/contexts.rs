@@ -23,6 +23,10 @@ use crate::sync::{AtomicU32, AtomicU64, Ordering};
 /// library tells itself.
 pub(crate) const CONTEXTS_EACH: u32 = 4;
 
+/// Which of them is that of nonblocking collectives, which overlap each other. The first is divisible by their number,
+/// so that an id tells by itself.
+pub(crate) const OVERLAPPING: u32 = 2;
+
 #[cfg(not(loom))]
 mod sizes {
     pub(crate) const RECORDS: usize = 4096;
@@ -71,6 +75,7 @@ pub(crate) struct ContextTable {
 
 impl ContextTable {
     pub(super) fn new(table: Far<Table>, first: u32) -> Self {
+        debug_assert!(first.is_multiple_of(CONTEXTS_EACH));
         Self { table, first }
     }
 
@@ -184,6 +189,9 @@ mod models;
 mod tests {
     use super::*;
 
+    /// No communicator begins here: its last id would be the number behind the last.
+    const END: u32 = u32::MAX - (CONTEXTS_EACH - 1);
+
     #[test]
     fn ids_are_given_again_when_the_last_member_has_cleaned_and_not_before() {
         let table = ContextTable::on_heap(16);
@@ -207,7 +215,7 @@ mod tests {
     #[test]
     fn beyond_the_records_ids_are_never_given_again_and_they_end() {
         let few = 3;
-        let first = u32::MAX - (RECORDS as u32 + few) * CONTEXTS_EACH;
+        let first = END - (RECORDS as u32 + few) * CONTEXTS_EACH;
         let table = ContextTable::on_heap(first);
         let ids: Vec<u32> = std::iter::from_fn(|| table.draw(1)).collect();
         let expected: Vec<u32> = (first..).step_by(4).take(RECORDS + few as usize).collect();
@@ -220,8 +228,8 @@ mod tests {
 
     #[test]
     fn records_whose_ids_would_wrap_are_not_given() {
-        let table = ContextTable::on_heap(u32::MAX - 2 * CONTEXTS_EACH);
+        let table = ContextTable::on_heap(END - 2 * CONTEXTS_EACH);
         let ids: Vec<u32> = std::iter::from_fn(|| table.draw(1)).collect();
-        assert_eq!(ids, [u32::MAX - 8, u32::MAX - 4]);
+        assert_eq!(ids, [END - 8, END - 4]);
     }
 }

@@ -145,12 +145,17 @@ impl Doorbell {
         }
     }
 
+    /// After the owner has announced a sleep: whether somebody has rung since.
+    pub(crate) fn is_rung(&self) -> bool {
+        // Relaxed: BELL_STATE; only whether somebody has rung matters.
+        self.state.word.load(Ordering::Relaxed) != ASLEEP
+    }
+
     /// Owner, after a sleep that timed out: whether a ring comes after all.
     pub(crate) fn is_rung_within(&self, limit: Duration) -> bool {
         let end = Instant::now() + limit;
         loop {
-            // Relaxed: BELL_STATE; only whether somebody has rung matters.
-            if self.state.word.load(Ordering::Relaxed) != ASLEEP {
+            if self.is_rung() {
                 return true;
             }
             if Instant::now() > end {

@@ -271,6 +271,19 @@ impl Blocks {
     pub(crate) fn release(&self, block: Block) {
         release(&self.released, block);
     }
+
+    /// As [`release`](Self::release), of a block that its owner may have put back before, and used again: then nothing is
+    /// written, which the block's receiver might be writing too.
+    pub(crate) fn release_unless_back(&self, block: Block) {
+        let before = block.generation.wrapping_sub(1);
+        // Release: POOL_RELEASE, pairs with the Acquire in `Pool::is_back`. Relaxed: what was read is not used.
+        let _ = self.released[block.index as usize].compare_exchange(
+            before,
+            block.generation,
+            Ordering::Release,
+            Ordering::Relaxed,
+        );
+    }
 }
 
 #[cfg(all(test, not(loom)))]

@@ -35,12 +35,14 @@ pub(crate) enum RankState {
     /// In finalize: the rank sends no message any more and takes none, and waits for those that it has
     /// sent to be taken.
     Leaving = 5,
+    /// In finalize, before that: only collectives that it has let go of send and take messages.
+    Settling = 6,
 }
 
 impl RankState {
     /// Between the beginning of init and the end of finalize.
     pub(crate) fn is_in_mpi(self) -> bool {
-        matches!(self, Self::Attached | Self::Running | Self::Leaving)
+        matches!(self, Self::Attached | Self::Running | Self::Settling | Self::Leaving)
     }
 
     fn from_word(word: u32) -> Self {
@@ -50,6 +52,7 @@ impl RankState {
             2 => Self::Running,
             3 => Self::Finalized,
             5 => Self::Leaving,
+            6 => Self::Settling,
             _ => Self::Aborted,
         }
     }

@@ -123,10 +123,11 @@ impl Stage {
         span.part((start % ROOM_BYTES) as usize, len as usize)
     }
 
-    /// Nobody reads any of it any more.
+    /// Nobody reads any of it any more. (A member that could not make its stage, after a mistake of the program, has put
+    /// its blocks back itself.)
     pub(crate) fn hand_back(&self) {
         for (blocks, named) in &self.members {
-            named.iter().for_each(|block| blocks.release(*block));
+            named.iter().for_each(|block| blocks.release_unless_back(*block));
         }
     }
 }
@@ -158,6 +159,31 @@ mod tests {
             lines.for_each(|line| last[line] = seq);
             assert!(ring.used.len() < 5000 / 2);
         }
+    }
+
+    #[test]
+    fn a_stage_whose_owner_has_put_its_blocks_back_is_handed_back_without_harm() {
+        use crate::shm::{pool::Pool, segment::Segment};
+        let segment = Segment::on_heap(1).unwrap();
+        let (blocks, released) = segment.blocks(0);
+        let mut pool = Pool::new(released, u32::MAX);
+        let mut take_all = || -> Vec<Block> { std::iter::from_fn(|| pool.take(BULK_LARGE)).collect() };
+        let first = take_all();
+        let named = StageBlocks::try_from(&first[..STAGE_BLOCKS]).unwrap();
+        let stage = Stage::new([(blocks.clone(), named)]).unwrap();
+        first.iter().for_each(|block| blocks.release(*block));
+        let again = take_all();
+        assert_eq!(again.len(), first.len());
+        // Half of them come back before, half after.
+        let (before, after) = again.split_at(again.len() / 2);
+        before.iter().for_each(|block| blocks.release(*block));
+        stage.hand_back();
+        after.iter().for_each(|block| blocks.release(*block));
+        let last = take_all();
+        assert_eq!(last.len(), first.len(), "blocks are lost");
+        let named = StageBlocks::try_from(&last[..STAGE_BLOCKS]).unwrap();
+        Stage::new([(blocks, named)]).unwrap().hand_back();
+        assert_eq!(take_all().len(), STAGE_BLOCKS);
     }
 
     #[test]

@@ -28,12 +28,12 @@ impl Starts {
         Self { ring: 0, credit: 0, generation: 0, context: FIRST_FREE_CONTEXT, collective: 0 };
 
     /// Just below all wraps, and with the last context ids.
-    #[cfg(feature = "internals")]
+    #[cfg(any(all(test, not(loom)), feature = "internals"))]
     pub(crate) const LATE: Self = Self {
         ring: ((1 << 31) - 1) * super::ring::CELLS - 3,
         credit: (1 << 32) - 5000,
         generation: u32::MAX - 2,
-        context: u32::MAX - 20_000,
+        context: u32::MAX - 20_003,
         collective: (1 << 32) - 3,
     };
 

@@ -80,6 +80,21 @@ impl<T> BiasedLock<T> {
         self.lock_slow()
     }
 
+    /// The lock, unless a thread is inside, be it this one. If threads try at the same time, all may fail.
+    #[inline]
+    pub(crate) fn try_lock(&self) -> Option<Guard<'_, T>> {
+        // Relaxed: only this thread can have stored its own token, and then `inside`.
+        if self.owner.load(Ordering::Relaxed) == thread::token() {
+            if self.inside.load(Ordering::Relaxed) != 0 {
+                return None;
+            }
+            if self.enter_biased() {
+                return Some(Guard { lock: self, biased: true });
+            }
+        }
+        self.try_lock_slow()
+    }
+
     #[inline]
     fn enter_biased(&self) -> bool {
         #[cfg(not(loom))]
@@ -107,47 +122,76 @@ impl<T> BiasedLock<T> {
     #[cold]
     fn lock_slow(&self) -> Guard<'_, T> {
         self.lock_mutex();
-        // Relaxed: `revoked` and `owner` are written under the mutex only.
-        if self.revoked.load(Ordering::Relaxed) != 0 {
-            return Guard { lock: self, biased: false };
-        }
-        if self.owner.load(Ordering::Relaxed) == 0 {
-            self.owner.store(thread::token(), Ordering::Relaxed);
-            // Relaxed: a revoker gets the mutex after this thread, and so sees it.
-            self.inside.store(1, Ordering::Relaxed);
-            self.unlock_mutex();
+        if self.take_bias() {
             return Guard { lock: self, biased: true };
         }
         self.revoke();
-        Guard { lock: self, biased: false }
-    }
-
-    fn revoke(&self) {
-        // Relaxed: BIAS_REVOKE, ordered by the barrier that follows.
-        self.revoked.store(1, Ordering::Relaxed);
-        barrier_on_all_threads();
-        // Acquire: BIAS_LEAVE, pairs with the owner's Release.
-        while self.inside.load(Ordering::Acquire) != 0 {
+        while self.is_owner_inside() {
             spin_hint();
             #[cfg(not(loom))]
             std::thread::yield_now();
         }
+        Guard { lock: self, biased: false }
+    }
+
+    #[cold]
+    fn try_lock_slow(&self) -> Option<Guard<'_, T>> {
+        if !self.try_lock_mutex() {
+            return None;
+        }
+        if self.take_bias() {
+            return Some(Guard { lock: self, biased: true });
+        }
+        self.revoke();
+        let guard = Guard { lock: self, biased: false };
+        (!self.is_owner_inside()).then_some(guard)
+    }
+
+    /// With the mutex: the first thread takes the bias, is inside, and gives the mutex back.
+    fn take_bias(&self) -> bool {
+        // Relaxed: `revoked` and `owner` are written under the mutex only.
+        let is_free = self.revoked.load(Ordering::Relaxed) == 0 && self.owner.load(Ordering::Relaxed) == 0;
+        if is_free {
+            self.owner.store(thread::token(), Ordering::Relaxed);
+            // Relaxed: a revoker gets the mutex after this thread, and so sees it.
+            self.inside.store(1, Ordering::Relaxed);
+            self.unlock_mutex();
+        }
+        is_free
+    }
+
+    /// With the mutex: from then on the bias lets nobody in; the owner may be inside still.
+    fn revoke(&self) {
+        // Relaxed: written under the mutex only. BIAS_REVOKE: ordered by the barrier that follows.
+        if self.revoked.load(Ordering::Relaxed) == 0 {
+            self.revoked.store(1, Ordering::Relaxed);
+            barrier_on_all_threads();
+        }
+    }
+
+    /// After the bias has been revoked.
+    fn is_owner_inside(&self) -> bool {
+        // Acquire: BIAS_LEAVE, pairs with the owner's Release.
+        self.inside.load(Ordering::Acquire) != 0
     }
 
     fn lock_mutex(&self) {
-        let word = &self.mutex.word;
-        // Acquire: LOCK_HANDOVER, pairs with the Release in `unlock_mutex`.
-        if word.compare_exchange(FREE, HELD, Ordering::Acquire, Ordering::Relaxed).is_ok() {
+        if self.try_lock_mutex() {
             return;
         }
-        // Acquire: LOCK_HANDOVER, as above.
-        while word.swap(CONTENDED, Ordering::Acquire) != FREE {
+        // Acquire: LOCK_HANDOVER, pairs with the Release in `unlock_mutex`.
+        while self.mutex.word.swap(CONTENDED, Ordering::Acquire) != FREE {
             self.mutex.wait(CONTENDED, None, Scope::Private);
         }
     }
 
+    fn try_lock_mutex(&self) -> bool {
+        // Acquire: LOCK_HANDOVER, pairs with the Release in `unlock_mutex`.
+        self.mutex.word.compare_exchange(FREE, HELD, Ordering::Acquire, Ordering::Relaxed).is_ok()
+    }
+
     fn unlock_mutex(&self) {
-        // Release: LOCK_HANDOVER, pairs with the Acquire in `lock_mutex`.
+        // Release: LOCK_HANDOVER, pairs with the Acquires in `lock_mutex` and `try_lock_mutex`.
         if self.mutex.word.swap(FREE, Ordering::Release) == CONTENDED {
             self.mutex.wake(1, Scope::Private);
         }
@@ -204,6 +248,22 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_thread_that_tries_gets_the_lock_unless_some_thread_is_inside() {
+        let lock = BiasedLock::new(());
+        let elsewhere =
+            || std::thread::scope(|scope| scope.spawn(|| lock.try_lock().is_some()).join().unwrap());
+        let first = lock.try_lock();
+        assert!(first.is_some() && lock.try_lock().is_none() && !elsewhere() && !elsewhere());
+        drop(first);
+        assert!(elsewhere());
+        let second = lock.try_lock();
+        assert!(second.is_some() && lock.try_lock().is_none() && !elsewhere());
+        drop(second);
+        drop(lock.lock());
+        assert!(lock.try_lock().is_some());
+    }
+
+    #[test]
     fn threads_exclude_each_other_while_the_bias_is_revoked() {
         for _ in 0..50 {
             let lock = BiasedLock::new(0u64);
@@ -253,6 +313,35 @@ mod models {
     #[test]
     fn a_revoker_excludes_the_owner() {
         check_exclusion(1, 1);
+    }
+
+    /// The first thread enters `first` times before another comes; both try.
+    fn check_tries(first: u32) {
+        check(move || {
+            let lock = Arc::new(Lock::new(CheckedCell::new(0)));
+            (0..first).for_each(|_| bump(&lock));
+            // SAFETY: as for `bump`.
+            let try_bump = |lock: &Lock| {
+                lock.try_lock().map(|guard| guard.with_mut(|value| unsafe { *value += 1 })).is_some()
+            };
+            let other = Arc::clone(&lock);
+            let thread = thread::spawn(move || try_bump(&other));
+            let here = try_bump(&lock);
+            let there = thread.join().expect("no thread panics");
+            let entered = u32::from(here) + u32::from(there);
+            // SAFETY: the only thread left.
+            lock.try_lock().expect("free").with(|value| assert_eq!(unsafe { *value }, first + entered));
+        });
+    }
+
+    #[test]
+    fn a_thread_that_tries_excludes_the_owner() {
+        check_tries(1);
+    }
+
+    #[test]
+    fn two_threads_that_try_first_exclude_each_other() {
+        check_tries(0);
     }
 
     #[test]

@@ -2,7 +2,7 @@
 //! functions there are is read from the source.
 
 use ringmpi::{
-    CartesianCommunicator, Communicator, ErrorClass, Partition, PartitionMut, Rank, Result, Source, Tag,
+    CartesianCommunicator, Communicator, Partition, PartitionMut, Rank, Result, Source, Tag,
     dimensions_create, op,
 };
 use std::{
@@ -11,7 +11,6 @@ use std::{
     fs,
     mem::MaybeUninit,
     path::{Path, PathBuf},
-    sync::mpsc,
 };
 
 /// Functions that take nothing that can be wrong by itself: any slice will do, or what is wrong is only seen
@@ -408,35 +407,6 @@ fn without_a_job(refusals: &Refusals) {
     refusals.check("dimensions_create", dimensions_create(6, &mut [4, 0]), "dims", 4);
     refusals.check("dimensions_create", dimensions_create(-6, &mut [0]), "nodes", -6);
     refusals.check("reduce_local_into", op::reduce_local_into(&[1, 2], &mut [1; 5], op::Sum), "upper", 5);
-}
-
-#[test]
-fn a_thread_that_is_not_alone_in_a_collective_is_told_in_which() {
-    let add = |a: &i32, b: &i32| a + b;
-    let body = |world: Communicator<'_>| {
-        if world.rank() == 1 {
-            return assert_eq!(world.reduce_value(2, op::ordered(add), 0).unwrap(), None);
-        }
-        let ((inside, is_inside), (refused, is_refused)) = (mpsc::channel(), mpsc::channel());
-        std::thread::scope(|scope| {
-            let reducing = scope.spawn(|| {
-                // The root combines, and is in the collective as long as it does.
-                let op = op::ordered(move |a, b| {
-                    inside.send(()).unwrap();
-                    is_refused.recv().unwrap();
-                    add(a, b)
-                });
-                world.reduce_value(1, op, 0).unwrap()
-            });
-            is_inside.recv().unwrap();
-            let error = world.gather(&[1u8], 0).unwrap_err();
-            refused.send(()).unwrap();
-            assert_eq!(error.class(), ErrorClass::COMM);
-            assert!(error.to_string().starts_with("gather: another thread"), "{error}");
-            assert_eq!(reducing.join().unwrap(), Some(3));
-        });
-    };
-    ringmpi::threads(2, body).unwrap();
 }
 
 /// The public functions of the library that may fail.

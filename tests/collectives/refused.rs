@@ -3,9 +3,10 @@
 
 use super::run;
 use ringmpi::{Communicator, Partition, PartitionMut, Rank, Result, Source, Universe, op};
+use std::sync::mpsc;
 
 #[track_caller]
-fn refused<T>(outcome: Result<T>, facts: &[&str]) {
+pub(super) fn refused<T>(outcome: Result<T>, facts: &[&str]) {
     let error = outcome.map(drop).expect_err("it should have been refused").to_string();
     assert!(facts.iter().all(|fact| error.contains(fact)), "{facts:?} in: {error}");
 }
@@ -420,6 +421,35 @@ fn counts_of_more_bytes_than_memory_can_hold() {
         expect(request.map(drop));
         expect(world.reduce_scatter(&[0u64; 3], &huge, op::Sum).map(drop));
         Ok(())
+    });
+}
+
+#[test]
+fn a_collective_while_another_thread_is_in_one() {
+    run(2, |world| {
+        let (begin, begun) = mpsc::channel();
+        let (end, ended) = mpsc::channel();
+        std::thread::scope(|scope| {
+            scope.spawn(move || {
+                let says = |function| [function, "two threads", "duplicate of the communicator"];
+                for () in begun {
+                    refused(world.barrier(), &says("barrier: "));
+                    refused(world.broadcast_into(&mut [0u8], 0), &says("broadcast: "));
+                    end.send(()).unwrap();
+                }
+            });
+            let add = op::commutative(|a: &i32, b: &i32| {
+                begin.send(()).unwrap();
+                ended.recv().unwrap();
+                a + b
+            });
+            let sum = world.all_reduce_value(1, add);
+            drop(begin);
+            assert_eq!(sum?, 2);
+            // Any thread may be the next.
+            world.barrier()
+        })?;
+        std::thread::scope(|scope| scope.spawn(|| world.barrier()).join().unwrap())
     });
 }
 

@@ -3,13 +3,15 @@
 pub(super) mod dissemination;
 pub(super) mod linear;
 pub(super) mod ring;
-mod staged;
+pub(super) mod slots;
+pub(super) mod staged;
 mod varcount;
 
 use super::{
     blocks::Blocks,
     call::{Call, Function},
     check_len, check_parts,
+    on_board::Operation,
     plan::Plan,
     select, whole,
 };
@@ -97,6 +99,11 @@ impl Communicator<'_> {
         let (mut collective, call) = self.enter(Call::new(Function::AllGather))?;
         let blocks = Blocks::equal(self.size(), all.len() / self.size() as u64);
         let bytes = blocks.bytes(self.rank());
+        let way = select::small_all_gather(bytes, collective.board.is_some());
+        if let (select::Way::Board, Some(board)) = (way, &mut collective.board) {
+            mine.into_iter().for_each(|mine| blocks.of_mut(all, self.rank()).copy_from(mine));
+            return slots::run(Operation::new(self, board.get(), call)?, all, &blocks);
+        }
         if let Some(staged) = self.staged(&mut collective, call, bytes as usize, 1)? {
             mine.into_iter().for_each(|mine| blocks.of_mut(all, self.rank()).copy_from(mine));
             return staged::run(staged, all, &blocks);
@@ -124,11 +131,10 @@ impl Communicator<'_> {
     /// # Standard
     /// MPI 5.0, 6.12.5: `MPI_Iallgather`.
     pub fn immediate_all_gather<B: Owned>(&self, mine: B) -> Result<Request<'_, Vec<B::Item>>> {
+        let collective = self.immediate(Call::new(Function::AllGather))?;
         let mine = Held::new(mine);
         let len = whole("immediate_all_gather", "mine", mine.len(), self.size())?;
-        self.begin_new("immediate_all_gather", mine, len, None, |plan, mine, all| {
-            build(plan, Some(mine), all)
-        })
+        collective.begin_new(mine, len, None, |plan, mine, all| build(plan, Some(mine), all))
     }
 
     /// An all-gather that can be started again and again, from `mine` into `all`.
@@ -157,10 +163,11 @@ impl Communicator<'_> {
         mine: I,
         all: O,
     ) -> Result<PersistentCollective<'_, I, O>> {
+        let collective = self.persistent(Call::new(Function::AllGather))?;
         let (mine, all) = (Held::new(mine), Held::new(all));
         let needed = whole("all_gather_init", "mine", mine.len(), self.size())?;
         check_len("all_gather_init", "all", all.len(), needed)?;
-        self.prepare("all_gather_init", mine, all, None, |plan, mine, all| build(plan, Some(mine), all))
+        collective.prepare(mine, all, None, |plan, mine, all| build(plan, Some(mine), all))
     }
 }
 

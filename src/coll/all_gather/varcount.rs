@@ -133,9 +133,10 @@ impl Communicator<'_> {
         mine: B,
         counts: &[usize],
     ) -> Result<Request<'_, Vec<B::Item>>> {
+        let collective = self.immediate(Call::new(Function::AllGatherVarcount))?;
         let mine = Held::new(mine);
         let (len, blocks) = self.check_all_gathered("immediate_all_gather_varcount", &mine, counts)?;
-        self.begin_new("immediate_all_gather_varcount", mine, len, None, move |plan, mine, all| {
+        collective.begin_new(mine, len, None, move |plan, mine, all| {
             build(plan, mine, all, &blocks);
             Ok(())
         })
@@ -170,11 +171,12 @@ impl Communicator<'_> {
         all: O,
         counts: &[usize],
     ) -> Result<PersistentCollective<'_, I, O>> {
+        let collective = self.persistent(Call::new(Function::AllGatherVarcount))?;
         const NAME: &str = "all_gather_varcount_init";
         let (mine, all) = (Held::new(mine), Held::new(all));
         let (len, blocks) = self.check_all_gathered(NAME, &mine, counts)?;
         check_len(NAME, "all", all.len(), len)?;
-        self.prepare("all_gather_varcount_init", mine, all, None, move |plan, mine, all| {
+        collective.prepare(mine, all, None, move |plan, mine, all| {
             build(plan, mine, all, &blocks);
             Ok(())
         })

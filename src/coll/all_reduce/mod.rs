@@ -2,7 +2,7 @@
 
 pub(super) mod linear;
 pub(super) mod rooted;
-mod slots;
+pub(super) mod slots;
 pub(super) mod split;
 pub(super) mod staged;
 
@@ -173,10 +173,9 @@ impl Communicator<'_> {
         mine: B,
         op: impl Op<B::Item> + Send + 'static,
     ) -> Result<Request<'_, B>> {
+        let collective = self.immediate(Call::new(Function::AllReduce).with_op::<B::Item>(&op))?;
         let operation = Some(shared::<B::Item>(op));
-        self.begin_in_place("immediate_all_reduce", mine, operation, |plan, data| {
-            build(plan, data, size_of::<B::Item>())
-        })
+        collective.begin_in_place(mine, operation, |plan, data| build(plan, data, size_of::<B::Item>()))
     }
 
     /// An all-reduce that can be started again and again, from `mine` into `result`.
@@ -208,9 +207,10 @@ impl Communicator<'_> {
         result: O,
         op: impl Op<I::Item> + Send + 'static,
     ) -> Result<PersistentCollective<'_, I, O>> {
+        let collective = self.persistent(Call::new(Function::AllReduce).with_op::<I::Item>(&op))?;
         let (mine, result) = (Held::new(mine), Held::new(result));
         check_len("all_reduce_init", "result", result.len(), mine.len())?;
-        self.prepare("all_reduce_init", mine, result, Some(shared::<I::Item>(op)), |plan, mine, result| {
+        collective.prepare(mine, result, Some(shared::<I::Item>(op)), |plan, mine, result| {
             plan.copy(mine, result);
             build(plan, result, size_of::<I::Item>())
         })

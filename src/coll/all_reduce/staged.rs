@@ -19,23 +19,46 @@ const GRAIN_BYTES: u64 = 32 << 10;
 
 /// In place.
 pub(in crate::coll) fn run<T: Plain>(
+    staged: Staged<'_, '_, '_>,
+    data: ReceiveBytes,
+    op: &impl Op<T>,
+) -> Result<()> {
+    if select::all_combine_staged(data.len(), staged.comm().size()) {
+        all_combine(staged, data, op)
+    } else {
+        split(staged, data, op)
+    }
+}
+
+/// All ranks combine all, at most [`PART_BYTES`].
+pub(in crate::coll) fn all_combine<T: Plain>(
+    mut staged: Staged<'_, '_, '_>,
+    data: ReceiveBytes,
+    op: &impl Op<T>,
+) -> Result<()> {
+    let unit = size_of::<T>().max(1) as u64;
+    let mut scratch = scratch_to_fold(unit)?;
+    staged.make_room(data.len())?;
+    staged.put(0, data.to_send());
+    staged.enter(Waiting::All);
+    fold_parts(&mut staged, data, (0, unit), scratch.memory(), op)
+}
+
+/// Every rank combines a share.
+pub(in crate::coll) fn split<T: Plain>(
     mut staged: Staged<'_, '_, '_>,
     data: ReceiveBytes,
     op: &impl Op<T>,
 ) -> Result<()> {
     let unit = size_of::<T>().max(1) as u64;
     let size = staged.comm().size();
-    if select::all_combine_staged(data.len(), size) {
-        staged.make_room(data.len())?;
-        staged.put(0, data.to_send());
-        staged.enter(Waiting::All);
-        return fold_parts(&mut staged, data, (0, unit), op);
-    }
+    let mut scratch = scratch_to_fold(unit)?;
+    let scratch = scratch.memory();
     let (most, mut offset) = (PART_BYTES / unit * unit, 0);
     loop {
         let chunk = data.part(offset, most.min(data.len() - offset));
         let shares = Blocks::even(size, chunk.len() / unit, unit);
-        reduce_shares(&mut staged, chunk, &shares, unit, op)?;
+        reduce_shares(&mut staged, chunk, (&shares, unit), scratch, op)?;
         staged.next();
         share_results(&mut staged, chunk, &shares)?;
         offset += chunk.len();
@@ -50,8 +73,8 @@ pub(in crate::coll) fn run<T: Plain>(
 pub(in crate::coll) fn reduce_shares<T: Plain>(
     staged: &mut Staged<'_, '_, '_>,
     chunk: ReceiveBytes,
-    shares: &Blocks,
-    unit: u64,
+    (shares, unit): (&Blocks, u64),
+    scratch: ReceiveBytes,
     op: &impl Op<T>,
 ) -> Result<()> {
     let (me, size) = (staged.comm().rank(), staged.comm().size());
@@ -60,7 +83,7 @@ pub(in crate::coll) fn reduce_shares<T: Plain>(
         staged.put(shares.start(rank), shares.of(chunk.to_send(), rank));
     }
     staged.enter(Waiting::All);
-    fold_parts(staged, shares.of_mut(chunk, me), (shares.start(me), unit), op)
+    fold_parts(staged, shares.of_mut(chunk, me), (shares.start(me), unit), scratch, op)
 }
 
 /// Everyone reads the others' shares of the result.
@@ -78,19 +101,28 @@ fn share_results(staged: &mut Staged<'_, '_, '_>, chunk: ReceiveBytes, shares: &
     Ok(())
 }
 
+/// Bytes of elements of `unit` bytes that are combined at a time.
+fn grain(unit: u64) -> u64 {
+    (GRAIN_BYTES / unit).max(1) * unit
+}
+
+/// What [`fold_parts`] needs beside its result. Taken before a rank enters its first operation: if it fails there, the
+/// rank has not taken part, and may try again.
+pub(in crate::coll) fn scratch_to_fold(unit: u64) -> Result<Scratch> {
+    Scratch::new(2 * grain(unit))
+}
+
 /// Combines what all others have put from `offset` on with this rank's own part, which `into` holds, in the order of
 /// ranks.
 pub(in crate::coll) fn fold_parts<T: Plain>(
     staged: &mut Staged<'_, '_, '_>,
     into: ReceiveBytes,
     (offset, unit): (u64, u64),
+    scratch: ReceiveBytes,
     op: &impl Op<T>,
 ) -> Result<()> {
     staged.wait_for_others()?;
-    let comm = staged.comm();
-    let most = (GRAIN_BYTES / unit).max(1) * unit;
-    let mut scratch = Scratch::new(2 * most)?;
-    let scratch = scratch.memory();
+    let (comm, most) = (staged.comm(), grain(unit));
     let mut done = 0;
     while done < into.len() {
         let len = most.min(into.len() - done);

@@ -119,10 +119,11 @@ impl Communicator<'_> {
     /// # Standard
     /// MPI 5.0, 6.12.6: `MPI_Ialltoall`.
     pub fn immediate_all_to_all<B: Owned>(&self, mine: B) -> Result<Request<'_, Vec<B::Item>>> {
+        let collective = self.immediate(Call::new(Function::AllToAll))?;
         let mine = Held::new(mine);
         check_parts("immediate_all_to_all", "mine", mine.len(), self.size())?;
         let len = mine.len();
-        self.begin_new("immediate_all_to_all", mine, len, None, build)
+        collective.begin_new(mine, len, None, build)
     }
 
     /// An all-to-all that can be started again and again, from `mine` into `all`.
@@ -151,10 +152,11 @@ impl Communicator<'_> {
         mine: I,
         all: O,
     ) -> Result<PersistentCollective<'_, I, O>> {
+        let collective = self.persistent(Call::new(Function::AllToAll))?;
         let (mine, all) = (Held::new(mine), Held::new(all));
         check_parts("all_to_all_init", "mine", mine.len(), self.size())?;
         check_len("all_to_all_init", "all", all.len(), mine.len())?;
-        self.prepare("all_to_all_init", mine, all, None, build)
+        collective.prepare(mine, all, None, build)
     }
 }
 

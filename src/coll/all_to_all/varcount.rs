@@ -151,10 +151,11 @@ impl Communicator<'_> {
         counts: &[usize],
         all_counts: &[usize],
     ) -> Result<Request<'_, Vec<B::Item>>> {
+        let collective = self.immediate(Call::new(Function::AllToAllVarcount))?;
         let mine = Held::new(mine);
         let (len, from, into) =
             self.check_exchanged("immediate_all_to_all_varcount", &mine, counts, all_counts)?;
-        self.begin_new("immediate_all_to_all_varcount", mine, len, None, move |plan, mine, all| {
+        collective.begin_new(mine, len, None, move |plan, mine, all| {
             build(plan, (mine, &from), (all, &into));
             Ok(())
         })
@@ -191,11 +192,12 @@ impl Communicator<'_> {
         all: O,
         all_counts: &[usize],
     ) -> Result<PersistentCollective<'_, I, O>> {
+        let collective = self.persistent(Call::new(Function::AllToAllVarcount))?;
         const NAME: &str = "all_to_all_varcount_init";
         let (mine, all) = (Held::new(mine), Held::new(all));
         let (len, from, into) = self.check_exchanged(NAME, &mine, counts, all_counts)?;
         check_len(NAME, "all", all.len(), len)?;
-        self.prepare("all_to_all_varcount_init", mine, all, None, move |plan, mine, all| {
+        collective.prepare(mine, all, None, move |plan, mine, all| {
             build(plan, (mine, &from), (all, &into));
             Ok(())
         })

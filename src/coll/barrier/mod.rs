@@ -72,7 +72,8 @@ impl Communicator<'_> {
     /// # Standard
     /// MPI 5.0, 6.12.1: `MPI_Ibarrier`.
     pub fn immediate_barrier(&self) -> Result<Request<'_, ()>> {
-        self.begin_in_place("immediate_barrier", (), None, |plan, _| {
+        let collective = self.immediate(Call::new(Function::Barrier))?;
+        collective.begin_in_place((), None, |plan, _| {
             dissemination::plan(plan);
             Ok(())
         })
@@ -99,7 +100,8 @@ impl Communicator<'_> {
     /// # Standard
     /// MPI 5.0, 6.13.1: `MPI_Barrier_init`.
     pub fn barrier_init(&self) -> Result<PersistentCollective<'_, (), ()>> {
-        self.prepare("barrier_init", Held::new(()), Held::new(()), None, |plan, _, _| {
+        let collective = self.persistent(Call::new(Function::Barrier))?;
+        collective.prepare(Held::new(()), Held::new(()), None, |plan, _, _| {
             dissemination::plan(plan);
             Ok(())
         })
@@ -107,7 +109,7 @@ impl Communicator<'_> {
 }
 
 /// Cost: one line from every other rank, all at the same time.
-fn flags(mut operation: Operation<'_, '_, '_>) -> Result<()> {
+pub(super) fn flags(mut operation: Operation<'_, '_, '_>) -> Result<()> {
     operation.enter(Waiting::All);
     operation.wait_for_all()
 }

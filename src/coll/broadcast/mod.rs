@@ -3,7 +3,7 @@
 pub(super) mod binomial;
 pub(super) mod chain;
 pub(super) mod split;
-mod staged;
+pub(super) mod staged;
 
 use super::{
     call::{Call, Function},
@@ -105,8 +105,9 @@ impl Communicator<'_> {
     /// # Standard
     /// MPI 5.0, 6.12.2: `MPI_Ibcast`.
     pub fn immediate_broadcast<B: Owned>(&self, data: B, root: Rank) -> Result<Request<'_, B>> {
+        let collective = self.immediate(Call::rooted(Function::Broadcast, root))?;
         check_root(self, "immediate_broadcast", root)?;
-        self.begin_in_place("immediate_broadcast", data, None, |plan, data| {
+        collective.begin_in_place(data, None, |plan, data| {
             build(plan, data, root);
             Ok(())
         })
@@ -136,8 +137,9 @@ impl Communicator<'_> {
     /// # Standard
     /// MPI 5.0, 6.13.2: `MPI_Bcast_init`.
     pub fn broadcast_init<B: Owned>(&self, data: B, root: Rank) -> Result<PersistentCollective<'_, (), B>> {
+        let collective = self.persistent(Call::rooted(Function::Broadcast, root))?;
         check_root(self, "broadcast_init", root)?;
-        self.prepare("broadcast_init", Held::new(()), Held::new(data), None, |plan, _, data| {
+        collective.prepare(Held::new(()), Held::new(data), None, |plan, _, data| {
             build(plan, data, root);
             Ok(())
         })
@@ -154,7 +156,7 @@ pub(super) fn build(plan: &mut Plan<'_>, data: ReceiveBytes, root: Rank) {
 }
 
 /// Cost: two copies of the slice; the readers copy at the same time.
-fn window(mut operation: Operation<'_, '_, '_>, data: ReceiveBytes, root: Rank) -> Result<()> {
+pub(super) fn window(mut operation: Operation<'_, '_, '_>, data: ReceiveBytes, root: Rank) -> Result<()> {
     if operation.comm().rank() == root {
         operation.write_window(data.to_send())?;
         operation.enter(Waiting::All);

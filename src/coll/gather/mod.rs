@@ -153,11 +153,12 @@ impl Communicator<'_> {
         mine: B,
         root: Rank,
     ) -> Result<Request<'_, Option<Vec<B::Item>>>> {
+        let collective = self.immediate(Call::rooted(Function::Gather, root))?;
         check_root(self, "immediate_gather", root)?;
         let (is_root, size) = (self.rank() == root, self.size());
         let input = Held::new(mine);
         let len = whole("immediate_gather", "mine", input.len(), size)?;
-        self.begin_new_if("immediate_gather", input, is_root.then_some(len), None, move |plan, mine, all| {
+        collective.begin_new_if(input, is_root.then_some(len), None, move |plan, mine, all| {
             build(plan, Some(mine), is_root.then_some(all), root)
         })
     }
@@ -192,13 +193,14 @@ impl Communicator<'_> {
         all: O,
         root: Rank,
     ) -> Result<PersistentCollective<'_, I, O>> {
+        let collective = self.persistent(Call::rooted(Function::Gather, root))?;
         check_root(self, "gather_init", root)?;
         let (is_root, mine, all) = (self.rank() == root, Held::new(mine), Held::new(all));
         let needed = whole("gather_init", "mine", mine.len(), self.size())?;
         if is_root {
             check_len("gather_init", "all", all.len(), needed)?;
         }
-        self.prepare("gather_init", mine, all, None, move |plan, mine, all| {
+        collective.prepare(mine, all, None, move |plan, mine, all| {
             build(plan, Some(mine), is_root.then_some(all), root)
         })
     }

@@ -189,10 +189,11 @@ impl Communicator<'_> {
         counts: &[usize],
         root: Rank,
     ) -> Result<Request<'_, Option<Vec<B::Item>>>> {
+        let collective = self.immediate(Call::rooted(Function::GatherVarcount, root))?;
         let mine = Held::new(mine);
         let parts = self.check_gathered("immediate_gather_varcount", &mine, counts, root)?;
         let len = parts.as_ref().map(|(len, _)| *len);
-        self.begin_new_if("immediate_gather_varcount", mine, len, None, move |plan, mine, all| {
+        collective.begin_new_if(mine, len, None, move |plan, mine, all| {
             let all = parts.as_ref().map(|(_, blocks)| (all, blocks));
             linear::plan(plan, Some(mine), all, root);
             Ok(())
@@ -231,11 +232,12 @@ impl Communicator<'_> {
         counts: &[usize],
         root: Rank,
     ) -> Result<PersistentCollective<'_, I, O>> {
+        let collective = self.persistent(Call::rooted(Function::GatherVarcount, root))?;
         const NAME: &str = "gather_varcount_init";
         let (mine, all) = (Held::new(mine), Held::new(all));
         let parts = self.check_gathered(NAME, &mine, counts, root)?;
         parts.iter().try_for_each(|(len, _)| check_len(NAME, "all", all.len(), *len))?;
-        self.prepare("gather_varcount_init", mine, all, None, move |plan, mine, all| {
+        collective.prepare(mine, all, None, move |plan, mine, all| {
             let all = parts.as_ref().map(|(_, blocks)| (all, blocks));
             linear::plan(plan, Some(mine), all, root);
             Ok(())

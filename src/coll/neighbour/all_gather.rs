@@ -87,11 +87,10 @@ impl Neighbourhood<'_> {
     /// # Standard
     /// MPI 5.0, 8.7.1: `MPI_Ineighbor_allgather`.
     pub fn immediate_neighbour_all_gather<B: Owned>(&self, mine: B) -> Result<Request<'_, Vec<B::Item>>> {
+        let collective = self.comm().immediate(Call::new(Function::NeighbourAllGather))?;
         let mine = Held::new(mine);
         let len = whole_of("immediate_neighbour_all_gather", "mine", mine.len(), self.incoming())?;
-        self.comm().begin_new("immediate_neighbour_all_gather", mine, len, None, |plan, mine, all| {
-            self.gather_new(plan, mine, all)
-        })
+        collective.begin_new(mine, len, None, |plan, mine, all| self.gather_new(plan, mine, all))
     }
 
     /// An all-gather of neighbours that can be started again and again, from `mine` into `all`. Where a grid ends the
@@ -123,11 +122,10 @@ impl Neighbourhood<'_> {
         mine: I,
         all: O,
     ) -> Result<PersistentCollective<'_, I, O>> {
+        let collective = self.comm().persistent(Call::new(Function::NeighbourAllGather))?;
         let (mine, all) = (Held::new(mine), Held::new(all));
         check_parts_for("neighbour_all_gather_init", "all", all.len(), self.incoming())?;
-        self.comm().prepare("neighbour_all_gather_init", mine, all, None, |plan, mine, all| {
-            self.gather_into(plan, mine, all)
-        })
+        collective.prepare(mine, all, None, |plan, mine, all| self.gather_into(plan, mine, all))
     }
 
     fn gather_new(&self, plan: &mut Plan<'_>, mine: SendBytes, all: ReceiveBytes) -> Result<()> {

@@ -117,20 +117,15 @@ impl Neighbourhood<'_> {
         mine: B,
         counts: &[usize],
     ) -> Result<Request<'_, Vec<B::Item>>> {
+        let collective = self.comm().immediate(Call::new(Function::NeighbourAllGatherVarcount))?;
         const NAME: &str = "immediate_neighbour_all_gather_varcount";
         let len = check_counts::<B::Item>(NAME, "counts", counts, self.incoming())?;
         self.check_null_counts(NAME, "counts", counts)?;
         let blocks = blocks_of::<B::Item>(counts);
-        self.comm().begin_new(
-            "immediate_neighbour_all_gather_varcount",
-            Held::new(mine),
-            len,
-            None,
-            |plan, mine, all| {
-                self.gather_varied(plan, mine, all, &blocks);
-                Ok(())
-            },
-        )
+        collective.begin_new(Held::new(mine), len, None, |plan, mine, all| {
+            self.gather_varied(plan, mine, all, &blocks);
+            Ok(())
+        })
     }
 
     /// An all-gather of neighbours, of slices of different lengths (`counts`), that can be started again and again, from
@@ -165,12 +160,13 @@ impl Neighbourhood<'_> {
         all: O,
         counts: &[usize],
     ) -> Result<PersistentCollective<'_, I, O>> {
+        let collective = self.comm().persistent(Call::new(Function::NeighbourAllGatherVarcount))?;
         const NAME: &str = "neighbour_all_gather_varcount_init";
         let (mine, all) = (Held::new(mine), Held::new(all));
         let len = check_counts::<I::Item>(NAME, "counts", counts, self.incoming())?;
         check_len(NAME, "all", all.len(), len)?;
         let blocks = blocks_of::<I::Item>(counts);
-        self.comm().prepare("neighbour_all_gather_varcount_init", mine, all, None, |plan, mine, all| {
+        collective.prepare(mine, all, None, |plan, mine, all| {
             self.gather_varied(plan, mine, all, &blocks);
             Ok(())
         })

@@ -94,11 +94,10 @@ impl Neighbourhood<'_> {
     /// # Standard
     /// MPI 5.0, 8.7.2: `MPI_Ineighbor_alltoall`.
     pub fn immediate_neighbour_all_to_all<B: Owned>(&self, mine: B) -> Result<Request<'_, Vec<B::Item>>> {
+        let collective = self.comm().immediate(Call::new(Function::NeighbourAllToAll))?;
         let mine = Held::new(mine);
         let len = self.exchanged("immediate_neighbour_all_to_all", mine.len())?;
-        self.comm().begin_new("immediate_neighbour_all_to_all", mine, len, None, |plan, mine, all| {
-            self.exchange_new(plan, mine, all)
-        })
+        collective.begin_new(mine, len, None, |plan, mine, all| self.exchange_new(plan, mine, all))
     }
 
     /// An all-to-all of neighbours that can be started again and again, from `mine` into `all`. Where a grid ends the part
@@ -130,11 +129,10 @@ impl Neighbourhood<'_> {
         mine: I,
         all: O,
     ) -> Result<PersistentCollective<'_, I, O>> {
+        let collective = self.comm().persistent(Call::new(Function::NeighbourAllToAll))?;
         let (mine, all) = (Held::new(mine), Held::new(all));
         self.check_exchanged_parts("neighbour_all_to_all_init", mine.len(), all.len())?;
-        self.comm().prepare("neighbour_all_to_all_init", mine, all, None, |plan, mine, all| {
-            self.exchange_into(plan, mine, all)
-        })
+        collective.prepare(mine, all, None, |plan, mine, all| self.exchange_into(plan, mine, all))
     }
 
     /// How much comes if so much goes.

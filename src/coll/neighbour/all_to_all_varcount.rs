@@ -126,20 +126,15 @@ impl Neighbourhood<'_> {
         counts: &[usize],
         all_counts: &[usize],
     ) -> Result<Request<'_, Vec<B::Item>>> {
+        let collective = self.comm().immediate(Call::new(Function::NeighbourAllToAllVarcount))?;
         const NAME: &str = "immediate_neighbour_all_to_all_varcount";
         let mine = Held::new(mine);
         let (len, from, into) = self.check_varied(NAME, &mine, counts, all_counts)?;
         self.check_null_counts(NAME, "all_counts", all_counts)?;
-        self.comm().begin_new(
-            "immediate_neighbour_all_to_all_varcount",
-            mine,
-            len,
-            None,
-            |plan, mine, all| {
-                linear::plan(plan, self.neighbours(), (mine, &from), (all, &into));
-                Ok(())
-            },
-        )
+        collective.begin_new(mine, len, None, |plan, mine, all| {
+            linear::plan(plan, self.neighbours(), (mine, &from), (all, &into));
+            Ok(())
+        })
     }
 
     /// An all-to-all of neighbours, of parts of different lengths, that can be started again and again, from `mine` into
@@ -174,11 +169,12 @@ impl Neighbourhood<'_> {
         all: O,
         all_counts: &[usize],
     ) -> Result<PersistentCollective<'_, I, O>> {
+        let collective = self.comm().persistent(Call::new(Function::NeighbourAllToAllVarcount))?;
         const NAME: &str = "neighbour_all_to_all_varcount_init";
         let (mine, all) = (Held::new(mine), Held::new(all));
         let (len, from, into) = self.check_varied(NAME, &mine, counts, all_counts)?;
         check_len(NAME, "all", all.len(), len)?;
-        self.comm().prepare("neighbour_all_to_all_varcount_init", mine, all, None, |plan, mine, all| {
+        collective.prepare(mine, all, None, |plan, mine, all| {
             linear::plan(plan, self.neighbours(), (mine, &from), (all, &into));
             Ok(())
         })

@@ -3,7 +3,7 @@
 pub(super) mod linear;
 pub(super) mod slots;
 pub(super) mod split;
-mod staged;
+pub(super) mod staged;
 
 use super::{
     blocks::Blocks,
@@ -202,16 +202,13 @@ impl Communicator<'_> {
         op: impl Op<B::Item> + Send + 'static,
         root: Rank,
     ) -> Result<Request<'_, Option<Vec<B::Item>>>> {
+        let collective = self.immediate(Call::rooted(Function::Reduce, root).with_op::<B::Item>(&op))?;
         check_root(self, "immediate_reduce", root)?;
         let (is_root, mine) = (self.rank() == root, Held::new(mine));
         let len = is_root.then_some(mine.len());
-        self.begin_new_if(
-            "immediate_reduce",
-            mine,
-            len,
-            Some(shared::<B::Item>(op)),
-            move |plan, mine, result| build_from::<B::Item>(plan, mine, is_root.then_some(result), root),
-        )
+        collective.begin_new_if(mine, len, Some(shared::<B::Item>(op)), move |plan, mine, result| {
+            build_from::<B::Item>(plan, mine, is_root.then_some(result), root)
+        })
     }
 
     /// A reduction that can be started again and again, from `mine` into the root's `result`; the others' may be empty.
@@ -246,12 +243,13 @@ impl Communicator<'_> {
         op: impl Op<I::Item> + Send + 'static,
         root: Rank,
     ) -> Result<PersistentCollective<'_, I, O>> {
+        let collective = self.persistent(Call::rooted(Function::Reduce, root).with_op::<I::Item>(&op))?;
         check_root(self, "reduce_init", root)?;
         let (is_root, mine, result) = (self.rank() == root, Held::new(mine), Held::new(result));
         if is_root {
             check_len("reduce_init", "result", result.len(), mine.len())?;
         }
-        self.prepare("reduce_init", mine, result, Some(shared::<I::Item>(op)), move |plan, mine, result| {
+        collective.prepare(mine, result, Some(shared::<I::Item>(op)), move |plan, mine, result| {
             build_from::<I::Item>(plan, mine, is_root.then_some(result), root)
         })
     }

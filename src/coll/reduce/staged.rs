@@ -4,7 +4,7 @@
 use crate::{
     buffer::{Plain, ReceiveBytes, Scratch, SendBytes},
     coll::{
-        all_reduce::staged::{fold_parts, reduce_shares},
+        all_reduce::staged::{fold_parts, reduce_shares, scratch_to_fold},
         blocks::Blocks,
         on_board::Waiting,
         on_stage::{PART_BYTES, Staged},
@@ -17,6 +17,54 @@ use crate::{
 
 /// `result` holds the root's own part.
 pub(in crate::coll) fn run<T: Plain>(
+    staged: Staged<'_, '_, '_>,
+    mine: SendBytes,
+    result: Option<ReceiveBytes>,
+    op: &impl Op<T>,
+    root: Rank,
+) -> Result<()> {
+    if select::reduce_staged_is_split(mine.len(), staged.comm().size()) {
+        split(staged, mine, result, op, root)
+    } else {
+        rooted(staged, mine, result, op, root)
+    }
+}
+
+/// The root combines all.
+pub(in crate::coll) fn rooted<T: Plain>(
+    mut staged: Staged<'_, '_, '_>,
+    mine: SendBytes,
+    result: Option<ReceiveBytes>,
+    op: &impl Op<T>,
+    root: Rank,
+) -> Result<()> {
+    let unit = size_of::<T>().max(1) as u64;
+    let mut to_fold = if result.is_some() { scratch_to_fold(unit)? } else { Scratch::new(0)? };
+    let to_fold = to_fold.memory();
+    let (most, mut offset) = (PART_BYTES / unit * unit, 0);
+    loop {
+        let len = most.min(mine.len() - offset);
+        staged.make_room(len)?;
+        match result {
+            Some(result) => {
+                staged.enter(Waiting::Nobody);
+                fold_parts(&mut staged, result.part(offset, len), (0, unit), to_fold, op)?;
+            }
+            None => {
+                staged.put(0, mine.part(offset, len));
+                staged.enter(Waiting::Rank(root));
+            }
+        }
+        offset += len;
+        if offset == mine.len() {
+            return Ok(());
+        }
+        staged.next();
+    }
+}
+
+/// Every rank combines a share.
+pub(in crate::coll) fn split<T: Plain>(
     mut staged: Staged<'_, '_, '_>,
     mine: SendBytes,
     result: Option<ReceiveBytes>,
@@ -25,37 +73,25 @@ pub(in crate::coll) fn run<T: Plain>(
 ) -> Result<()> {
     let unit = size_of::<T>().max(1) as u64;
     let size = staged.comm().size();
-    let is_split = select::reduce_staged_is_split(mine.len(), size);
     let (most, mut offset) = (PART_BYTES / unit * unit, 0);
     // Where ranks that are not the root combine their shares.
-    let room = if is_split && result.is_none() { most.min(mine.len()) } else { 0 };
-    let mut scratch = Scratch::new(room)?;
-    let scratch = scratch.memory();
+    let room = if result.is_none() { most.min(mine.len()) } else { 0 };
+    let (mut own_share, mut to_fold) = (Scratch::new(room)?, scratch_to_fold(unit)?);
+    let (own_share, to_fold) = (own_share.memory(), to_fold.memory());
     loop {
         let len = most.min(mine.len() - offset);
-        let own = mine.part(offset, len);
-        match result.map(|result| result.part(offset, len)) {
-            into if is_split => {
-                let chunk = into.unwrap_or_else(|| scratch.part(0, len));
-                if into.is_none() {
-                    chunk.copy_from(own);
-                }
-                let shares = Blocks::even(size, len / unit, unit);
-                reduce_shares(&mut staged, chunk, &shares, unit, op)?;
-                staged.next();
-                collect_shares(&mut staged, chunk, &shares, root)?;
-            }
-            Some(into) => {
-                staged.make_room(len)?;
-                staged.enter(Waiting::Nobody);
-                fold_parts(&mut staged, into, (0, unit), op)?;
-            }
+        let chunk = match result {
+            Some(result) => result.part(offset, len),
             None => {
-                staged.make_room(len)?;
-                staged.put(0, own);
-                staged.enter(Waiting::Rank(root));
+                let chunk = own_share.part(0, len);
+                chunk.copy_from(mine.part(offset, len));
+                chunk
             }
-        }
+        };
+        let shares = Blocks::even(size, len / unit, unit);
+        reduce_shares(&mut staged, chunk, (&shares, unit), to_fold, op)?;
+        staged.next();
+        collect_shares(&mut staged, chunk, &shares, root)?;
         offset += len;
         if offset == mine.len() {
             return Ok(());

@@ -242,15 +242,12 @@ impl Communicator<'_> {
         counts: &[usize],
         op: impl Op<B::Item> + Send + 'static,
     ) -> Result<Request<'_, Vec<B::Item>>> {
+        let collective = self.immediate(Call::new(Function::ReduceScatter).with_op::<B::Item>(&op))?;
         let mine = Held::new(mine);
         let (len, shares) = self.check_shares::<B::Item>("immediate_reduce_scatter", mine.len(), counts)?;
-        self.begin_new(
-            "immediate_reduce_scatter",
-            mine,
-            len,
-            Some(shared::<B::Item>(op)),
-            move |plan, mine, share| build(plan, mine, &shares, share),
-        )
+        collective.begin_new(mine, len, Some(shared::<B::Item>(op)), move |plan, mine, share| {
+            build(plan, mine, &shares, share)
+        })
     }
 
     /// As [`reduce_scatter_block`](Self::reduce_scatter_block), but only begins: the request gives the part. Progress on
@@ -279,16 +276,13 @@ impl Communicator<'_> {
         mine: B,
         op: impl Op<B::Item> + Send + 'static,
     ) -> Result<Request<'_, Vec<B::Item>>> {
+        let collective = self.immediate(Call::new(Function::ReduceScatterBlock).with_op::<B::Item>(&op))?;
         let mine = Held::new(mine);
         let (len, shares) =
             self.check_equal_shares::<B::Item>("immediate_reduce_scatter_block", "mine", mine.len())?;
-        self.begin_new(
-            "immediate_reduce_scatter_block",
-            mine,
-            len,
-            Some(shared::<B::Item>(op)),
-            move |plan, mine, share| build(plan, mine, &shares, share),
-        )
+        collective.begin_new(mine, len, Some(shared::<B::Item>(op)), move |plan, mine, share| {
+            build(plan, mine, &shares, share)
+        })
     }
 
     /// A reduce-scatter that can be started again and again, from `mine` into `part`.
@@ -321,16 +315,13 @@ impl Communicator<'_> {
         counts: &[usize],
         op: impl Op<I::Item> + Send + 'static,
     ) -> Result<PersistentCollective<'_, I, O>> {
+        let collective = self.persistent(Call::new(Function::ReduceScatter).with_op::<I::Item>(&op))?;
         let (mine, part) = (Held::new(mine), Held::new(part));
         let (len, shares) = self.check_shares::<I::Item>("reduce_scatter_init", mine.len(), counts)?;
         check_len("reduce_scatter_init", "part", part.len(), len)?;
-        self.prepare(
-            "reduce_scatter_init",
-            mine,
-            part,
-            Some(shared::<I::Item>(op)),
-            move |plan, mine, share| build(plan, mine, &shares, share),
-        )
+        collective.prepare(mine, part, Some(shared::<I::Item>(op)), move |plan, mine, share| {
+            build(plan, mine, &shares, share)
+        })
     }
 
     /// A reduce-scatter of equal parts that can be started again and again, from `mine` into `part`.
@@ -361,17 +352,14 @@ impl Communicator<'_> {
         part: O,
         op: impl Op<I::Item> + Send + 'static,
     ) -> Result<PersistentCollective<'_, I, O>> {
+        let collective = self.persistent(Call::new(Function::ReduceScatterBlock).with_op::<I::Item>(&op))?;
         let (mine, part) = (Held::new(mine), Held::new(part));
         let (len, shares) =
             self.check_equal_shares::<I::Item>("reduce_scatter_block_init", "mine", mine.len())?;
         check_len("reduce_scatter_block_init", "part", part.len(), len)?;
-        self.prepare(
-            "reduce_scatter_block_init",
-            mine,
-            part,
-            Some(shared::<I::Item>(op)),
-            move |plan, mine, share| build(plan, mine, &shares, share),
-        )
+        collective.prepare(mine, part, Some(shared::<I::Item>(op)), move |plan, mine, share| {
+            build(plan, mine, &shares, share)
+        })
     }
 
     /// Of a slice of so many elements: how long this rank's part is, and where those of all lie.

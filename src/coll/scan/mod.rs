@@ -266,8 +266,9 @@ impl Communicator<'_> {
         mine: B,
         op: impl Op<B::Item> + Send + 'static,
     ) -> Result<Request<'_, B>> {
+        let collective = self.immediate(Call::new(Function::Scan).with_op::<B::Item>(&op))?;
         let operation = Some(shared::<B::Item>(op));
-        self.begin_in_place("immediate_scan", mine, operation, |plan, data| {
+        collective.begin_in_place(mine, operation, |plan, data| {
             build(plan, data, size_of::<B::Item>(), Kind::Inclusive)
         })
     }
@@ -298,8 +299,9 @@ impl Communicator<'_> {
         mine: B,
         op: impl Op<B::Item> + Send + 'static,
     ) -> Result<Request<'_, B>> {
+        let collective = self.immediate(Call::new(Function::ExclusiveScan).with_op::<B::Item>(&op))?;
         let operation = Some(shared::<B::Item>(op));
-        self.begin_in_place("immediate_exclusive_scan", mine, operation, |plan, data| {
+        collective.begin_in_place(mine, operation, |plan, data| {
             build(plan, data, size_of::<B::Item>(), Kind::Exclusive)
         })
     }
@@ -375,9 +377,10 @@ impl Communicator<'_> {
         op: impl Op<I::Item> + Send + 'static,
         kind: Kind,
     ) -> Result<PersistentCollective<'_, I, O>> {
+        let collective = self.persistent(Call::new(kind.function()).with_op::<I::Item>(&op))?;
         let (mine, result) = (Held::new(mine), Held::new(result));
         check_len(function, "result", result.len(), mine.len())?;
-        self.prepare(function, mine, result, Some(shared::<I::Item>(op)), move |plan, mine, result| {
+        collective.prepare(mine, result, Some(shared::<I::Item>(op)), move |plan, mine, result| {
             plan.copy(mine, result);
             build(plan, result, size_of::<I::Item>(), kind)
         })

@@ -165,9 +165,10 @@ impl Communicator<'_> {
         len: usize,
         root: Rank,
     ) -> Result<Request<'_, Vec<B::Item>>> {
+        let collective = self.immediate(Call::rooted(Function::Scatter, root))?;
         let (is_root, all) = (self.rank() == root, Held::new(all));
         self.check_scattered("immediate_scatter", "len", &all, len, root)?;
-        self.begin_new("immediate_scatter", all, len, None, move |plan, all, mine| {
+        collective.begin_new(all, len, None, move |plan, all, mine| {
             build(plan, is_root.then_some(all), Some(mine), mine.len(), root)
         })
     }
@@ -203,9 +204,10 @@ impl Communicator<'_> {
         mine: O,
         root: Rank,
     ) -> Result<PersistentCollective<'_, I, O>> {
+        let collective = self.persistent(Call::rooted(Function::Scatter, root))?;
         let (is_root, all, mine) = (self.rank() == root, Held::new(all), Held::new(mine));
         self.check_scattered("scatter_init", "mine", &all, mine.len(), root)?;
-        self.prepare("scatter_init", all, mine, None, move |plan, all, mine| {
+        collective.prepare(all, mine, None, move |plan, all, mine| {
             build(plan, is_root.then_some(all), Some(mine), mine.len(), root)
         })
     }

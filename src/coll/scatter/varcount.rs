@@ -189,6 +189,7 @@ impl Communicator<'_> {
         len: usize,
         root: Rank,
     ) -> Result<Request<'_, Vec<B::Item>>> {
+        let collective = self.immediate(Call::rooted(Function::ScatterVarcount, root))?;
         let all = Held::new(all);
         let blocks = self.check_scattered_parts(
             "immediate_scatter_varcount",
@@ -198,7 +199,7 @@ impl Communicator<'_> {
             len,
             root,
         )?;
-        self.begin_new("immediate_scatter_varcount", all, len, None, move |plan, all, mine| {
+        collective.begin_new(all, len, None, move |plan, all, mine| {
             linear::plan(plan, blocks.as_ref().map(|blocks| (all, blocks)), Some(mine), root);
             Ok(())
         })
@@ -236,10 +237,11 @@ impl Communicator<'_> {
         mine: O,
         root: Rank,
     ) -> Result<PersistentCollective<'_, I, O>> {
+        let collective = self.persistent(Call::rooted(Function::ScatterVarcount, root))?;
         let (all, mine) = (Held::new(all), Held::new(mine));
         let blocks =
             self.check_scattered_parts("scatter_varcount_init", "mine", &all, counts, mine.len(), root)?;
-        self.prepare("scatter_varcount_init", all, mine, None, move |plan, all, mine| {
+        collective.prepare(all, mine, None, move |plan, all, mine| {
             linear::plan(plan, blocks.as_ref().map(|blocks| (all, blocks)), Some(mine), root);
             Ok(())
         })

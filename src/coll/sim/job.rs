@@ -4,8 +4,8 @@ use super::case::{Algorithm, Case, combine};
 use crate::{
     buffer,
     coll::{call::shared, plan::Plan},
-    envelope::{Envelope, Pattern},
-    error::Error,
+    envelope::{Envelope, MARK_BITS, Pattern},
+    error::{Error, ErrorClass},
     group::Members,
     op,
     p2p::{
@@ -13,7 +13,7 @@ use crate::{
         schedule::{Channel, ChannelOrder, Schedule},
         sim::random::Random,
     },
-    shm::{doorbell::BarrierMode, segment::Segment},
+    shm::{contexts::OVERLAPPING, doorbell::BarrierMode, segment::Segment},
     sys::process::own_pid,
     types::{ContextId, PeerId, Rank, Tag},
 };
@@ -24,8 +24,8 @@ const STUCK: u32 = 20_000;
 /// Turns without any progress after which ranks look for cycles of waits for credit.
 const QUIET: u32 = 200;
 
-const COLLECTIVE: ContextId = ContextId(16);
-const MESSAGES: ContextId = ContextId(17);
+const COLLECTIVE: ContextId = ContextId(16 + OVERLAPPING);
+const MESSAGES: ContextId = ContextId(16);
 
 /// What a job that went well was like.
 #[cfg_attr(not(feature = "internals"), expect(dead_code, reason = "tests/sim.rs prints it"))]
@@ -36,6 +36,11 @@ pub(crate) struct Summary {
     pub(crate) turns: u64,
 }
 
+/// No rank calls another case.
+fn mistaken(from: Rank, theirs: u32, ours: u32) -> Error {
+    Error::new(ErrorClass::COMM, format!("rank {from} says {theirs} where this one says {ours}"))
+}
+
 /// The steps of a rank in a case, for its memory.
 pub(super) fn schedule(
     case: &Case,
@@ -44,7 +49,9 @@ pub(super) fn schedule(
     tag: Tag,
     (input, output): (&[u32], &mut [u32]),
 ) -> Result<Schedule, String> {
-    let order = ChannelOrder::Overlapping;
+    // All ranks know the key.
+    let order =
+        ChannelOrder::Overlapping { mark: case.key as u32 >> (u32::BITS - MARK_BITS), mismatch: mistaken };
     let channel =
         Channel { sends_in: COLLECTIVE, receives_in: COLLECTIVE, rank, function: "a case", tag, order };
     let mut plan = Plan::new(group, channel);

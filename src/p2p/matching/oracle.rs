@@ -3,7 +3,8 @@
 
 use super::{PostedId, PostedQueue, UnexpectedId, UnexpectedQueue};
 use crate::{
-    envelope::{Envelope, Pattern},
+    envelope::{Envelope, MARK_BITS, Pattern, marked},
+    shm::contexts::{CONTEXTS_EACH, OVERLAPPING},
     types::ContextId,
 };
 
@@ -59,13 +60,16 @@ impl Step {
             6 => Operation::TakeById,
             _ => Operation::Look,
         };
-        let context = ContextId(if few_keys { 64 * u32::from(context & 1) } else { u32::from(context % 5) });
+        let mark = u32::from(context >> 4);
+        let context = ContextId(if few_keys { 66 * u32::from(context & 1) } else { u32::from(context % 5) });
         let pick = usize::from(source) << 8 | usize::from(tag);
         let (source, tag) = if few_keys { (source % 3, tag % 3) } else { (source, tag) };
         let (source, tag) = (i32::from(source), 64 * i32::from(tag));
+        let has_mark = context.0 % CONTEXTS_EACH == OVERLAPPING;
+        let marked = if has_mark { marked(source, mark << (MARK_BITS - 4) | mark) } else { source };
         Self {
             operation,
-            envelope: Envelope { context, source, tag, bytes: u64::from(control) },
+            envelope: Envelope { context, source: marked, tag, bytes: u64::from(control) },
             pattern: Pattern {
                 context,
                 source: (control & 0x08 == 0).then_some(source),

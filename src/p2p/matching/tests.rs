@@ -1,7 +1,7 @@
 //! What both queues promise: MPI's order, ids that never lie, no allocation once warm.
 
 use super::*;
-use crate::types::ContextId;
+use crate::{envelope::marked, shm::contexts, types::ContextId};
 
 const CONTEXT: ContextId = ContextId(8);
 
@@ -83,6 +83,27 @@ fn messages_of_one_key_leave_in_the_order_in_which_they_came() {
         assert_eq!(queue.take(&pattern).map(|(_, message)| message), Some(number));
     }
     assert!(queue.is_empty());
+}
+
+/// The context of overlapping collectives of the same communicator.
+const OVERLAPPING: ContextId = ContextId(CONTEXT.0 + contexts::OVERLAPPING);
+
+#[test]
+fn messages_with_marks_find_their_receives_at_any_depth() {
+    let with_mark = |rank: i32, mark| Envelope { context: OVERLAPPING, ..message(marked(rank, mark), rank) };
+    for depth in [1, SCAN_MAX as i32, 1000] {
+        let (mut posted, mut unexpected) = (PostedQueue::new(), UnexpectedQueue::new());
+        for rank in 0..depth {
+            posted.post(Pattern { context: OVERLAPPING, ..receive(rank, rank) }, rank);
+            unexpected.push(with_mark(rank, rank as u32), rank);
+        }
+        for rank in (0..depth).rev() {
+            assert_eq!(posted.take_match(&message(marked(rank, 1), rank)), None, "a mark elsewhere");
+            assert_eq!(posted.take_match(&with_mark(rank, 3)), Some(rank));
+            let pattern = Pattern { context: OVERLAPPING, ..receive(rank, rank) };
+            assert_eq!(unexpected.take(&pattern), Some((with_mark(rank, rank as u32), rank)));
+        }
+    }
 }
 
 #[test]

@@ -6,7 +6,10 @@
 //! is called), [`flight`], [`task`] (a virtual thread), [`contest`], [`job`] (who is next), [`oracle`],
 //! [`reached`] (what the simulation gets to see).
 //!
-//! Of ranks with several threads this covers what does not depend on who runs at the same time: the
+//! [`relay`] is another kind of simulation, for code that waits where it is, as collectives in shared memory do
+//! (src/coll/sim): ranks are threads, and a seed decides which one runs.
+//!
+//! Of ranks with several threads the jobs above cover what does not depend on who runs at the same time: the
 //! tasks of a rank share its engine, one posts, probes and cancels between the calls of another, one's
 //! polls end what another waits for, and each says in its turn what the rank is blocked in. Calls are
 //! whole here, and nobody sleeps. What threads do inside of each other's calls has loom models: who may
@@ -23,6 +26,7 @@ mod oracle;
 mod plan;
 pub(crate) mod random;
 mod reached;
+pub(crate) mod relay;
 mod task;
 #[cfg(all(test, not(loom)))]
 mod tests;

@@ -6,7 +6,7 @@ use ringmpi::{
     op,
 };
 
-/// Makes a million duplicates instead of some ten thousands.
+/// Makes a million duplicates instead of a fifth of them.
 const MILLION: &str = "RINGMPI_TEST_MILLION";
 
 /// In each, a message that is received and one that never is; memory stays what it was.
@@ -317,6 +317,16 @@ pub(crate) fn intercommunicators_that_cannot_be(world: &Communicator<'_>) -> Res
         refused(half.create_intercommunicator(leader, world, 0, 0), ErrorClass::RANK);
     }
     refused(half.create_intercommunicator(0, world, 0, -1), ErrorClass::TAG);
+    // One member is wrong, or of another opinion.
+    if half.size() > 1 {
+        let is_last = half.rank() + 1 == half.size();
+        let wrong = if is_last { -1 } else { 0 };
+        let class = |of_last| if is_last { of_last } else { ErrorClass::ARG };
+        refused(half.create_intercommunicator(wrong, world, 0, 0), class(ErrorClass::RANK));
+        refused(half.create_intercommunicator(0, world, 0, wrong), class(ErrorClass::TAG));
+        refused(half.create_intercommunicator(-wrong, world, 0, 0), ErrorClass::ARG);
+        half.barrier()?;
+    }
     let itself = if world.rank() > 0 { 1 } else { 0 };
     refused(half.create_intercommunicator(0, world, itself, 0), ErrorClass::COMM);
     let (overlapping, other) = (world.duplicate()?, world.rank());

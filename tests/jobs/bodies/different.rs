@@ -1,7 +1,7 @@
 //! Collectives that ranks call in different ways: a mistake of the program, which ends the job instead of leaving it
 //! waiting.
 
-use ringmpi::{Communicator, Rank, Result, op};
+use ringmpi::{Communicator, Owned, PersistentCollective, Rank, Result, op};
 
 /// Names the mistake.
 pub(crate) const MISTAKE: &str = "RINGMPI_TEST_MISTAKE";
@@ -18,7 +18,10 @@ const SMALL: usize = 100;
 pub(crate) const MISTAKES: &[(&str, Call, &[&str])] = &[
     ("functions", functions, &["called", "exclusive_scan (Sum)"]),
     ("functions on the board", short_functions, &["called", "reduce (Sum, root 0)", "all_reduce (Sum)"]),
-    ("roots on the board", short_roots, &["called", "reduce (Sum, root"]),
+    ("a barrier", barrier_or_reduction, &["called barrier where this rank called all_reduce (Sum)"]),
+    ("a barrier on the stage", barrier_or_large, &["called barrier where", "broadcast (root 0)"]),
+    ("a broadcast that is over", broadcast_before_barrier, &["rank", "barrier"]),
+    ("roots on the board", short_roots, &["called reduce with another root"]),
     ("operations on the board", short_operations, &["called", "all_reduce (Sum)", "all_reduce (Max)"]),
     ("roots", roots, &["called gather (root", "where this rank called all_to_all"]),
     ("operations", operations, &["called", "all_reduce (Sum)", "all_reduce (Max)"]),
@@ -28,6 +31,27 @@ pub(crate) const MISTAKES: &[(&str, Call, &[&str])] = &[
     ("counts", counts, &["bytes where this rank expected"]),
     ("lengths of immediate ones", immediate_lengths, &["bytes where this rank expected"]),
     ("lengths on the board", short_lengths, &["bytes where this rank expected"]),
+    (
+        "lengths on the board and beyond",
+        lengths_of_blocks,
+        &["called all_reduce with another root or length"],
+    ),
+    ("lengths of another way", lengths_of_another_way, &["called all_gather with another root or length"]),
+    (
+        "functions of immediate ones",
+        immediate_functions,
+        &["called immediate_scan (Sum) where this rank called immediate_exclusive_scan (Sum)"],
+    ),
+    ("roots of immediate ones", immediate_roots, &["called immediate_reduce (Sum, root"]),
+    ("operations of immediate ones", immediate_operations, &["called", "immediate_all_reduce (Max)"]),
+    (
+        "functions of persistent ones",
+        persistent_functions,
+        &["called scan_init (Sum) where this rank called exclusive_scan_init (Sum)"],
+    ),
+    ("roots of persistent ones", persistent_roots, &["called reduce_init (Sum, root"]),
+    ("operations of persistent ones", persistent_operations, &["called", "all_reduce_init (Max)"]),
+    ("lengths of persistent ones", persistent_lengths, &["bytes where this rank expected"]),
     ("one more", one_more, &["in vain"]),
     ("one more immediate one", one_more_immediate, &["in vain"]),
 ];
@@ -59,6 +83,27 @@ fn short_functions(world: &Communicator<'_>, is_first: bool) -> Result<()> {
     } else {
         world.reduce(&[1u64], op::Sum, 0).map(drop)
     }
+}
+
+fn barrier_or_reduction(world: &Communicator<'_>, is_first: bool) -> Result<()> {
+    if is_first { world.barrier() } else { world.all_reduce_value(1u64, op::Sum).map(drop) }
+}
+
+fn barrier_or_large(world: &Communicator<'_>, is_first: bool) -> Result<()> {
+    let mut data = vec![1u64; LARGE];
+    // So that there is a stage.
+    world.broadcast_into(&mut data, 0)?;
+    if is_first { world.barrier() } else { world.broadcast_into(&mut data, 0) }
+}
+
+/// The root does not wait for the others, and comes to the next barrier while they are in this one.
+fn broadcast_before_barrier(world: &Communicator<'_>, is_first: bool) -> Result<()> {
+    if is_first {
+        world.broadcast_into(&mut [1u64], 0)?;
+    }
+    world.barrier()?;
+    world.broadcast_into(&mut [1u64], 0)?;
+    world.barrier()
 }
 
 /// The last rank is the root for the others, and reads what the first has for itself.
@@ -120,8 +165,80 @@ fn immediate_lengths(world: &Communicator<'_>, is_first: bool) -> Result<()> {
     world.immediate_all_reduce(vec![1u64; len(is_first)], op::Sum)?.wait().map(drop)
 }
 
+fn immediate_functions(world: &Communicator<'_>, is_first: bool) -> Result<()> {
+    let mine = vec![1u64; SMALL];
+    if is_first {
+        world.immediate_scan(mine, op::Sum)?.wait().map(drop)
+    } else {
+        world.immediate_exclusive_scan(mine, op::Sum)?.wait().map(drop)
+    }
+}
+
+fn immediate_roots(world: &Communicator<'_>, is_first: bool) -> Result<()> {
+    world.immediate_reduce(vec![1u64; LARGE], op::Sum, Rank::from(is_first))?.wait().map(drop)
+}
+
+fn immediate_operations(world: &Communicator<'_>, is_first: bool) -> Result<()> {
+    let mine = vec![1u64; SMALL];
+    if is_first {
+        world.immediate_all_reduce(mine, op::Sum)?.wait().map(drop)
+    } else {
+        world.immediate_all_reduce(mine, op::Max)?.wait().map(drop)
+    }
+}
+
+/// Starts it again, too.
+fn twice<I: Owned, O: Owned>(collective: Result<PersistentCollective<'_, I, O>>) -> Result<()> {
+    let mut collective = collective?;
+    for _ in 0..2 {
+        collective.start()?;
+        collective.wait()?;
+    }
+    Ok(())
+}
+
+fn persistent_functions(world: &Communicator<'_>, is_first: bool) -> Result<()> {
+    let (mine, result) = (vec![1u64; SMALL], vec![0; SMALL]);
+    if is_first {
+        twice(world.scan_init(mine, result, op::Sum))
+    } else {
+        twice(world.exclusive_scan_init(mine, result, op::Sum))
+    }
+}
+
+fn persistent_roots(world: &Communicator<'_>, is_first: bool) -> Result<()> {
+    twice(world.reduce_init(vec![1u64; LARGE], vec![0; LARGE], op::Sum, Rank::from(is_first)))
+}
+
+fn persistent_operations(world: &Communicator<'_>, is_first: bool) -> Result<()> {
+    let (mine, result) = (vec![1u64; SMALL], vec![0; SMALL]);
+    if is_first {
+        twice(world.all_reduce_init(mine, result, op::Sum))
+    } else {
+        twice(world.all_reduce_init(mine, result, op::Max))
+    }
+}
+
+fn persistent_lengths(world: &Communicator<'_>, is_first: bool) -> Result<()> {
+    let len = len(is_first);
+    twice(world.all_reduce_init(vec![1u64; len], vec![0; len], op::Sum))
+}
+
 fn short_lengths(world: &Communicator<'_>, is_first: bool) -> Result<()> {
     world.all_reduce(&vec![1u64; 4 + usize::from(is_first)], op::Sum).map(drop)
+}
+
+/// The first has more than fits on the board.
+/// What the first one gives is as long as what the others tell of their blocks for the stage.
+fn lengths_of_blocks(world: &Communicator<'_>, is_first: bool) -> Result<()> {
+    world.all_reduce(&vec![1u64; if is_first { 8 } else { LARGE }], op::Sum).map(drop)?;
+    world.barrier()
+}
+
+fn lengths_of_another_way(world: &Communicator<'_>, is_first: bool) -> Result<()> {
+    // So that there is a stage.
+    world.all_gather(&[1u64; SMALL])?;
+    world.all_gather(&vec![1u64; if is_first { SMALL } else { 1 }]).map(drop)
 }
 
 fn one_more(world: &Communicator<'_>, is_first: bool) -> Result<()> {

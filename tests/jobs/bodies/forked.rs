@@ -268,7 +268,8 @@ pub(crate) fn children_forked_in_scopes(world: &Communicator<'_>) -> Result<()> 
 
 /// The child returns into the reduction in whose operation its parent has made it.
 pub(crate) fn children_forked_in_operations(world: &Communicator<'_>) -> Result<()> {
-    for len in [1, 1000] {
+    // On the board, on the stage, and by messages.
+    for (len, is_prefix) in [(1, false), (1000, false), (100_000, false), (1000, true)] {
         let forked = Cell::new(None);
         let sum = op::ordered(|a: &i32, b: &i32| {
             if forked.get().is_none() {
@@ -276,30 +277,48 @@ pub(crate) fn children_forked_in_operations(world: &Communicator<'_>) -> Result<
             }
             a + b
         });
-        let result = world.all_reduce(&vec![1; len], sum);
+        let ones = vec![1; len];
+        let result = if is_prefix { world.scan(&ones, sum) } else { world.all_reduce(&ones, sum) };
         match forked.get() {
             Some(None) => end_child(|| {
-                // Of few ranks it may already have what it needs.
-                assert!(result.is_err() || world.size() <= 3);
+                // It may already have what it needs.
+                assert!(result.is_err() || is_prefix || len == 1 && world.size() <= 3);
                 assert_no_rank(world.barrier());
             }),
             Some(Some(child)) => expect_well(child),
             None => {}
         }
-        assert_eq!(result?, vec![world.size(); len]);
+        assert_eq!(result?, vec![if is_prefix { world.rank() + 1 } else { world.size() }; len]);
     }
     world.barrier()
 }
 
 /// An operation that progress calls may fork, too.
 pub(crate) fn children_forked_in_immediate_operations(world: &Communicator<'_>) -> Result<()> {
-    for way in 0..4 {
+    for way in 0..6 {
         let forked = Arc::new(Mutex::new(None));
         let of_operation = Arc::clone(&forked);
         let sum = op::ordered(move |a: &i32, b: &i32| {
             of_operation.lock().unwrap().get_or_insert_with(fork_here);
             a + b
         });
+        if way == 5 {
+            let mut reducing = world.all_reduce_init(vec![1; 700], vec![0; 700], sum)?;
+            reducing.start()?;
+            let result = reducing.wait();
+            let forked = *forked.lock().unwrap();
+            match forked {
+                Some(None) => end_child(|| {
+                    assert_no_rank(result);
+                    assert_no_rank(reducing.start());
+                    drop(reducing);
+                }),
+                Some(Some(child)) => expect_well(child),
+                None => {}
+            }
+            assert_eq!(reducing.output_mut()?, vec![world.size(); 700]);
+            return result;
+        }
         let mut request = world.immediate_all_reduce(vec![1; 700], sum)?;
         let result = match way {
             0 => request.wait(),
@@ -311,6 +330,8 @@ pub(crate) fn children_forked_in_immediate_operations(world: &Communicator<'_>) 
                 }
             },
             2 => world.block_on(request).map(|(sums, _)| sums),
+            // Collectives on the board make progress now and then, also when they need not wait.
+            3 => (0..300).try_for_each(|_| world.barrier()).and_then(|()| request.wait()),
             // Another one is waited for.
             _ => world.immediate_barrier()?.wait().and_then(|()| request.wait()),
         };

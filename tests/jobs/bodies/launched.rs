@@ -67,9 +67,50 @@ pub(crate) fn panics_in_a_short_reduction(world: &Communicator<'_>) -> Result<()
     panics_in_a_reduction(world, 1)
 }
 
-/// By messages: rank 0 combines, and the others wait for the result.
+/// Too long for a slot of the board.
 pub(crate) fn panics_in_a_long_reduction(world: &Communicator<'_>) -> Result<()> {
     panics_in_a_reduction(world, 500)
+}
+
+/// Of which every rank combines a share.
+pub(crate) fn panics_in_a_large_reduction(world: &Communicator<'_>) -> Result<()> {
+    panics_in_a_reduction(world, 100_000)
+}
+
+/// By messages: each rank waits for the one before.
+pub(crate) fn panics_in_a_prefix_reduction(world: &Communicator<'_>) -> Result<()> {
+    let panics = op::ordered(|_: &u64, _: &u64| -> u64 { panic!("on purpose") });
+    let _caught = catch_unwind(AssertUnwindSafe(|| world.scan(&[1; 500], panics)));
+    let _ignored = world.barrier();
+    Ok(())
+}
+
+/// Of a persistent request, which cannot be started again.
+pub(crate) fn panics_in_a_persistent_reduction(world: &Communicator<'_>) -> Result<()> {
+    let panics = op::ordered(|_: &u64, _: &u64| -> u64 { panic!("on purpose") });
+    let mut reducing = world.all_reduce_init(vec![1; 500], vec![0; 500], panics)?;
+    for _ in 0..2 {
+        let _caught = catch_unwind(AssertUnwindSafe(|| {
+            reducing.start()?;
+            reducing.wait()
+        }));
+    }
+    let _ignored = world.barrier();
+    Ok(())
+}
+
+/// While this thread waits for something else, into memory that goes away.
+pub(crate) fn panics_in_another_reduction(world: &Communicator<'_>) -> Result<()> {
+    let panics = op::ordered(|_: &u64, _: &u64| -> u64 { panic!("on purpose") });
+    let _reducing = world.immediate_all_reduce(vec![1; 500], panics)?;
+    for _ in 0..3 {
+        let mut into = [7u8; 30];
+        let from = world.process_at_rank((world.rank() + 1) % world.size());
+        let _caught = catch_unwind(AssertUnwindSafe(|| from.receive_into(&mut into)));
+        assert_eq!(into, [7; 30]);
+    }
+    let _ignored = world.barrier();
+    Ok(())
 }
 
 /// Of a program that takes no notice of anything.

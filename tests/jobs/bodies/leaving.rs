@@ -168,6 +168,76 @@ pub(crate) fn fails_after_others_forgot_a_collective(world: &Communicator<'_>) -
     Ok(())
 }
 
+/// Every rank lets go of collectives that only some of the others call: of another communicator, with another root,
+/// one that none but it calls. That is no use, and ends.
+pub(crate) fn drops_collectives_that_differ(world: &Communicator<'_>) -> Result<()> {
+    let (even, odd) = (world.duplicate()?, world.duplicate()?);
+    let own = if world.rank() % 2 == 0 { &even } else { &odd };
+    for len in [1, LARGE] {
+        drop(own.immediate_barrier()?);
+        drop(own.immediate_all_reduce(vec![1u64; len], ringmpi::op::Sum)?);
+        drop(world.immediate_broadcast(vec![1u8; len], world.rank())?);
+        drop(world.immediate_gather(vec![1u8; len], previous(world).rank())?);
+    }
+    if world.rank() == 0 {
+        drop(world.immediate_scan(vec![1u64; 3], ringmpi::op::Sum)?);
+    }
+    Ok(())
+}
+
+/// Rank 0 lets go of a collective that nobody else calls. Rank 1 waits for others of it, and for messages: errors, which
+/// it survives.
+pub(crate) fn waits_for_collectives_that_others_drop(world: &Communicator<'_>) -> Result<()> {
+    let (dropped, awaited) = (world.duplicate()?, world.duplicate()?);
+    if world.rank() == 0 {
+        return dropped.immediate_barrier().map(drop);
+    }
+    if world.rank() > 1 {
+        return Ok(());
+    }
+    let from = world.process_at_rank(0).tag(WANTED);
+    from.receive::<u8>().unwrap_err();
+    from.synchronous_send(&[1u8]).unwrap_err();
+    awaited.immediate_barrier()?.wait().unwrap_err();
+    awaited.barrier().unwrap_err();
+    let mut request = awaited.immediate_all_reduce(vec![1u64; LARGE], ringmpi::op::Sum)?;
+    while request.test().is_ok_and(|has_ended| !has_ended) {}
+    world.block_on(async { awaited.immediate_broadcast(vec![1u8; LARGE], 0)?.await }).unwrap_err();
+    Ok(())
+}
+
+/// Rank 0 does not meet the leader of the others. That is an error of all of them, which they survive.
+pub(crate) fn waits_for_another_groups_leader(world: &Communicator<'_>) -> Result<()> {
+    let half = world.split(Some((world.rank() > 0) as u32), 0)?.expect("a colour was given");
+    if world.rank() > 0 {
+        assert!(half.create_intercommunicator(half.size() - 1, world, 0, 0).is_err());
+    }
+    Ok(())
+}
+
+/// All ranks call what most of them let go of, and the last one calls it late: it gets its results.
+pub(crate) fn drops_collectives_that_the_last_waits_for(world: &Communicator<'_>) -> Result<()> {
+    let (size, last) = (world.size() as usize, world.size() - 1);
+    let is_last = world.rank() == last;
+    if is_last {
+        std::thread::sleep(Duration::from_millis(1500));
+    }
+    let ones = |len| vec![1u64; len];
+    for len in [1, LARGE / 8] {
+        let broadcast = world.immediate_broadcast(vec![if world.rank() == 0 { 7u64 } else { 0 }; len], 0)?;
+        let sum = world.immediate_all_reduce(ones(len), ringmpi::op::ordered(|a: &u64, b: &u64| a + b))?;
+        let prefix = world.immediate_scan(ones(len), ringmpi::op::Sum)?;
+        let gathered = world.immediate_gather(ones(len), last)?;
+        if is_last {
+            assert_eq!(broadcast.wait()?, vec![7; len]);
+            assert_eq!(sum.wait()?, vec![size as u64; len]);
+            assert_eq!(prefix.wait()?, vec![size as u64; len]);
+            assert_eq!(gathered.wait()?, Some(ones(len * size)));
+        }
+    }
+    Ok(())
+}
+
 /// Everyone waits for the next, and the last for nobody: it fails.
 pub(crate) fn fails_at_the_end_of_a_chain(world: &Communicator<'_>) -> Result<()> {
     drop(begin_unwanted(world, previous(world).rank())?);

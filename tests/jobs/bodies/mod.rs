@@ -159,14 +159,16 @@ list! {
         fails_while_others_send_synchronously, fails_while_others_are_in_a_barrier, fails_while_others_broadcast,
         fails_while_others_reduce,
         fails_while_others_wait_for_an_immediate_reduction, fails_after_others_forgot_a_collective, fails_after_a_flood, fails_while_the_other_receives_from_any, fails_at_the_end_of_a_chain, sends_to_those_who_have_left, sends_what_nobody_receives,
-        waits_for_sends_in_vain,
+        waits_for_sends_in_vain, drops_collectives_that_differ, waits_for_collectives_that_others_drop,
+        waits_for_another_groups_leader, drops_collectives_that_the_last_waits_for,
         leaves_before_its_messages_are_received, panics_with_messages_to_send,
     };
     MANY, ByName: different::{calls_that_differ};
     MANY, ByName: collectives::{every_collective_once};
     ALL, ByName: launched::{
         finalizes, prints_many_lines, prints_then_panics, returns_error, fails_on_purpose, panics,
-        panics_in_a_short_reduction, panics_in_a_long_reduction,
+        panics_in_a_short_reduction, panics_in_a_long_reduction, panics_in_a_large_reduction,
+        panics_in_a_prefix_reduction, panics_in_a_persistent_reduction, panics_in_another_reduction,
         panics_in_an_immediate_reduction, panics_in_an_awaited_reduction, aborts_with_42, exits_without_finalize,
         exits_with_7_without_finalize, segfaults, killed, blocks, echo_stdin, forks_children, forks_children_by_python,
         expects_to_be_alone, tells_its_rank,

@@ -143,7 +143,16 @@ fn others() -> Vec<Trial> {
             assert!(ended.stderr.contains("on purpose"), "{ended}");
         }),
         trial("a_panic_in_an_operation_ends_the_job_also_if_it_is_caught", || {
-            let where_from = ["a_short", "a_long", "an_immediate", "an_awaited"];
+            let where_from = [
+                "a_short",
+                "a_long",
+                "a_large",
+                "a_prefix",
+                "an_immediate",
+                "an_awaited",
+                "a_persistent",
+                "another",
+            ];
             for body in where_from.map(|it| format!("panics_in_{it}_reduction")) {
                 for ranks in [2, 4, 8] {
                     let ended = Job::of_body(&body, ranks).env(MAIN, "1").run().expect(101);

@@ -1,0 +1,134 @@
+//! Immediate and persistent collectives: they overlap others, and each of their messages says whose it is.
+
+use super::{
+    call::{Algorithm, Call, Form, different},
+    plan::Plan,
+};
+use crate::{
+    buffer::{Held, Keep, Owned, Plain, ReceiveBytes, SharedOperation},
+    communicator::{Communicator, PersistentCollective, Request},
+    error::{Error, Result},
+    p2p::{
+        RequestId,
+        schedule::{Channel, ChannelOrder, Schedule},
+    },
+    types::{Rank, Tag},
+};
+use std::sync::Arc;
+
+/// An immediate or persistent collective that has its number, and nothing else yet: a call that is refused uses up a
+/// number, too, as that of the other ranks does (PROTOCOL.md, Collectives on messages).
+pub(super) struct Overlapping<'c, 'u> {
+    comm: &'c Communicator<'u>,
+    channel: Channel,
+}
+
+impl<'u> Communicator<'u> {
+    /// The next immediate collective: before its arguments are looked at.
+    pub(super) fn immediate(&self, call: Call) -> Result<Overlapping<'_, 'u>> {
+        // What an operation calls, or a child made by fork, is no call that others make too.
+        self.check_caller()?;
+        let mismatch =
+            |from, theirs, ours| different(from, u64::from(theirs), u64::from(ours), Form::Immediate);
+        Ok(Overlapping::new(self, call, self.next_immediate(), mismatch))
+    }
+
+    /// The next persistent collective: before its arguments are looked at.
+    pub(super) fn persistent(&self, call: Call) -> Result<Overlapping<'_, 'u>> {
+        // As above.
+        self.check_caller()?;
+        let mismatch =
+            |from, theirs, ours| different(from, u64::from(theirs), u64::from(ours), Form::Persistent);
+        Ok(Overlapping::new(self, call, self.next_persistent(), mismatch))
+    }
+}
+
+impl<'c, 'u> Overlapping<'c, 'u> {
+    fn new(
+        comm: &'c Communicator<'u>,
+        call: Call,
+        tag: Tag,
+        mismatch: fn(from: Rank, theirs: u32, ours: u32) -> Error,
+    ) -> Self {
+        let channel = Channel {
+            sends_in: comm.remote().contexts.immediate(),
+            receives_in: comm.local().contexts.immediate(),
+            rank: comm.rank(),
+            function: call.function.name(),
+            tag,
+            order: ChannelOrder::Overlapping { mark: call.mark(), mismatch },
+        };
+        Self { comm, channel }
+    }
+
+    fn schedule(
+        &self,
+        operation: Option<SharedOperation>,
+        build: impl FnOnce(&mut Plan<'_>) -> Result<()>,
+    ) -> Result<Arc<Schedule>> {
+        let schedule = self.comm.schedule(self.channel, build)?;
+        Ok(Arc::new(Schedule { operation, ..schedule }))
+    }
+
+    /// Builds the plan and begins it. What it takes of the caller's memory is in `keeps`.
+    fn begin(
+        &self,
+        operation: Option<SharedOperation>,
+        keeps: Vec<Keep>,
+        build: impl FnOnce(&mut Plan<'_>) -> Result<()>,
+    ) -> Result<RequestId> {
+        self.comm.engine().begin(self.schedule(operation, build)?, keeps)
+    }
+
+    /// An immediate collective that changes its buffer.
+    pub(super) fn begin_in_place<B: Owned>(
+        self,
+        data: B,
+        operation: Option<SharedOperation>,
+        build: impl FnOnce(&mut Plan<'_>, ReceiveBytes) -> Result<()>,
+    ) -> Result<Request<'c, B>> {
+        let begin = |data| self.begin(operation, vec![], |plan| build(plan, data));
+        Request::begin_in_place(self.comm.engine(), data, begin)
+    }
+
+    /// An immediate collective whose result is new.
+    pub(super) fn begin_new<B: Owned, T: Plain>(
+        self,
+        input: Held<B>,
+        len: usize,
+        operation: Option<SharedOperation>,
+        build: impl Algorithm,
+    ) -> Result<Request<'c, Vec<T>>> {
+        let from = input.to_send();
+        Request::begin_new(self.channel.function, self.comm.engine(), len, |into| {
+            self.begin(operation, vec![input.into_keep()], |plan| build(plan, from, into))
+        })
+    }
+
+    /// As [`Self::begin_new`]; without a length this rank gets no result.
+    pub(super) fn begin_new_if<B: Owned, T: Plain>(
+        self,
+        input: Held<B>,
+        len: Option<usize>,
+        operation: Option<SharedOperation>,
+        build: impl Algorithm,
+    ) -> Result<Request<'c, Option<Vec<T>>>> {
+        let from = input.to_send();
+        Request::begin_new_if(self.channel.function, self.comm.engine(), len, |into| {
+            self.begin(operation, vec![input.into_keep()], |plan| build(plan, from, into))
+        })
+    }
+
+    /// A collective to be started again and again.
+    pub(super) fn prepare<I: Owned, O: Owned>(
+        self,
+        input: Held<I>,
+        output: Held<O>,
+        operation: Option<SharedOperation>,
+        build: impl Algorithm,
+    ) -> Result<PersistentCollective<'c, I, O>> {
+        PersistentCollective::new(self.comm.engine(), input, output, |from, into| {
+            self.schedule(operation, |plan| build(plan, from, into))
+        })
+    }
+}

@@ -1,0 +1,137 @@
+//! Inquiries: whether a rank in finalize still has a part in a collective.
+//!
+//! A rank that is [`RankState::Settling`] begins nothing any more, but collectives that it has let go of go on. Its state
+//! does not say whether one of these is the one of which another rank waits for a message. So that rank asks, once for each
+//! message, and gets an answer as soon as it is known that it waits in vain (docs/PROTOCOL.md, Leaving).
+
+use super::{Core, RequestId, packet::Packet, request::ReceivePhase};
+use crate::{
+    error::Result,
+    shm::slot::RankState,
+    types::{ContextId, PeerId, Tag},
+};
+use std::collections::HashSet;
+
+/// What a rank asks one that is settling: will it ever take, or send, a message of a collective?
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Inquiry {
+    /// The message, by the asking rank's request, which the answer names.
+    pub(super) message: RequestId,
+    pub(super) context: ContextId,
+    pub(super) tag: Tag,
+    /// The asking rank has sent it; else it is to receive it.
+    pub(super) is_sent: bool,
+}
+
+/// This rank's inquiries, and those that others have made.
+#[derive(Default)]
+pub(super) struct Inquiries {
+    /// Messages of collectives for which this rank has asked,
+    asked: HashSet<RequestId>,
+    /// and those that it knows to be in vain.
+    vain: HashSet<RequestId>,
+    /// Not answered: this rank still has a part.
+    open: Vec<(PeerId, Inquiry)>,
+}
+
+impl Core {
+    /// Asks ranks that are settling for what collectives of this one wait for.
+    pub(super) fn inquire(&mut self) -> Result<()> {
+        let scheduled = self.scheduled_messages();
+        let Inquiries { asked, vain, .. } = &mut self.inquiries;
+        asked.retain(|message| scheduled.contains(message));
+        vain.retain(|message| scheduled.contains(message));
+        for id in self.schedules.clone() {
+            let Some(running) = self.requests.schedule(id) else { continue };
+            let ([sends_in, receives_in], tag) = (running.contexts(), running.tag());
+            let open: Vec<RequestId> = running.open().collect();
+            for message in open {
+                let Some((peer, is_sent)) = self.awaited_peer(message) else { continue };
+                if self.state_of(peer) == RankState::Settling && self.inquiries.asked.insert(message) {
+                    let context = if is_sent { sends_in } else { receives_in };
+                    self.send_control(peer, Packet::Inquiry(Inquiry { message, context, tag, is_sent }))?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The other rank that has to send a message of a collective, or to take it (true), before anything else can happen
+    /// to it.
+    fn awaited_peer(&mut self, message: RequestId) -> Option<(PeerId, bool)> {
+        let awaited = if let Some(send) = self.requests.send(message) {
+            send.phase.waits_for_match().then_some((send.to, true))
+        } else {
+            match self.requests.receive(message)?.phase {
+                ReceivePhase::Posted { from, .. } => from.map(|from| (from, false)),
+                _ => None,
+            }
+        };
+        awaited.filter(|(peer, _)| *peer != self.me)
+    }
+
+    /// The rank that a message of a collective waits for, if that is known to be in vain.
+    pub(super) fn answered_in_vain(&mut self, message: RequestId) -> Option<PeerId> {
+        if !self.inquiries.vain.contains(&message) {
+            return None;
+        }
+        self.awaited_peer(message).map(|(peer, _)| peer)
+    }
+
+    /// The peer that was asked has no part in the message. If it had one before, that came before the answer.
+    pub(super) fn arrive_answer(&mut self, message: RequestId) {
+        if self.inquiries.asked.contains(&message) {
+            self.inquiries.vain.insert(message);
+        }
+    }
+
+    pub(super) fn arrive_inquiry(&mut self, from: PeerId, inquiry: Inquiry) -> Result<()> {
+        self.inquiries.open.push((from, inquiry));
+        self.answer_inquiries()
+    }
+
+    /// Answers those in whose collectives this rank has no part, or none any more.
+    pub(super) fn answer_inquiries(&mut self) -> Result<()> {
+        // A schedule that is worked on is out of the table. Who is not settling, may yet begin anything.
+        if self.inquiries.open.is_empty()
+            || self.is_advancing
+            || self.state_of(self.me) != RankState::Settling
+        {
+            return Ok(());
+        }
+        let mut open = std::mem::take(&mut self.inquiries.open);
+        let vain: Vec<_> = open.extract_if(.., |(from, inquiry)| !self.has_part(*from, inquiry)).collect();
+        self.inquiries.open = open;
+        for (from, Inquiry { message, .. }) in vain {
+            self.send_control(from, Packet::Never { message })?;
+        }
+        Ok(())
+    }
+
+    /// Whether a collective of this rank may still send what the peer waits for, or take what it has sent.
+    fn has_part(&mut self, peer: PeerId, inquiry: &Inquiry) -> bool {
+        let Inquiry { context, tag, is_sent, .. } = *inquiry;
+        let Self { schedules, requests, peers, .. } = self;
+        let mut taking = Vec::new();
+        for id in schedules.iter() {
+            let Some(running) = requests.schedule(*id) else { continue };
+            let [sends_in, receives_in] = running.contexts();
+            if (if is_sent { receives_in } else { sends_in }, running.tag()) != (context, tag) {
+                continue;
+            }
+            if running.is_to_come(peer, is_sent) {
+                return true;
+            }
+            taking.extend(running.open());
+        }
+        if is_sent {
+            return taking.into_iter().any(|message| {
+                self.requests.receive(message).is_some() && self.targets_of_request(message).contains(&peer.0)
+            });
+        }
+        // An answer overtakes what is queued.
+        let mut queued =
+            peers[peer.index()].sends.iter().filter_map(|id| requests.send(*id).map(|send| send.envelope));
+        queued.any(|envelope| (envelope.context, envelope.tag) == (context, tag))
+    }
+}
