@@ -29,7 +29,6 @@ use std::{
 
 /// What a race that went well was like.
 #[derive(Debug, PartialEq, Eq)]
-#[cfg_attr(not(feature = "internals"), expect(dead_code, reason = "tests/sim.rs prints it"))]
 pub(crate) struct Summary {
     pub(crate) ranks: usize,
     /// How many calls of each algorithm there were; those on messages are one.
