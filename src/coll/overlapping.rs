@@ -1,13 +1,13 @@
 //! Immediate and persistent collectives: they overlap others, and each of their messages says whose it is.
 
 use super::{
-    call::{Algorithm, Call, Form, different},
+    call::{Algorithm, Call, Form, Function, different},
     plan::Plan,
 };
 use crate::{
     buffer::{Held, Keep, Owned, Plain, ReceiveBytes, SharedOperation},
     communicator::{Communicator, PersistentCollective, Request},
-    error::{Error, Result},
+    error::Result,
     p2p::{
         RequestId,
         schedule::{Channel, ChannelOrder, Schedule},
@@ -28,19 +28,27 @@ impl<'u> Communicator<'u> {
     pub(super) fn immediate(&self, call: Call) -> Result<Overlapping<'_, 'u>> {
         // What an operation calls, or a child made by fork, is no call that others make too.
         self.check_caller()?;
-        let mismatch =
-            |from, theirs, ours| different(from, u64::from(theirs), u64::from(ours), Form::Immediate);
-        Ok(Overlapping::new(self, call, self.next_immediate(), mismatch))
+        let compare = |from, theirs: u32, ours: u32| compare_immediate(from, theirs.into(), ours.into());
+        Ok(Overlapping::new(self, call, self.next_immediate(), compare))
     }
 
     /// The next persistent collective: before its arguments are looked at.
     pub(super) fn persistent(&self, call: Call) -> Result<Overlapping<'_, 'u>> {
         // As above.
         self.check_caller()?;
-        let mismatch =
-            |from, theirs, ours| different(from, u64::from(theirs), u64::from(ours), Form::Persistent);
-        Ok(Overlapping::new(self, call, self.next_persistent(), mismatch))
+        let compare =
+            |from, theirs: u32, ours: u32| Err(different(from, theirs.into(), ours.into(), Form::Persistent));
+        Ok(Overlapping::new(self, call, self.next_persistent(), compare))
     }
+}
+
+/// Two calls that differ may meet: a rank without out-neighbours, which by what it gives does not say how long parts
+/// are, gives counts where the others need none.
+fn compare_immediate(from: Rank, theirs: u64, ours: u64) -> Result<()> {
+    let exchanges =
+        [Function::NeighbourAllToAll, Function::NeighbourAllToAllVarcount].map(|it| Call::new(it).word());
+    let may_meet = exchanges.contains(&theirs) && exchanges.contains(&ours);
+    if may_meet { Ok(()) } else { Err(different(from, theirs, ours, Form::Immediate)) }
 }
 
 impl<'c, 'u> Overlapping<'c, 'u> {
@@ -48,7 +56,7 @@ impl<'c, 'u> Overlapping<'c, 'u> {
         comm: &'c Communicator<'u>,
         call: Call,
         tag: Tag,
-        mismatch: fn(from: Rank, theirs: u32, ours: u32) -> Error,
+        compare: fn(from: Rank, theirs: u32, ours: u32) -> Result<()>,
     ) -> Self {
         let channel = Channel {
             sends_in: comm.remote().contexts.immediate(),
@@ -56,7 +64,7 @@ impl<'c, 'u> Overlapping<'c, 'u> {
             rank: comm.rank(),
             function: call.function.name(),
             tag,
-            order: ChannelOrder::Overlapping { mark: call.mark(), mismatch },
+            order: ChannelOrder::Overlapping { mark: call.mark(), compare },
         };
         Self { comm, channel }
     }
@@ -130,5 +138,26 @@ impl<'c, 'u> Overlapping<'c, 'u> {
         PersistentCollective::new(self.comm.engine(), input, output, |from, into| {
             self.schedule(operation, |plan| build(plan, from, into))
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn immediate_exchanges_with_neighbours_may_meet_with_and_without_counts_and_others_may_not() {
+        let word = |function| Call::new(function).word();
+        let (equal, varied) = (word(Function::NeighbourAllToAll), word(Function::NeighbourAllToAllVarcount));
+        assert!(compare_immediate(0, equal, varied).is_ok() && compare_immediate(0, varied, equal).is_ok());
+        for other in [Function::AllToAll, Function::NeighbourAllGather, Function::NeighbourAllGatherVarcount]
+        {
+            let error = compare_immediate(2, word(other), varied).unwrap_err().to_string();
+            let expected = format!(
+                "rank 2 called immediate_{other} where this rank called immediate_neighbour_all_to_all_varcount"
+            );
+            assert!(error.contains(&expected), "{error}");
+            assert!(compare_immediate(2, equal, word(other)).is_err());
+        }
     }
 }

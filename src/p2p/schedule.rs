@@ -41,8 +41,8 @@ pub(crate) struct Channel {
 #[derive(Clone, Copy)]
 pub(crate) enum ChannelOrder {
     /// They may: the tag tells the messages of one from those of another. If a message with the tag has another
-    /// mark its rank is in another collective, which the function says.
-    Overlapping { mark: u32, mismatch: fn(from: Rank, theirs: u32, ours: u32) -> Error },
+    /// mark its rank is in another collective; the function says which, unless the two may meet.
+    Overlapping { mark: u32, compare: fn(from: Rank, theirs: u32, ours: u32) -> Result<()> },
     /// One after the other on all ranks. So the next message of a rank is of this schedule, and if its tag is
     /// another one that rank is in another collective, which the function says.
     Consecutive(fn(from: Rank, theirs: Tag, ours: Tag) -> Error),
@@ -115,13 +115,14 @@ impl Schedule {
         };
         match self.channel.order {
             ChannelOrder::Consecutive(mismatch) if tag != self.channel.tag => {
-                Err(mismatch(source, tag, self.channel.tag))
+                return Err(mismatch(source, tag, self.channel.tag));
             }
-            ChannelOrder::Overlapping { mark, mismatch } if mark_of(marked) != mark => {
-                Err(mismatch(source, mark_of(marked), mark))
+            ChannelOrder::Overlapping { mark, compare } if mark_of(marked) != mark => {
+                compare(source, mark_of(marked), mark)?;
             }
-            _ => check_size(self.channel.function, source, bytes, expected),
+            _ => {}
         }
+        check_size(self.channel.function, source, bytes, expected)
     }
 }
 
@@ -556,7 +557,7 @@ mod tests {
 
     /// Receives a number from rank 1, and combines it.
     fn schedule(combine: impl Fn(Combination) -> Result<()> + Send + 'static) -> Schedule {
-        let order = ChannelOrder::Overlapping { mark: 0, mismatch: |_, _, _| unreachable!("no other marks") };
+        let order = ChannelOrder::Overlapping { mark: 0, compare: |_, _, _| unreachable!("no other marks") };
         let channel =
             Channel { sends_in: CONTEXT, receives_in: CONTEXT, rank: 0, function: "f", tag: 1, order };
         let mut scratch = Scratch::new(16).unwrap();

@@ -39,7 +39,7 @@ impl Neighbourhood<'_> {
     /// # Standard
     /// MPI 5.0, 8.6.2: `MPI_Neighbor_alltoall`.
     pub fn neighbour_all_to_all<T: Plain>(&self, mine: &[T]) -> Result<Vec<T>> {
-        let len = self.exchanged("neighbour_all_to_all", mine.len())?;
+        let len = self.exchanged("neighbour_all_to_all", mine.len(), "neighbour_all_to_all_into")?;
         let (mut collective, call) = self.enter(Call::new(Function::NeighbourAllToAll))?;
         let mine = buffer::of_slice(mine);
         self.comm().run_new(&mut collective, call, len, None, |plan, all| self.exchange_new(plan, mine, all))
@@ -88,15 +88,17 @@ impl Neighbourhood<'_> {
     /// ```
     ///
     /// # Errors
-    /// A buffer that is no equal parts; a rank that has in-neighbours but no out-neighbours; no memory. The rest is
-    /// reported by the request.
+    /// A buffer that is no equal parts; a rank that has in-neighbours but no out-neighbours, which calls
+    /// [`immediate_neighbour_all_to_all_varcount`](Self::immediate_neighbour_all_to_all_varcount) where others call this;
+    /// no memory. The rest is reported by the request.
     ///
     /// # Standard
     /// MPI 5.0, 8.7.2: `MPI_Ineighbor_alltoall`.
     pub fn immediate_neighbour_all_to_all<B: Owned>(&self, mine: B) -> Result<Request<'_, Vec<B::Item>>> {
         let collective = self.comm().immediate(Call::new(Function::NeighbourAllToAll))?;
         let mine = Held::new(mine);
-        let len = self.exchanged("immediate_neighbour_all_to_all", mine.len())?;
+        const OTHER: &str = "immediate_neighbour_all_to_all_varcount";
+        let len = self.exchanged("immediate_neighbour_all_to_all", mine.len(), OTHER)?;
         collective.begin_new(mine, len, None, |plan, mine, all| self.exchange_new(plan, mine, all))
     }
 
@@ -135,8 +137,8 @@ impl Neighbourhood<'_> {
         collective.prepare(mine, all, None, |plan, mine, all| self.exchange_into(plan, mine, all))
     }
 
-    /// How much comes if so much goes.
-    fn exchanged(&self, function: &str, len: usize) -> Result<usize> {
+    /// How much comes if so much goes; or that another function takes what does not say that.
+    fn exchanged(&self, function: &str, len: usize, other: &str) -> Result<usize> {
         match check_parts_for(function, "mine", len, self.outgoing())? {
             Some(part) => whole_of(function, "mine", part, self.incoming()),
             None if self.sources() == 0 => Ok(0),
@@ -145,7 +147,7 @@ impl Neighbourhood<'_> {
                     "{function}: mine is empty: this rank has {} in-neighbours and no out-neighbour: nothing says how long parts are",
                     self.sources()
                 );
-                Err(Error::new(ErrorClass::COUNT, what).with_help("use neighbour_all_to_all_into"))
+                Err(Error::new(ErrorClass::COUNT, what).with_help(format!("use {other}")))
             }
         }
     }

@@ -37,8 +37,9 @@ pub(crate) struct Summary {
 }
 
 /// No rank calls another case.
-fn mistaken(from: Rank, theirs: u32, ours: u32) -> Error {
-    Error::new(ErrorClass::COMM, format!("rank {from} says {theirs} where this one says {ours}"))
+fn mistaken(from: Rank, theirs: u32, ours: u32) -> Result<(), Error> {
+    let what = format!("rank {from} says {theirs} where this one says {ours}");
+    Err(Error::new(ErrorClass::COMM, what))
 }
 
 /// The steps of a rank in a case, for its memory.
@@ -51,7 +52,7 @@ pub(super) fn schedule(
 ) -> Result<Schedule, String> {
     // All ranks know the key.
     let order =
-        ChannelOrder::Overlapping { mark: case.key as u32 >> (u32::BITS - MARK_BITS), mismatch: mistaken };
+        ChannelOrder::Overlapping { mark: case.key as u32 >> (u32::BITS - MARK_BITS), compare: mistaken };
     let channel =
         Channel { sends_in: COLLECTIVE, receives_in: COLLECTIVE, rank, function: "a case", tag, order };
     let mut plan = Plan::new(group, channel);
