@@ -18,8 +18,8 @@ pub(crate) use combine::{BorrowedOperation, Combination, Operation, Order, Share
 pub(crate) use scratch::{FewBytes, Scratch};
 pub use shared::SharedBuffer;
 pub(crate) use typed::{
-    Growing, Held, any_bits, aside, aside_of, check, copy_of, fill, of_aside, of_slice, of_slice_mut,
-    of_uninit, received, with_capacity,
+    Growing, Held, any_bits, aside, aside_of, check, copy_of, fill, fill_from_aside, of_aside, of_slice,
+    of_slice_mut, of_uninit, received, with_capacity,
 };
 pub use typed::{Owned, Plain};
 
@@ -44,6 +44,8 @@ pub(crate) struct Keep {
 
 // SAFETY: made from `Vec`s of plain data and from owned buffers, whose memory may be freed anywhere.
 unsafe impl Send for Keep {}
+// SAFETY: shared access does nothing.
+unsafe impl Sync for Keep {}
 
 impl Keep {
     /// # Safety

@@ -339,6 +339,26 @@ pub(crate) fn of_aside<T: Plain>(bits: &mut [T::Bits]) -> ReceiveBytes {
     receive_bytes(bits.as_mut_ptr(), bits.len())
 }
 
+/// Copies what has come aside to where it is values; else the index of the first that is none, and nothing is copied.
+/// The memory is reached through this pointer only, which a schedule that is started again has too: no borrow of it ends
+/// the pointer's right to it.
+pub(crate) fn fill_from_aside<T: Plain>(into: &mut [T], aside: ReceiveBytes) -> Result<(), usize> {
+    assert_eq!(size_of_val(into) as u64, aside.len, "all of it");
+    let is_value = |index: &usize| {
+        let at = aside.base.cast::<T::Bits>().wrapping_add(*index);
+        // SAFETY: inside, by the assertion, and written: it was zeroed at first. `Bits` has the layout of `T`.
+        let bits = unsafe { at.read_unaligned() };
+        T::is_valid_bit_pattern(&bits)
+    };
+    match (0..into.len()).find(|index| !is_value(index)) {
+        Some(index) => Err(index),
+        None => {
+            receive_bytes(into.as_mut_ptr(), into.len()).copy_from(aside.to_send());
+            Ok(())
+        }
+    }
+}
+
 #[inline]
 fn receive_bytes<T>(start: *mut T, len: usize) -> ReceiveBytes {
     ReceiveBytes::new(start.cast(), (len * size_of::<T>()) as u64, size_of::<T>())

@@ -52,13 +52,16 @@ pub(crate) fn new_vec<T: Plain>(len: usize, run: impl FnOnce(ReceiveBytes) -> Re
 
 /// The elements of a collective's result that came aside.
 pub(crate) fn all_checked<T: Plain>(bits: &[T::Bits]) -> Result<&[T]> {
-    buffer::check::<T>(bits).map_err(|index| {
-        let name = std::any::type_name::<T>();
-        Error::new(
-            ErrorClass::TYPE,
-            format!("element {index} of the result of a collective is no value of {name}"),
-        )
-    })
+    buffer::check::<T>(bits).map_err(no_value::<T>)
+}
+
+#[cold]
+pub(super) fn no_value<T>(index: usize) -> Error {
+    let name = std::any::type_name::<T>();
+    Error::new(
+        ErrorClass::TYPE,
+        format!("element {index} of the result of a collective is no value of {name}"),
+    )
 }
 
 /// As [`into_slice`], of memory that need not hold values; returns those that it holds then.

@@ -1,9 +1,6 @@
 //! [`PersistentCollective`]: a collective that is started again and again.
 
-use super::{
-    landing::all_checked,
-    request::{Bits, used_up},
-};
+use super::{landing::no_value, request::used_up};
 use crate::{
     buffer::{self, Held, Keep, Owned, ReceiveBytes, SendBytes},
     error::{Error, ErrorClass, Result},
@@ -57,8 +54,14 @@ pub struct PersistentCollective<'c, I: Owned, O: Owned> {
     /// None once they have been given back.
     held: Option<(Held<I>, Held<O>)>,
     /// Where the result comes that has to be checked.
-    aside: Option<Vec<Bits<O>>>,
+    aside: Option<Aside>,
     pub(super) active: Option<RequestId>,
+}
+
+/// Memory that is only ever reached through the pointer that the schedule has.
+struct Aside {
+    memory: ReceiveBytes,
+    keep: Keep,
 }
 
 impl<'c, I: Owned, O: Owned> PersistentCollective<'c, I, O> {
@@ -69,9 +72,13 @@ impl<'c, I: Owned, O: Owned> PersistentCollective<'c, I, O> {
         mut output: Held<O>,
         prepare: impl FnOnce(SendBytes, ReceiveBytes) -> Result<Arc<Schedule>>,
     ) -> Result<Self> {
-        let mut aside =
-            if buffer::any_bits::<O::Item>() { None } else { Some(buffer::aside_of(output.as_mut_slice())?) };
-        let into = aside.as_mut().map_or(output.to_fill(), |bits| buffer::of_aside::<O::Item>(bits));
+        let aside = if buffer::any_bits::<O::Item>() {
+            None
+        } else {
+            let mut bits = buffer::aside_of(output.as_mut_slice())?;
+            Some(Aside { memory: buffer::of_aside::<O::Item>(&mut bits), keep: bits.into() })
+        };
+        let into = aside.as_ref().map_or(output.to_fill(), |aside| aside.memory);
         let schedule = prepare(input.to_send(), into)?;
         Ok(Self { engine, schedule, held: Some((input, output)), aside, active: None })
     }
@@ -116,8 +123,8 @@ impl<'c, I: Owned, O: Owned> PersistentCollective<'c, I, O> {
     pub fn start(&mut self) -> Result<()> {
         self.check_inactive("start")?;
         self.held()?;
-        if let (Some(bits), Some((_, output))) = (&mut self.aside, &mut self.held) {
-            buffer::of_aside::<O::Item>(bits).copy_from(output.to_send());
+        if let (Some(aside), Some((_, output))) = (&self.aside, &self.held) {
+            aside.memory.copy_from(output.to_send());
         }
         self.active = Some(self.engine.begin(Arc::clone(&self.schedule), vec![])?);
         Ok(())
@@ -172,8 +179,8 @@ impl<'c, I: Owned, O: Owned> PersistentCollective<'c, I, O> {
         }
         self.active = None;
         outcome?;
-        if let (Some(bits), Some((_, output))) = (&self.aside, &mut self.held) {
-            output.as_mut_slice().copy_from_slice(all_checked::<O::Item>(bits)?);
+        if let (Some(aside), Some((_, output))) = (&self.aside, &mut self.held) {
+            buffer::fill_from_aside(output.as_mut_slice(), aside.memory).map_err(no_value::<O::Item>)?;
         }
         Ok(())
     }
@@ -217,7 +224,7 @@ impl<'c, I: Owned, O: Owned> PersistentCollective<'c, I, O> {
     fn let_go(&mut self) {
         let (Some(id), Some((input, output))) = (self.active.take(), self.held.take()) else { return };
         self.engine.keep(id, input.into_keep());
-        self.aside.take().into_iter().for_each(|bits| self.engine.keep(id, Keep::from(bits)));
+        self.aside.take().into_iter().for_each(|aside| self.engine.keep(id, aside.keep));
         self.engine.detach(id, Some(output.into_keep()));
     }
 }

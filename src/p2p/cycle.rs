@@ -120,6 +120,10 @@ impl Core {
                 self.wake_waiter(id, waiter);
             }
         }
+        if !self.schedules.is_empty() {
+            // The messages of one have no waiter: only polling goes on with it.
+            self.role.wake_holder(&self.bell);
+        }
         self.flush(peer).map(drop)
     }
 

@@ -50,7 +50,7 @@ enum Fault {
 struct Core {
     role: Role,
     bell: Doorbell,
-    operations: [Operation; 3],
+    operations: [Operation; 5],
     /// Messages that nobody expected.
     messages: u32,
     /// The operation that has a waker, and how many wakers are to be called.
@@ -58,9 +58,9 @@ struct Core {
     woken: u32,
     /// An operation that ends at the next poll, as a pull does.
     work: Option<usize>,
-    /// An operation whose end is a step of a schedule: it brings up a job, which is done without the lock and ends
+    /// Operations whose ends are steps of schedules: each brings up a job, which is done without the lock and ends
     /// another one.
-    step: Option<(usize, usize)>,
+    steps: Vec<(usize, usize)>,
     /// The operations that jobs end which nobody does yet.
     jobs: Vec<usize>,
     /// The peer's ends of operations: how many there are, and how many of them have been seen.
@@ -106,9 +106,10 @@ impl Core {
                 self.role.wake_drivers(&self.bell);
             }
         }
-        if let Some((_, ended_by_job)) = self.step.take_if(|(step, _)| *step == operation) {
-            self.jobs.push(ended_by_job);
-        }
+        let Self { steps, jobs, .. } = self;
+        jobs.extend(
+            steps.extract_if(.., |(step, _)| *step == operation).map(|(_, ended_by_job)| ended_by_job),
+        );
         let operation = &mut self.operations[operation];
         operation.has_ended = true;
         if let Some(waiter) = operation.waiter.take()
@@ -147,7 +148,7 @@ impl Rank {
             with_waker: None,
             woken: 0,
             work: None,
-            step: None,
+            steps: Vec::new(),
             jobs: Vec::new(),
             inbox: inbox.clone(),
             seen: 0,
@@ -687,7 +688,7 @@ fn who_drives_and_is_woken_before_there_is_a_waker_to_call_is_refused() {
 fn a_step_brings_up_a_job(fault: Fault, has_bias: bool, end: impl Fn(&Rank) + Copy + Send + Sync + 'static) {
     check(move || {
         let rank = Rank::new(fault, has_bias);
-        rank.lock.lock().step = Some((0, 1));
+        rank.lock.lock().steps = vec![(0, 1)];
         let other = rank.start_waiting(2);
         let ending = rank.start(end);
         rank.wait(1);
@@ -711,6 +712,33 @@ fn a_job_that_a_thread_leaves_is_done_by_the_holder_that_it_wakes() {
 #[should_panic(expected = "deadlock")]
 fn a_job_left_to_a_sleeping_holder_is_refused() {
     a_step_brings_up_a_job(Fault::LeavesJobs, true, |rank| rank.end_step(0));
+}
+
+/// Steps of two schedules end at once and bring up a job each, for whose ends two of three threads wait. The third's
+/// operation ends only afterwards. (To have the peer's part done by one of the threads keeps the model small.)
+fn two_steps_bring_up_jobs(fault: Fault) {
+    check(move || {
+        let rank = Rank::new(fault, false);
+        rank.lock.lock().steps = vec![(0, 2), (1, 3)];
+        let (second, third) = (rank.start_waiting(3), rank.start_waiting(4));
+        rank.publish(2);
+        rank.wait(2);
+        second.join();
+        rank.end(4);
+        third.join();
+        rank.check_idle();
+    });
+}
+
+#[test]
+fn two_jobs_are_done_for_those_who_wait_while_a_third_thread_waits() {
+    two_steps_bring_up_jobs(Fault::None);
+}
+
+#[test]
+#[should_panic(expected = "deadlock")]
+fn two_jobs_whose_ends_wake_nobody_are_refused() {
+    two_steps_bring_up_jobs(Fault::EndsJobSilently);
 }
 
 /// A thread that does not wait takes the peer's news, and does the job.

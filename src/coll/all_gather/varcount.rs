@@ -33,8 +33,7 @@ impl Communicator<'_> {
     /// # Standard
     /// MPI 5.0, 6.7: `MPI_Allgatherv`.
     pub fn all_gather_varcount<T: Plain>(&self, mine: &[T]) -> Result<Vec<Vec<T>>> {
-        let counts = self.all_gather(&[mine.len() as u64])?;
-        let counts: Vec<usize> = counts.into_iter().map(|count| count as usize).collect();
+        let counts = self.all_gather(&[mine.len()])?;
         let len = check_counts::<T>("all_gather_varcount", "all ranks' lengths", &counts, self.size())?;
         let (mut collective, call) = self.enter(Call::new(Function::AllGatherVarcount))?;
         let (mine, blocks) = (buffer::of_slice(mine), blocks_of::<T>(&counts));

@@ -39,8 +39,8 @@ impl Communicator<'_> {
     pub fn all_to_all_varcount<T: Plain>(&self, mine: Partition<'_, T>) -> Result<Vec<Vec<T>>> {
         const NAME: &str = "all_to_all_varcount";
         let from = mine.check(NAME, "mine", self.size())?;
-        let lens: Vec<u64> = (0..self.size()).map(|rank| mine.count(rank) as u64).collect();
-        let counts: Vec<usize> = self.all_to_all(&lens)?.into_iter().map(|count| count as usize).collect();
+        let lens: Vec<usize> = (0..self.size()).map(|rank| mine.count(rank)).collect();
+        let counts = self.all_to_all(&lens)?;
         let len = check_counts::<T>(NAME, "the lengths of what others send", &counts, self.size())?;
         let into = blocks_of::<T>(&counts);
         let (mut collective, call) = self.enter(Call::new(Function::AllToAllVarcount))?;

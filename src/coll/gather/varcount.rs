@@ -35,10 +35,9 @@ impl Communicator<'_> {
     /// MPI 5.0, 6.5: `MPI_Gatherv`.
     pub fn gather_varcount<T: Plain>(&self, mine: &[T], root: Rank) -> Result<Option<Vec<Vec<T>>>> {
         check_root(self, "gather_varcount", root)?;
-        let Some(counts) = self.gather(&[mine.len() as u64], root)? else {
+        let Some(counts) = self.gather(&[mine.len()], root)? else {
             return self.gather_parts(mine, root, &[]).map(|_| None);
         };
-        let counts: Vec<usize> = counts.into_iter().map(|count| count as usize).collect();
         let all = self.gather_parts(mine, root, &counts)?;
         Ok(Some(split(&all, &counts)))
     }

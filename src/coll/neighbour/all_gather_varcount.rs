@@ -38,8 +38,7 @@ impl Neighbourhood<'_> {
     /// # Standard
     /// MPI 5.0, 8.6.1: `MPI_Neighbor_allgatherv`.
     pub fn neighbour_all_gather_varcount<T: Plain>(&self, mine: &[T]) -> Result<Vec<Vec<T>>> {
-        let counts = self.neighbour_all_gather(&[mine.len() as u64])?;
-        let counts = self.without_null(counts.into_iter().map(|count| count as usize).collect());
+        let counts = self.without_null(self.neighbour_all_gather(&[mine.len()])?);
         let all = "the lengths of what neighbours send";
         let len = check_counts::<T>("neighbour_all_gather_varcount", all, &counts, self.incoming())?;
         let (mut collective, call) = self.enter(Call::new(Function::NeighbourAllGatherVarcount))?;

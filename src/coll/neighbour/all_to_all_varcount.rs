@@ -43,10 +43,8 @@ impl Neighbourhood<'_> {
     pub fn neighbour_all_to_all_varcount<T: Plain>(&self, mine: Partition<'_, T>) -> Result<Vec<Vec<T>>> {
         const NAME: &str = "neighbour_all_to_all_varcount";
         let from = mine.check(NAME, "mine", self.outgoing())?;
-        let lens: Vec<u64> = mine.counts().iter().map(|count| *count as u64).collect();
         let mut counts = vec![0; self.sources()];
-        self.neighbour_all_to_all_into(&lens, &mut counts)?;
-        let counts: Vec<usize> = counts.into_iter().map(|count: u64| count as usize).collect();
+        self.neighbour_all_to_all_into(mine.counts(), &mut counts)?;
         let len = check_counts::<T>(NAME, "the lengths of what neighbours send", &counts, self.incoming())?;
         let into = blocks_of::<T>(&counts);
         let (mut collective, call) = self.enter(Call::new(Function::NeighbourAllToAllVarcount))?;
