@@ -33,7 +33,7 @@ struct Facts {
     help: Option<Cow<'static, str>>,
     truncated: Option<Truncated>,
     is_consequence: bool,
-    is_refusal: bool,
+    refused_by: Option<Rank>,
 }
 
 /// The facts of a message that was longer than the receive buffer.
@@ -58,7 +58,7 @@ impl Error {
             help: None,
             truncated: None,
             is_consequence: false,
-            is_refusal: false,
+            refused_by: None,
         }))
     }
 
@@ -74,16 +74,17 @@ impl Error {
         self.0.is_consequence
     }
 
-    /// The root of a collective has refused its own arguments, and told this rank.
+    /// The root of a collective has refused its own arguments; `from` has told this rank.
     #[cold]
-    pub(crate) fn refusal(what: impl Into<Cow<'static, str>>) -> Self {
+    pub(crate) fn refusal(from: Rank, what: impl Into<Cow<'static, str>>) -> Self {
         let mut error = Self::new(ErrorClass::COUNT, what);
-        error.0.is_refusal = true;
+        error.0.refused_by = Some(from);
         error
     }
 
-    pub(crate) fn is_refusal(&self) -> bool {
-        self.0.is_refusal
+    /// Who has told this rank of a refusal, if that is what it is.
+    pub(crate) fn refused_by(&self) -> Option<Rank> {
+        self.0.refused_by
     }
 
     #[cold]

@@ -176,11 +176,8 @@ fn other_tag(from: Rank, theirs: Tag, ours: Tag) -> Error {
     let part = |tag: Tag| (tag as u64 >> NUMBER_BITS, tag as u64 & ((1 << NUMBER_BITS) - 1));
     let ((theirs, their_number), (ours, our_number)) = (part(theirs), part(ours));
     if theirs & ((1 << FUNCTION_BITS) - 1) == Function::Refusal as u64 && their_number == our_number {
-        return Error::refusal(format!(
-            "{}: the root refuses its own arguments",
-            Call::describe(ours, Form::Blocking)
-        ))
-        .with_help("its own error says why");
+        let what = format!("{}: the root refuses its own arguments", Call::describe(ours, Form::Blocking));
+        return Error::refusal(from, what).with_help("its own error says why");
     }
     if theirs != ours {
         return different(from, theirs, ours, Form::Blocking);

@@ -301,6 +301,17 @@ fn a_root_that_refuses_to_scatter_tells_the_others() {
                 assert_eq!(mine.len(), len);
                 assert_eq!(world.broadcast_value(world.rank(), root)?, root);
             }
+            // Some wait in a tree, as short parts do, and some beside it.
+            for long in 1..world.size() {
+                let is_root = world.rank() == 0;
+                let all = vec![1u8; ranks + 1];
+                let mut mine = vec![0; if world.rank() == long { 40_000 } else { 1 }];
+                let outcome = world.scatter_into(is_root.then_some(&all[..]), &mut mine, 0);
+                refused(outcome, &[if is_root { "elements" } else { "the root refuses its own arguments" }]);
+                let part = world.scatter(is_root.then_some(&all[1..]), 0)?;
+                world.scatter_into(is_root.then_some(&all[1..]), &mut [0], 0)?;
+                assert_eq!(part, [1]);
+            }
             assert_eq!(world.any_process().immediate_probe()?, None);
             Ok(())
         });

@@ -100,7 +100,7 @@ impl Communicator<'_> {
         let outcome = self.run_in_place(&mut collective, call, mine, None, |plan, mine| {
             build(plan, all, Some(mine), bytes, root)
         });
-        self.pass_refusal_on(&mut collective, outcome, bytes, root)
+        self.pass_refusal_on(&mut collective, outcome, root)
     }
 
     /// As [`scatter`](Self::scatter), in place: the root's slice has a part for each rank, and keeps its own; the slices
@@ -136,7 +136,7 @@ impl Communicator<'_> {
             true => build(plan, Some(data.to_send()), None, bytes / size as u64, root),
             false => build(plan, None, Some(data), bytes, root),
         });
-        self.pass_refusal_on(&mut collective, outcome, bytes, root)
+        self.pass_refusal_on(&mut collective, outcome, root)
     }
 
     /// As [`scatter`](Self::scatter), of `len` elements a rank, but only begins: the request gives the part. Only the

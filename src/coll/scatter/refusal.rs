@@ -1,9 +1,9 @@
 //! The refusal of a root: a scatter whose root finds its own arguments wrong, while the other ranks wait for it.
 //!
 //! Instead of its part each gets an empty message, of the same number but of another call
-//! ([`Function::Refusal`]), and so an error. The root tells all of them itself: which tree they wait in depends on
-//! lengths, and these may be what is wrong. Who waits in a tree passes the refusal on, and takes the root's own
-//! message out of the way if it was told by another rank: the communicator goes on.
+//! ([`Function::Refusal`]), and so an error. From whom a rank waits for its part depends on lengths, and these may be
+//! what is wrong. So each is told by the root, and where there may be a tree also by the one from whom it would hear
+//! in it, whether or not it waits for that one: it takes both messages, and the communicator goes on.
 
 use crate::{
     buffer,
@@ -11,7 +11,6 @@ use crate::{
         broadcast::binomial,
         call::{Call, Function},
         plan::Plan,
-        select::{self, Tree},
     },
     communicator::{Collective, Communicator},
     error::{Error, Result},
@@ -34,31 +33,28 @@ impl Communicator<'_> {
         reason
     }
 
-    /// At the other ranks, with what has come of a scatter of `bytes` each: in a tree, others wait for this rank.
+    /// At the other ranks, with what has come of a scatter that may go by a tree.
     #[inline]
     pub(super) fn pass_refusal_on(
         &self,
         collective: &mut Collective,
         outcome: Result<()>,
-        bytes: u64,
         root: Rank,
     ) -> Result<()> {
-        match outcome {
-            Err(refusal) if refusal.is_refusal() && select::tree(bytes, self.size()) == Tree::Binomial => {
-                Err(self.relay(collective, refusal, root))
-            }
-            outcome => outcome,
-        }
+        outcome.map_err(|error| match error.refused_by() {
+            Some(from) => self.relay(collective, error, from, root),
+            None => error,
+        })
     }
 
     #[cold]
-    fn relay(&self, collective: &mut Collective, refusal: Error, root: Rank) -> Error {
+    fn relay(&self, collective: &mut Collective, refusal: Error, from: Rank, root: Rank) -> Error {
         let nothing = buffer::of_slice_mut::<u8>(&mut []);
         // As above.
         let _ = self.run_again(collective, Call::rooted(Function::Refusal, root), |plan| {
             binomial::tell(plan, nothing, root);
-            if binomial::teller(plan, root).is_some_and(|teller| teller != root) {
-                plan.take(root, nothing);
+            if let Some(teller) = binomial::teller(plan, root).filter(|teller| *teller != root) {
+                plan.take(if from == root { teller } else { root }, nothing);
             }
         });
         refusal
