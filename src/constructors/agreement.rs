@@ -29,7 +29,7 @@ impl Communicator<'_> {
         word: impl FnOnce(&T) -> u64,
     ) -> Result<(T, Vec<u64>)> {
         let mine = arguments.as_ref().map_or(REFUSED, |arguments| [1, word(arguments)]);
-        let said = self.all_gather(&[mine])?;
+        let said = self.all_gather_to_construct(&[mine])?;
         let arguments = arguments?;
         match said.iter().position(|said| said[0] != 1) {
             None => Ok((arguments, said.into_iter().map(|said| said[1]).collect())),

@@ -35,7 +35,7 @@ impl<'u> Communicator<'u> {
         let laid = (membership.me == 0).then(|| Foundation::lay(engine, membership.members));
         // Also if that has failed: the others wait.
         let mut foundation = laid.as_ref().map_or(Foundation::NONE, Foundation::of);
-        self.broadcast_into(&mut foundation.0, 0)?;
+        self.broadcast_to_construct(&mut foundation.0, 0)?;
         let base = match laid {
             Some(laid) => laid?.1,
             None => foundation.join(engine, membership)?,

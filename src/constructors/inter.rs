@@ -73,7 +73,7 @@ impl<'u> Communicator<'u> {
         });
         let (base, remote_size) = inside.tell(local_leader, met)?;
         remote.resize(usize::try_from(remote_size).unwrap_or(0).min(RANKS_MAX), 0);
-        inside.broadcast_into(&mut remote, local_leader)?;
+        inside.broadcast_to_construct(&mut remote, local_leader)?;
         let remote = Members::new(remote.into_iter().map(|id| PeerId(id as u32)));
         Ok(inside.bridge_to(base, remote))
     }
@@ -126,7 +126,7 @@ impl<'u> Communicator<'u> {
         if let Some(Ok(met)) = &met {
             told = [met.foundation.0[0], met.word];
         }
-        self.broadcast_into(&mut told, leader)?;
+        self.broadcast_to_construct(&mut told, leader)?;
         match (met, told) {
             (Some(met), _) => met.map(|met| (met.base, met.word)),
             (None, [0, _]) => Err(leader_failed(NAME, leader)),
@@ -221,7 +221,7 @@ impl<'u> InterCommunicator<'u> {
             }
             laid = Some(outcome);
         }
-        inside.broadcast_into(&mut told, 0)?;
+        inside.broadcast_to_construct(&mut told, 0)?;
         let [first, board, is_first] = told;
         let is_first = is_first == 1;
         let rank = self.rank() + if is_first { 0 } else { self.remote_size() };

@@ -37,7 +37,7 @@ impl<'u> Communicator<'u> {
     pub fn split(&self, colour: Option<u32>, key: i32) -> Result<Option<Communicator<'u>>> {
         self.tidy();
         let mine: Wish = [colour.map_or(-1, i64::from), key.into()];
-        let wishes = self.all_gather(&[mine])?;
+        let wishes = self.all_gather_to_construct(&[mine])?;
         check_wishes(&wishes)?;
         let members = colour.map(|_| members(&wishes, mine[0]));
         self.of_members(members.as_deref())

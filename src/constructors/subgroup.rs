@@ -47,7 +47,7 @@ impl<'u> Communicator<'u> {
         self.tidy();
         let ranks = self.ranks_of(NAME, group);
         let mine = if ranks.is_ok() { said(group.members()) } else { REFUSED };
-        let said = self.all_gather(&[mine])?;
+        let said = self.all_gather_to_construct(&[mine])?;
         let members = ranks.and_then(|ranks| {
             if group.rank().is_none() {
                 return Ok(None);

@@ -39,7 +39,16 @@ impl Communicator<'_> {
     /// MPI 5.0, 6.7: `MPI_Allgather`.
     pub fn all_gather<T: Plain>(&self, mine: &[T]) -> Result<Vec<T>> {
         let len = whole("all_gather", "mine", mine.len(), self.size())?;
-        landing::new_vec(len, |all| self.all_gather_bytes(Some(buffer::of_slice(mine)), all))
+        self.all_gather_new(Function::AllGather, mine, len)
+    }
+
+    /// For a new communicator: never taken for an all-gather of the program's.
+    pub(crate) fn all_gather_to_construct<T: Plain>(&self, mine: &[T]) -> Result<Vec<T>> {
+        self.all_gather_new(Function::Construction, mine, mine.len() * self.size() as usize)
+    }
+
+    fn all_gather_new<T: Plain>(&self, function: Function, mine: &[T], len: usize) -> Result<Vec<T>> {
+        landing::new_vec(len, |all| self.all_gather_bytes(function, Some(buffer::of_slice(mine)), all))
     }
 
     /// As [`all_gather`](Self::all_gather), into a slice.
@@ -65,7 +74,9 @@ impl Communicator<'_> {
     pub fn all_gather_into<T: Plain>(&self, mine: &[T], all: &mut [T]) -> Result<()> {
         let needed = whole("all_gather_into", "mine", mine.len(), self.size())?;
         check_len("all_gather_into", "all", all.len(), needed)?;
-        landing::in_place(all, |all| self.all_gather_bytes(Some(buffer::of_slice(mine)), all))
+        landing::in_place(all, |all| {
+            self.all_gather_bytes(Function::AllGather, Some(buffer::of_slice(mine)), all)
+        })
     }
 
     /// As [`all_gather`](Self::all_gather), in place: the slice has a part for each rank, and this rank's is there
@@ -91,12 +102,12 @@ impl Communicator<'_> {
     /// MPI 5.0, 6.7: `MPI_Allgather` with `MPI_IN_PLACE`.
     pub fn all_gather_in_place<T: Plain>(&self, all: &mut [T]) -> Result<()> {
         check_parts("all_gather_in_place", "all", all.len(), self.size())?;
-        landing::in_place(all, |all| self.all_gather_bytes(None, all))
+        landing::in_place(all, |all| self.all_gather_bytes(Function::AllGather, None, all))
     }
 
     /// `mine` is none if it is in its place.
-    fn all_gather_bytes(&self, mine: Option<SendBytes>, all: ReceiveBytes) -> Result<()> {
-        let (mut collective, call) = self.enter(Call::new(Function::AllGather))?;
+    fn all_gather_bytes(&self, function: Function, mine: Option<SendBytes>, all: ReceiveBytes) -> Result<()> {
+        let (mut collective, call) = self.enter(Call::new(function))?;
         let blocks = Blocks::equal(self.size(), all.len() / self.size() as u64);
         let bytes = blocks.bytes(self.rank());
         let way = select::small_all_gather(bytes, collective.board.is_some());

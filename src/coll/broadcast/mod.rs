@@ -39,12 +39,17 @@ impl Communicator<'_> {
     /// # Standard
     /// MPI 5.0, 6.4: `MPI_Bcast`.
     pub fn broadcast_into<T: Plain>(&self, data: &mut [T], root: Rank) -> Result<()> {
-        self.broadcast("broadcast_into", data, root)
+        check_root(self, "broadcast_into", root)?;
+        self.broadcast(Function::Broadcast, data, root)
     }
 
-    fn broadcast<T: Plain>(&self, function: &str, data: &mut [T], root: Rank) -> Result<()> {
-        check_root(self, function, root)?;
-        let (mut collective, call) = self.enter(Call::rooted(Function::Broadcast, root))?;
+    /// For a new communicator: never taken for a broadcast of the program's.
+    pub(crate) fn broadcast_to_construct<T: Plain>(&self, data: &mut [T], root: Rank) -> Result<()> {
+        self.broadcast(Function::Construction, data, root)
+    }
+
+    fn broadcast<T: Plain>(&self, function: Function, data: &mut [T], root: Rank) -> Result<()> {
+        let (mut collective, call) = self.enter(Call::rooted(function, root))?;
         let way = select::small_broadcast(size_of_val(data), collective.board.is_some());
         if let (Way::Board, Some(board)) = (way, &mut collective.board) {
             let operation = Operation::new(self, board.get(), call)?;
@@ -78,7 +83,8 @@ impl Communicator<'_> {
     /// MPI 5.0, 6.4: `MPI_Bcast`.
     pub fn broadcast_value<T: Plain>(&self, value: T, root: Rank) -> Result<T> {
         let mut data = [value];
-        self.broadcast("broadcast_value", &mut data, root)?;
+        check_root(self, "broadcast_value", root)?;
+        self.broadcast(Function::Broadcast, &mut data, root)?;
         Ok(data[0])
     }
 

@@ -52,6 +52,7 @@ pub(crate) const MISTAKES: &[(&str, Call, &[&str])] = &[
     ("roots of persistent ones", persistent_roots, &["called reduce_init (Sum, root"]),
     ("operations of persistent ones", persistent_operations, &["called", "all_reduce_init (Max)"]),
     ("lengths of persistent ones", persistent_lengths, &["bytes where this rank expected"]),
+    ("a refused broadcast and a duplicate", refused_then_duplicate, &["called broadcast", "construction"]),
     ("one more", one_more, &["in vain"]),
     ("one more immediate one", one_more_immediate, &["in vain"]),
 ];
@@ -239,6 +240,14 @@ fn lengths_of_another_way(world: &Communicator<'_>, is_first: bool) -> Result<()
     // So that there is a stage.
     world.all_gather(&[1u64; SMALL])?;
     world.all_gather(&vec![1u64; if is_first { SMALL } else { 1 }]).map(drop)
+}
+
+/// A rank that is behind does not take what others have broadcast for the ids of a new communicator.
+fn refused_then_duplicate(world: &Communicator<'_>, _is_first: bool) -> Result<()> {
+    let is_last = world.rank() == world.size() - 1;
+    let outcome = world.broadcast_into(&mut [44u64, 0], if is_last { -1 } else { 0 });
+    assert_eq!(outcome.is_err(), is_last);
+    world.duplicate()?.barrier()
 }
 
 fn one_more(world: &Communicator<'_>, is_first: bool) -> Result<()> {
