@@ -257,7 +257,8 @@ mod tests {
         let seen = threads(3, |world| {
             if world.rank() == 1 {
                 // As long as a wish.
-                world.all_gather(&[[-2i64, 0]])?;
+                let error = world.all_gather(&[[-2i64, 0]]).unwrap_err();
+                assert_eq!(error.class(), ErrorClass::COMM);
                 return world.process_at_rank(0).receive::<u8>().map(drop);
             }
             let error = world.split(Some(1), 0).map(drop).unwrap_err();
