@@ -122,13 +122,18 @@ impl<'a, 'c, 'u> Operation<'a, 'c, 'u> {
         }
     }
 
-    /// The counted barrier.
-    pub(super) fn arrive_and_wait(&mut self) -> Result<()> {
-        if self.board.arrive(self.seq) {
+    /// Enters the counted barrier. True for the last to arrive, which lets the others go.
+    pub(super) fn arrive(&mut self) -> bool {
+        let is_last = self.board.arrive(self.seq);
+        if is_last {
             self.board.release(self.seq);
             self.ring_all();
-            return Ok(());
         }
+        is_last
+    }
+
+    /// Waits until all members have arrived in the counted barrier.
+    pub(super) fn wait_for_release(&mut self) -> Result<()> {
         let mut released = self.board.is_released(self.seq);
         if released.is_none() {
             // The last to arrive writes it, but if the next member has left without having seen it, nobody

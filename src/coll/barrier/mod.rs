@@ -1,10 +1,12 @@
 //! Barrier.
 
+pub(super) mod count;
 pub(super) mod dissemination;
+pub(super) mod flags;
 
 use super::{
     call::{Call, Function},
-    on_board::{Operation, Waiting},
+    on_board::Operation,
     select,
 };
 use crate::{
@@ -40,10 +42,8 @@ impl Communicator<'_> {
         let (mut collective, call) = self.enter(Call::new(Function::Barrier))?;
         let way = select::barrier(self, collective.board.is_some());
         match (way, &mut collective.board) {
-            (select::Barrier::Flags, Some(board)) => flags(Operation::new(self, board.get(), call)?),
-            (select::Barrier::Count, Some(board)) => {
-                Operation::new(self, board.get(), call)?.arrive_and_wait()
-            }
+            (select::Barrier::Flags, Some(board)) => flags::run(Operation::new(self, board.get(), call)?),
+            (select::Barrier::Count, Some(board)) => count::run(Operation::new(self, board.get(), call)?),
             _ => self.run(&mut collective, call, None, |plan| {
                 dissemination::plan(plan);
                 Ok(())
@@ -106,10 +106,4 @@ impl Communicator<'_> {
             Ok(())
         })
     }
-}
-
-/// Cost: one line from every other rank, all at the same time.
-pub(super) fn flags(mut operation: Operation<'_, '_, '_>) -> Result<()> {
-    operation.enter(Waiting::All);
-    operation.wait_for_all()
 }

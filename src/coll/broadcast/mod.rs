@@ -4,11 +4,12 @@ pub(super) mod binomial;
 pub(super) mod chain;
 pub(super) mod split;
 pub(super) mod staged;
+pub(super) mod window;
 
 use super::{
     call::{Call, Function},
     check_root,
-    on_board::{Operation, Waiting},
+    on_board::Operation,
     plan::Plan,
     select::{self, Way},
 };
@@ -53,7 +54,7 @@ impl Communicator<'_> {
         let way = select::small_broadcast(size_of_val(data), collective.board.is_some());
         if let (Way::Board, Some(board)) = (way, &mut collective.board) {
             let operation = Operation::new(self, board.get(), call)?;
-            return landing::in_place(data, |data| window(operation, data, root));
+            return landing::in_place(data, |data| window::run(operation, data, root));
         }
         if let Some(staged) = self.staged(&mut collective, call, size_of_val(data), 1)? {
             return landing::in_place(data, |data| staged::run(staged, data, root));
@@ -159,15 +160,4 @@ pub(super) fn build(plan: &mut Plan<'_>, data: ReceiveBytes, root: Rank) {
         select::Broadcast::Chain => chain::plan(plan, data, root),
         select::Broadcast::Split => split::plan(plan, data, root),
     }
-}
-
-/// Cost: two copies of the slice; the readers copy at the same time.
-pub(super) fn window(mut operation: Operation<'_, '_, '_>, data: ReceiveBytes, root: Rank) -> Result<()> {
-    if operation.comm().rank() == root {
-        operation.write_window(data.to_send())?;
-        operation.enter(Waiting::All);
-        return Ok(());
-    }
-    operation.enter(Waiting::Nobody);
-    operation.read_window(root, data)
 }

@@ -223,7 +223,7 @@ impl Steps {
 
     fn on_board<T: Plain>(
         self,
-        mut operation: Operation<'_, '_, '_>,
+        operation: Operation<'_, '_, '_>,
         case: &Case,
         op: &impl Op<T>,
         (input, output): (&[u32], &mut [u32]),
@@ -231,9 +231,9 @@ impl Steps {
         let (size, is_root) = (operation.comm().size(), operation.comm().rank() == case.root);
         let (input, output) = (buffer::of_slice(input), buffer::of_slice_mut(output));
         match self {
-            Self::BarrierFlags => barrier::flags(operation),
-            Self::BarrierCount => operation.arrive_and_wait(),
-            Self::BroadcastWindow => broadcast::window(operation, output, case.root),
+            Self::BarrierFlags => barrier::flags::run(operation),
+            Self::BarrierCount => barrier::count::run(operation),
+            Self::BroadcastWindow => broadcast::window::run(operation, output, case.root),
             Self::ReduceSlots | Self::ReduceSlotsInPlace if is_root => {
                 reduce::slots::combine(operation, output, op)
             }

@@ -204,7 +204,7 @@ fn step(
 
 #[test]
 fn a_race_goes_the_same_way_with_the_same_seed_only() {
-    let body = |world: &Communicator<'_>| (0..10).try_for_each(|_| step(world, barrier::flags));
+    let body = |world: &Communicator<'_>| (0..10).try_for_each(|_| step(world, barrier::flags::run));
     let mut courses: Vec<_> = (0..30).map(|seed| three(seed, body).unwrap()).collect();
     let again: Vec<_> = (0..30).map(|seed| three(seed, body).unwrap()).collect();
     assert_eq!(courses, again);
@@ -216,7 +216,8 @@ fn a_race_goes_the_same_way_with_the_same_seed_only() {
 #[test]
 fn a_race_whose_ranks_wait_for_each_other_says_for_what() {
     for seed in 0..50 {
-        let wrong = three(seed, |world| if world.rank() == 1 { Ok(()) } else { step(world, barrier::flags) });
+        let wrong =
+            three(seed, |world| if world.rank() == 1 { Ok(()) } else { step(world, barrier::flags::run) });
         let wrong = wrong.unwrap_err();
         for rank in [0, 2] {
             let says = format!("rank {rank} sleeps until words that are [0] have been raised to ");
@@ -246,7 +247,7 @@ fn what_a_rank_of_a_race_finds_wrong_and_its_panics_end_the_race() {
     for seed in 0..20 {
         let wrong = three(seed, |world| {
             assert!(world.rank() != 2, "on purpose");
-            step(world, barrier::flags)
+            step(world, barrier::flags::run)
         });
         let wrong = wrong.unwrap_err();
         assert!(wrong.starts_with("rank 2 has panicked: on purpose"), "seed {seed}: {wrong}");
