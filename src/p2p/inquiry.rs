@@ -4,7 +4,7 @@
 //! does not say whether one of these is the one of which another rank waits for a message. So that rank asks, once for each
 //! message, and gets an answer as soon as it is known that it waits in vain (docs/PROTOCOL.md, Leaving).
 
-use super::{Core, RequestId, packet::Packet, request::ReceivePhase};
+use super::{Core, RequestId, Until, packet::Packet, request::ReceivePhase};
 use crate::{
     error::Result,
     shm::slot::RankState,
@@ -32,6 +32,8 @@ pub(super) struct Inquiries {
     vain: HashSet<RequestId>,
     /// Not answered: this rank still has a part.
     open: Vec<(PeerId, Inquiry)>,
+    /// Something has come that may end collectives of this rank, or answer inquiries.
+    is_look_due: bool,
 }
 
 impl Core {
@@ -82,7 +84,30 @@ impl Core {
     pub(super) fn arrive_answer(&mut self, message: RequestId) {
         if self.inquiries.asked.contains(&message) {
             self.inquiries.vain.insert(message);
+            self.inquiries.is_look_due = true;
         }
+    }
+
+    /// A collective has ended: what others have asked for may never come now.
+    #[inline]
+    pub(super) fn note_end_of_schedule(&mut self) {
+        self.inquiries.is_look_due |= !self.inquiries.open.is_empty();
+    }
+
+    /// Whether a thread in finalize is to look for what is in vain: others wait for what it finds, each for the one
+    /// before it.
+    #[inline]
+    pub(super) fn is_look_due(&self, until: &Until<'_>) -> bool {
+        self.inquiries.is_look_due && until.is_of_finalize()
+    }
+
+    /// Ends, and answers, what is in vain at a rank in finalize. True if something has moved: then there may be more.
+    pub(super) fn look_in_finalize(&mut self) -> Result<bool> {
+        self.inquiries.is_look_due = false;
+        let moved = self.drop_vain_sends()?;
+        self.inquiries.is_look_due |= moved;
+        self.unless_failed(Self::answer_inquiries)?;
+        Ok(moved)
     }
 
     pub(super) fn arrive_inquiry(&mut self, from: PeerId, inquiry: Inquiry) -> Result<()> {
@@ -92,11 +117,14 @@ impl Core {
 
     /// Answers those in whose collectives this rank has no part, or none any more.
     pub(super) fn answer_inquiries(&mut self) -> Result<()> {
-        // A schedule that is worked on is out of the table. Who is not settling, may yet begin anything.
-        if self.inquiries.open.is_empty()
-            || self.is_advancing
-            || self.state_of(self.me) != RankState::Settling
-        {
+        // Who is not settling yet, may begin anything.
+        let begins_nothing = matches!(self.state_of(self.me), RankState::Settling | RankState::Leaving);
+        if self.inquiries.open.is_empty() || !begins_nothing {
+            return Ok(());
+        }
+        // A schedule that is worked on is out of the table.
+        if self.is_advancing {
+            self.inquiries.is_look_due = true;
             return Ok(());
         }
         let mut open = std::mem::take(&mut self.inquiries.open);
