@@ -249,8 +249,8 @@ impl Vain {
     #[cold]
     fn into_error(self) -> Error {
         let who = match self {
-            Self::Left(peer) => format!("rank {}, which has finalized", peer.0),
-            Self::AllLeft => "a message: all other ranks have finalized".into(),
+            Self::Left(peer) => format!("rank {}, which is finalizing or has finalized", peer.0),
+            Self::AllLeft => "a message: all other ranks are finalizing or have finalized".into(),
         };
         let what = format!("this call waits in vain for {who}");
         Error::new(ErrorClass::OTHER, what)
