@@ -163,3 +163,63 @@ impl Core {
         queued.any(|envelope| (envelope.context, envelope.tag) == (context, tag))
     }
 }
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+    use crate::{
+        buffer::Scratch,
+        p2p::{
+            Config, Engine,
+            schedule::{Channel, ChannelOrder, Schedule, Step},
+        },
+        shm::{doorbell::BarrierMode, segment::Segment},
+    };
+    use std::sync::Arc;
+
+    const CONTEXT: ContextId = ContextId(16);
+
+    /// Lets go of a collective that receives from one rank, and then sends to another.
+    fn pass_on(engine: &Engine, from: u32, to: Option<u32>) {
+        let order = ChannelOrder::Overlapping { mark: 0, compare: |_, _, _| unreachable!("no other marks") };
+        let rank = engine.me().0 as i32;
+        let channel = Channel { sends_in: CONTEXT, receives_in: CONTEXT, rank, function: "f", tag: 1, order };
+        let mut scratch = Scratch::new(8).unwrap();
+        let into = scratch.memory();
+        let mut steps = vec![Step::Receive { from: PeerId(from), source: from as i32, into }, Step::Await(0)];
+        steps.extend(to.map(|to| Step::Send { to: PeerId(to), from: into.to_send() }));
+        let messages = 1 + usize::from(to.is_some());
+        let schedule = Schedule { steps, messages, scratch: vec![scratch], ..Schedule::new(channel) };
+        let id = engine.begin(Arc::new(schedule), vec![]).unwrap();
+        engine.abandon(id);
+    }
+
+    /// Rank 2 waits for rank 1, and that for rank 0, which has no part.
+    #[test]
+    fn a_chain_of_collectives_in_vain_ends_without_time_outs() {
+        let segment = Segment::on_heap(3).unwrap();
+        let config = Config::new(BarrierMode::Fence);
+        let engines = [0, 1, 2].map(|rank| Engine::new(&segment, PeerId(rank), config).unwrap());
+        let [absent, first, second] = &engines;
+        pass_on(first, 0, Some(2));
+        pass_on(second, 1, None);
+        engines.iter().for_each(|engine| engine.slot().set_state(RankState::Settling));
+        let until = Until::CollectivesOver;
+        let is_due = |engine: &Engine| engine.lock().is_look_due(&until);
+        let step = |engine: &Engine| {
+            engine.step().unwrap();
+        };
+        second.lock().inquire().unwrap();
+        [first, second].into_iter().for_each(step);
+        first.lock().inquire().unwrap();
+        assert!(!is_due(first) && !is_due(second), "nobody knows anything");
+        [absent, first].into_iter().for_each(step);
+        for engine in [first, second] {
+            assert!(is_due(engine), "there is an answer");
+            assert!(!engine.lock().is_look_due(&Until::Woken(None)), "only finalize looks");
+            assert!(engine.lock().look_for_leavers(&until).unwrap());
+            assert!(engine.lock().schedules.is_empty());
+            step(second);
+        }
+    }
+}
