@@ -311,6 +311,7 @@ mod tests {
         own.scope(|s| {
             let refused = |result: Result<()>| assert_eq!(result.unwrap_err().class(), ErrorClass::COMM);
             refused(s.immediate_synchronous_send(stranger, &data).map(drop));
+            refused(s.immediate_buffered_send(stranger, &data).map(drop));
             refused(s.immediate_receive_into(stranger, &mut first).map(drop));
             refused(s.immediate_matched_receive_into(message, &mut second).map(drop));
             Ok(())

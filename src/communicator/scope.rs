@@ -247,7 +247,7 @@ impl<'s, 'env> Scope<'s, 'env> {
     /// ```
     ///
     /// # Errors
-    /// As [`Process::buffered_send`].
+    /// As [`Process::buffered_send`]; a process of another universe than the scope's.
     ///
     /// # Standard
     /// MPI 5.0, 3.7.2: `MPI_Ibsend`, with automatic buffering.
@@ -256,7 +256,9 @@ impl<'s, 'env> Scope<'s, 'env> {
         to: Process<'env, '_>,
         data: &'env [T],
     ) -> Result<Scoped<'s, &'env [T]>> {
-        let id = to.begin_buffered_send("immediate_buffered_send", buffer::of_slice(data))?;
+        const NAME: &str = "immediate_buffered_send";
+        self.check_engine(NAME, "to", to.engine())?;
+        let id = to.begin_buffered_send(NAME, buffer::of_slice(data))?;
         Ok(Scoped { engine: self.engine, id, buffer: data })
     }
 

@@ -64,6 +64,8 @@ pub(crate) use slices::{combine_into_lower, combine_into_upper};
 /// # Ok::<(), ringmpi::Error>(())
 /// ```
 ///
+/// A reduction among ranks whose elements are aligned to more than 64 bytes does not compile.
+///
 /// # Standard
 /// MPI 5.0, 6.9.2 and 6.9.5.
 #[diagnostic::on_unimplemented(

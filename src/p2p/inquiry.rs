@@ -4,7 +4,7 @@
 //! does not say whether one of these is the one of which another rank waits for a message. So that rank asks, once for each
 //! message, and gets an answer as soon as it is known that it waits in vain (docs/PROTOCOL.md, Leaving).
 
-use super::{Core, RequestId, packet::Packet, request::ReceivePhase};
+use super::{Core, RequestId, Until, packet::Packet, request::ReceivePhase};
 use crate::{
     error::Result,
     shm::slot::RankState,
@@ -32,6 +32,8 @@ pub(super) struct Inquiries {
     vain: HashSet<RequestId>,
     /// Not answered: this rank still has a part.
     open: Vec<(PeerId, Inquiry)>,
+    /// Something has come that may end collectives of this rank, or answer inquiries.
+    is_look_due: bool,
 }
 
 impl Core {
@@ -82,7 +84,30 @@ impl Core {
     pub(super) fn arrive_answer(&mut self, message: RequestId) {
         if self.inquiries.asked.contains(&message) {
             self.inquiries.vain.insert(message);
+            self.inquiries.is_look_due = true;
         }
+    }
+
+    /// A collective has ended: what others have asked for may never come now.
+    #[inline]
+    pub(super) fn note_end_of_schedule(&mut self) {
+        self.inquiries.is_look_due |= !self.inquiries.open.is_empty();
+    }
+
+    /// Whether a thread in finalize is to look for what is in vain: others wait for what it finds, each for the one
+    /// before it.
+    #[inline]
+    pub(super) fn is_look_due(&self, until: &Until<'_>) -> bool {
+        self.inquiries.is_look_due && until.is_of_finalize()
+    }
+
+    /// Ends, and answers, what is in vain at a rank in finalize. True if something has moved: then there may be more.
+    pub(super) fn look_in_finalize(&mut self) -> Result<bool> {
+        self.inquiries.is_look_due = false;
+        let moved = self.drop_vain_sends()?;
+        self.inquiries.is_look_due |= moved;
+        self.unless_failed(Self::answer_inquiries)?;
+        Ok(moved)
     }
 
     pub(super) fn arrive_inquiry(&mut self, from: PeerId, inquiry: Inquiry) -> Result<()> {
@@ -92,11 +117,14 @@ impl Core {
 
     /// Answers those in whose collectives this rank has no part, or none any more.
     pub(super) fn answer_inquiries(&mut self) -> Result<()> {
-        // A schedule that is worked on is out of the table. Who is not settling, may yet begin anything.
-        if self.inquiries.open.is_empty()
-            || self.is_advancing
-            || self.state_of(self.me) != RankState::Settling
-        {
+        // Who is not settling yet, may begin anything.
+        let begins_nothing = matches!(self.state_of(self.me), RankState::Settling | RankState::Leaving);
+        if self.inquiries.open.is_empty() || !begins_nothing {
+            return Ok(());
+        }
+        // A schedule that is worked on is out of the table.
+        if self.is_advancing {
+            self.inquiries.is_look_due = true;
             return Ok(());
         }
         let mut open = std::mem::take(&mut self.inquiries.open);
@@ -133,5 +161,65 @@ impl Core {
         let mut queued =
             peers[peer.index()].sends.iter().filter_map(|id| requests.send(*id).map(|send| send.envelope));
         queued.any(|envelope| (envelope.context, envelope.tag) == (context, tag))
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+    use crate::{
+        buffer::Scratch,
+        p2p::{
+            Config, Engine,
+            schedule::{Channel, ChannelOrder, Schedule, Step},
+        },
+        shm::{doorbell::BarrierMode, segment::Segment},
+    };
+    use std::sync::Arc;
+
+    const CONTEXT: ContextId = ContextId(16);
+
+    /// Lets go of a collective that receives from one rank, and then sends to another.
+    fn pass_on(engine: &Engine, from: u32, to: Option<u32>) {
+        let order = ChannelOrder::Overlapping { mark: 0, compare: |_, _, _| unreachable!("no other marks") };
+        let rank = engine.me().0 as i32;
+        let channel = Channel { sends_in: CONTEXT, receives_in: CONTEXT, rank, function: "f", tag: 1, order };
+        let mut scratch = Scratch::new(8).unwrap();
+        let into = scratch.memory();
+        let mut steps = vec![Step::Receive { from: PeerId(from), source: from as i32, into }, Step::Await(0)];
+        steps.extend(to.map(|to| Step::Send { to: PeerId(to), from: into.to_send() }));
+        let messages = 1 + usize::from(to.is_some());
+        let schedule = Schedule { steps, messages, scratch: vec![scratch], ..Schedule::new(channel) };
+        let id = engine.begin(Arc::new(schedule), vec![]).unwrap();
+        engine.abandon(id);
+    }
+
+    /// Rank 2 waits for rank 1, and that for rank 0, which has no part.
+    #[test]
+    fn a_chain_of_collectives_in_vain_ends_without_time_outs() {
+        let segment = Segment::on_heap(3).unwrap();
+        let config = Config::new(BarrierMode::Fence);
+        let engines = [0, 1, 2].map(|rank| Engine::new(&segment, PeerId(rank), config).unwrap());
+        let [absent, first, second] = &engines;
+        pass_on(first, 0, Some(2));
+        pass_on(second, 1, None);
+        engines.iter().for_each(|engine| engine.slot().set_state(RankState::Settling));
+        let until = Until::CollectivesOver;
+        let is_due = |engine: &Engine| engine.lock().is_look_due(&until);
+        let step = |engine: &Engine| {
+            engine.step().unwrap();
+        };
+        second.lock().inquire().unwrap();
+        [first, second].into_iter().for_each(step);
+        first.lock().inquire().unwrap();
+        assert!(!is_due(first) && !is_due(second), "nobody knows anything");
+        [absent, first].into_iter().for_each(step);
+        for engine in [first, second] {
+            assert!(is_due(engine), "there is an answer");
+            assert!(!engine.lock().is_look_due(&Until::Woken(None)), "only finalize looks");
+            assert!(engine.lock().look_for_leavers(&until).unwrap());
+            assert!(engine.lock().schedules.is_empty());
+            step(second);
+        }
     }
 }

@@ -48,11 +48,15 @@ impl Engine {
         self.slot().set_state(RankState::Settling);
         self.wait_until(Until::CollectivesOver)?;
         self.slot().set_state(RankState::Leaving);
-        let left = self.lock().leave_contexts(&self.dropped);
+        let mut core = self.lock();
+        // Who asked for what has ended since need not find out by this rank's state.
+        let answered = core.unless_failed(Core::answer_inquiries);
+        let left = core.leave_contexts(&self.dropped);
+        drop(core);
         let result = self.wait_until(Until::Quiet);
         let mut core = self.lock();
         core.publish_all();
-        result.and(left).and(core.check_failure())?;
+        result.and(answered).and(left).and(core.check_failure())?;
         self.slot().set_state(RankState::Finalized);
         Ok(())
     }
@@ -65,9 +69,8 @@ impl Core {
         if !self.schedules.is_empty() {
             self.unless_failed(Self::inquire)?;
         }
-        if let Until::Settled | Until::CollectivesOver | Until::Quiet = until {
-            self.unless_failed(Self::answer_inquiries)?;
-            return self.drop_vain_sends();
+        if until.is_of_finalize() {
+            return self.look_in_finalize();
         }
         if let Until::Woken(_) = until {
             return self.fail_vain_requests();
@@ -192,7 +195,7 @@ impl Core {
 
     /// This rank receives nothing any more, and so may others: drops its sends that nobody will ever take.
     /// True if something has moved.
-    fn drop_vain_sends(&mut self) -> Result<bool> {
+    pub(super) fn drop_vain_sends(&mut self) -> Result<bool> {
         let vain = self.vain_sends();
         let schedules: Vec<(RequestId, Vain)> = self.vain_schedules();
         let gone: Vec<PeerId> =
@@ -246,8 +249,8 @@ impl Vain {
     #[cold]
     fn into_error(self) -> Error {
         let who = match self {
-            Self::Left(peer) => format!("rank {}, which has finalized", peer.0),
-            Self::AllLeft => "a message: all other ranks have finalized".into(),
+            Self::Left(peer) => format!("rank {}, which is finalizing or has finalized", peer.0),
+            Self::AllLeft => "a message: all other ranks are finalizing or have finalized".into(),
         };
         let what = format!("this call waits in vain for {who}");
         Error::new(ErrorClass::OTHER, what)

@@ -39,6 +39,12 @@ pub(crate) enum Until<'a> {
     Quiet,
 }
 
+impl Until<'_> {
+    pub(super) fn is_of_finalize(&self) -> bool {
+        matches!(self, Self::Settled | Self::CollectivesOver | Self::Quiet)
+    }
+}
+
 /// The message that a probe waits for; `from` is the peer if the source is specific.
 #[derive(Clone, Copy)]
 pub(crate) struct Awaited<'a> {
@@ -208,9 +214,9 @@ impl EngineWait<'_> {
     }
 
     /// Looks for ranks that have left, if that is due: others may keep the rank so busy that no sleep of this
-    /// thread ever times out.
+    /// thread ever times out; or this rank is in finalize, and has heard of something in vain.
     fn look_for_leavers(&mut self, core: &mut Core, now: Instant) -> Result<()> {
-        if self.patience.is_leaver_look_due(now) {
+        if self.patience.is_leaver_look_due(now) || core.is_look_due(&self.until) {
             let has_news = self.noting_news(core.look_for_leavers(&self.until))?;
             core.role.wake_watched(has_news);
         }

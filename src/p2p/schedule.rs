@@ -524,6 +524,7 @@ impl Core {
         let open: Vec<RequestId> = running.open().collect();
         open.into_iter().for_each(|open| self.abandon(open));
         self.over.push(running);
+        self.note_end_of_schedule();
         self.end(id, outcome);
     }
 

@@ -318,14 +318,16 @@ fn a_root_that_refuses_to_scatter_tells_the_others() {
     }
 }
 
+/// Of which a slice may have any length.
+#[derive(Clone, Copy)]
+struct Nothing;
+// SAFETY: it has no bytes.
+unsafe impl bytemuck::Zeroable for Nothing {}
+// SAFETY: as above.
+unsafe impl bytemuck::Pod for Nothing {}
+
 #[test]
 fn lengths_that_no_slice_has() {
-    #[derive(Clone, Copy)]
-    struct Nothing;
-    // SAFETY: it has no bytes.
-    unsafe impl bytemuck::Zeroable for Nothing {}
-    // SAFETY: as above.
-    unsafe impl bytemuck::Pod for Nothing {}
     alone(|world| {
         let mine = [Nothing; usize::MAX];
         let own = || Box::new(mine) as Box<[Nothing]>;
@@ -341,6 +343,23 @@ fn lengths_that_no_slice_has() {
         check("immediate_scatter", world.immediate_scatter(own(), usize::MAX, 0).map(drop));
         Ok(())
     });
+}
+
+#[test]
+fn lengths_that_no_number_holds_together() {
+    for root in [0, 2] {
+        run(3, |world| {
+            let mine = [Nothing; usize::MAX];
+            let says = ["lengths add up to more elements of 0 bytes"];
+            refused(world.all_gather_varcount(&mine), &says);
+            // Only the root knows all lengths.
+            let gathered = world.gather_varcount(&mine, root);
+            if world.rank() == root {
+                refused(gathered, &says);
+            }
+            Ok(())
+        });
+    }
 }
 
 /// Bytes of another rank that are no values: its memory is of another type.
@@ -401,7 +420,9 @@ fn a_persistent_collective_that_has_failed() {
             let mut checked = world.broadcast_init(vec![true; len], 0)?;
             summing.start()?;
             // Another length; or the other rank has found that first, and left.
-            refused(summing.wait(), &[]);
+            let error = summing.wait().map(drop).expect_err("the lengths differ").to_string();
+            let says = ["bytes where this rank expected", "in vain for rank"];
+            assert!(says.iter().any(|says| error.contains(says)), "{error}");
             for _ in 0..2 {
                 refused(summing.start(), &["given its buffer back"]);
                 refused(summing.input_mut(), &["given its buffer back"]);

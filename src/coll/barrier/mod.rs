@@ -56,11 +56,9 @@ impl Communicator<'_> {
     /// ```
     /// # ringmpi::threads(3, |world| {
     /// let mut barrier = world.immediate_barrier()?;
-    /// let mut steps = 0;
     /// while !barrier.test()? {
-    ///     steps += 1; // useful work, until the last rank has come
+    ///     std::thread::yield_now(); // or useful work, until the last rank has come
     /// }
-    /// # assert!(steps >= 0);
     /// # ringmpi::Result::Ok(())
     /// # })?.into_iter().collect::<ringmpi::Result<()>>()?;
     /// # Ok::<(), ringmpi::Error>(())
