@@ -60,7 +60,7 @@ impl Core {
 
     /// The other rank that has to send a message of a collective, or to take it (true), before anything else can happen
     /// to it.
-    fn awaited_peer(&mut self, message: RequestId) -> Option<(PeerId, bool)> {
+    pub(super) fn awaited_peer(&mut self, message: RequestId) -> Option<(PeerId, bool)> {
         let awaited = if let Some(send) = self.requests.send(message) {
             send.phase.waits_for_match().then_some((send.to, true))
         } else {
@@ -72,12 +72,9 @@ impl Core {
         awaited.filter(|(peer, _)| *peer != self.me)
     }
 
-    /// The rank that a message of a collective waits for, if that is known to be in vain.
-    pub(super) fn answered_in_vain(&mut self, message: RequestId) -> Option<PeerId> {
-        if !self.inquiries.vain.contains(&message) {
-            return None;
-        }
-        self.awaited_peer(message).map(|(peer, _)| peer)
+    /// Whether the peer that a message of a collective waits for has no part in it.
+    pub(super) fn is_answered_in_vain(&self, message: RequestId) -> bool {
+        self.inquiries.vain.contains(&message)
     }
 
     /// The peer that was asked has no part in the message. If it had one before, that came before the answer.

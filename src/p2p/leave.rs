@@ -130,18 +130,12 @@ impl Core {
 
     /// Of a message of a collective: its other side may be one that a rank which is settling has let go of.
     fn is_scheduled_vain(&mut self, message: RequestId) -> Option<PeerId> {
-        let left = if let Some(send) = self.requests.send(message) {
-            let (to, is_waiting) = (send.to, send.phase.waits_for_match());
-            (to != self.me && self.is_send_vain(to, is_waiting)).then_some(to)
-        } else {
-            match self.requests.receive(message)?.phase {
-                ReceivePhase::Posted { from, .. } => {
-                    from.filter(|from| *from != self.me && self.has_left(*from))
-                }
-                _ => None,
-            }
-        };
-        left.or_else(|| self.answered_in_vain(message))
+        if let Some((peer, _)) = self.awaited_peer(message) {
+            return (self.has_left(peer) || self.is_answered_in_vain(message)).then_some(peer);
+        }
+        // A send that only lacks room.
+        let to = self.requests.send(message)?.to;
+        (to != self.me && self.is_send_vain(to, false)).then_some(to)
     }
 
     /// Whether no message can come any more. A rank may always send to itself, if it has another thread.
