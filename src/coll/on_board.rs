@@ -134,14 +134,14 @@ impl<'a, 'c, 'u> Operation<'a, 'c, 'u> {
 
     /// Waits until all members have arrived in the counted barrier.
     pub(super) fn wait_for_release(&mut self) -> Result<()> {
-        let mut released = self.board.is_released(self.seq);
+        let mut released = self.board.release_from(self.seq);
         if released.is_none() {
             // The last to arrive writes it, but if the next member has left without having seen it, nobody
             // will: so all learn of one who left, each from the next.
             let by = self.comm.local().group.peer((self.comm.rank() + 1) % self.comm.size());
             let words = std::slice::from_ref(self.board.released());
             self.comm.engine().wait_until(Until::Words { words, at_least: self.seq, by })?;
-            released = self.board.is_released(self.seq);
+            released = self.board.release_from(self.seq);
         }
         match released {
             Some(number) if number == self.seq => Ok(()),

@@ -316,12 +316,15 @@ impl Board {
         }
         let (least, own) = (flag_word(seq, 0), flag_word(self.entered, self.entered_mark));
         while self.cursor < self.members.len() {
-            let flag = if self.cursor == self.me { own } else { self.flag_of(self.cursor) };
-            if flag < least && self.cursor != self.me {
-                return Some(self.cursor);
-            }
-            if flag != own && flag >> MARK_BITS == self.entered {
-                self.other = Some(Other { member: self.cursor, theirs: flag as u8, ours: self.entered_mark });
+            if self.cursor != self.me {
+                let flag = self.flag_of(self.cursor);
+                if flag < least {
+                    return Some(self.cursor);
+                }
+                if flag != own && flag >> MARK_BITS == self.entered {
+                    let (theirs, ours) = (flag as u8, self.entered_mark);
+                    self.other = Some(Other { member: self.cursor, theirs, ours });
+                }
             }
             self.cursor += 1;
         }
@@ -430,14 +433,14 @@ impl Board {
         self.all_entered = seq;
         // Relaxed: BOARD_WORD publishes it: nobody arrives again without having seen `released`.
         self.common.arrived.store(0, Ordering::Relaxed);
-        // Release: BOARD_WORD, pairs with the Acquires in `is_released` and in waits for `released`.
+        // Release: BOARD_WORD, pairs with the Acquires in `release_from` and in waits for `released`.
         self.common.released.store(seq, Ordering::Release);
     }
 
-    /// The counted barrier that all have arrived in, if it is `seq` or one that others have taken for it: whoever waits,
-    /// waits for `released` to reach `seq`.
+    /// The last counted barrier that all have arrived in, if it is `seq`, or a later one that others have taken for it:
+    /// whoever waits, waits for `released` to reach `seq`.
     #[inline]
-    pub(crate) fn is_released(&mut self, seq: u64) -> Option<u64> {
+    pub(crate) fn release_from(&mut self, seq: u64) -> Option<u64> {
         // Acquire: BOARD_WORD, pairs with the Release in `release`.
         let released = self.common.released.load(Ordering::Acquire);
         if released < seq {

@@ -76,7 +76,7 @@ impl Rank {
             self.board.release(seq);
             self.ring_all();
         } else {
-            self.sleep_until(|board| board.is_released(seq) == Some(seq));
+            self.sleep_until(|board| board.release_from(seq) == Some(seq));
         }
     }
 
