@@ -53,10 +53,8 @@ impl Communicator<'_> {
             })?;
             return Ok(vec![]);
         }
-        let (len, blocks) = (
-            check_counts::<T>("gather_varcount", "all ranks' lengths", counts, self.size())?,
-            blocks_of::<T>(counts),
-        );
+        let len = check_counts::<T>("gather_varcount", "all ranks' lengths", counts, self.size())?;
+        let blocks = blocks_of::<T>(counts);
         self.run_new(&mut collective, call, len, None, |plan, all| {
             linear::plan(plan, Some(mine), Some((all, &blocks)), root);
             Ok(())
