@@ -1,7 +1,7 @@
 //! The envelope: what a receive is matched on, and how long the message is.
 
 use crate::{
-    shm::contexts::{CONTEXTS_EACH, OVERLAPPING},
+    shm::contexts::{CONSECUTIVE, CONTEXTS_EACH, OVERLAPPING},
     types::{ContextId, RANKS_MAX, Rank, Tag},
 };
 
@@ -37,12 +37,36 @@ pub(crate) fn mark_of(source: Rank) -> u32 {
     source.cast_unsigned() >> RANK_BITS
 }
 
+/// The mark of a notice, of which no call is: see [`Envelope::is_notice`].
+pub(crate) const NOTICE_MARK: u32 = (1 << MARK_BITS) - 1;
+
 impl Envelope {
     /// The sender's rank, without a mark.
     #[inline]
     pub(crate) fn sender(&self) -> Rank {
         let has_mark = self.context.0 % CONTEXTS_EACH == OVERLAPPING;
         if has_mark { self.source & ((1 << RANK_BITS) - 1) } else { self.source }
+    }
+
+    /// Whether it is a message of a collective.
+    pub(crate) fn is_of_collective(&self) -> bool {
+        matches!(self.context.0 % CONTEXTS_EACH, CONSECUTIVE | OVERLAPPING)
+    }
+
+    /// Whether the message is a notice, where its sender's part in a collective would be: its call has failed. Among
+    /// blocking ones tags below 0 say so, where collectives overlap a mark.
+    pub(crate) fn is_notice(&self) -> bool {
+        match self.context.0 % CONTEXTS_EACH {
+            CONSECUTIVE => self.tag < 0,
+            OVERLAPPING => mark_of(self.source) == NOTICE_MARK,
+            _ => false,
+        }
+    }
+
+    /// Whether a notice is of the collective that a message belongs to: among blocking ones, of that or one before.
+    pub(crate) fn is_notice_of(&self, message: &Self) -> bool {
+        let is_consecutive = self.context.0 % CONTEXTS_EACH == CONSECUTIVE;
+        self.is_notice() && self.context == message.context && (is_consecutive || self.tag == message.tag)
     }
 }
 

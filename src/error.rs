@@ -33,7 +33,6 @@ struct Facts {
     help: Option<Cow<'static, str>>,
     truncated: Option<Truncated>,
     is_consequence: bool,
-    refused_by: Option<Rank>,
 }
 
 /// The facts of a message that was longer than the receive buffer.
@@ -52,14 +51,7 @@ pub struct Truncated {
 impl Error {
     #[cold]
     pub(crate) fn new(class: ErrorClass, what: impl Into<Cow<'static, str>>) -> Self {
-        Self(Box::new(Facts {
-            class,
-            what: what.into(),
-            help: None,
-            truncated: None,
-            is_consequence: false,
-            refused_by: None,
-        }))
+        Self(Box::new(Facts { class, what: what.into(), help: None, truncated: None, is_consequence: false }))
     }
 
     /// The end of a job that something else has ended, which is reported where it happened.
@@ -72,19 +64,6 @@ impl Error {
 
     pub(crate) fn is_consequence(&self) -> bool {
         self.0.is_consequence
-    }
-
-    /// The root of a collective has refused its own arguments; `from` has told this rank.
-    #[cold]
-    pub(crate) fn refusal(from: Rank, what: impl Into<Cow<'static, str>>) -> Self {
-        let mut error = Self::new(ErrorClass::COUNT, what);
-        error.0.refused_by = Some(from);
-        error
-    }
-
-    /// Who has told this rank of a refusal, if that is what it is.
-    pub(crate) fn refused_by(&self) -> Option<Rank> {
-        self.0.refused_by
     }
 
     #[cold]

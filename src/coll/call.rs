@@ -13,8 +13,10 @@ use crate::{
     envelope::MARK_BITS,
     error::{Error, ErrorClass, Result},
     op::{self, Op},
-    p2p::schedule::{Channel, ChannelOrder, Schedule},
-    sys::biased_lock::Guard,
+    p2p::{
+        notices::failed_elsewhere,
+        schedule::{Channel, ChannelOrder, Schedule},
+    },
     types::{Rank, Tag},
 };
 use std::{fmt, sync::Mutex};
@@ -43,12 +45,10 @@ pub(super) enum Function {
     NeighbourAllToAll,
     NeighbourAllToAllVarcount,
     Construction,
-    /// A root that refuses its own arguments: see `scatter`.
-    Refusal,
 }
 
 impl Function {
-    const ALL: [(Self, &'static str); 22] = [
+    const ALL: [(Self, &'static str); 21] = [
         (Self::Barrier, "barrier"),
         (Self::Broadcast, "broadcast"),
         (Self::Gather, "gather"),
@@ -70,7 +70,6 @@ impl Function {
         (Self::NeighbourAllToAll, "neighbour_all_to_all"),
         (Self::NeighbourAllToAllVarcount, "neighbour_all_to_all_varcount"),
         (Self::Construction, "the construction of a communicator"),
-        (Self::Refusal, "the refusal of a root"),
     ];
 
     pub(super) fn name(self) -> &'static str {
@@ -173,12 +172,12 @@ impl Call {
 /// Two ranks are in different collectives, as their tags say.
 #[cold]
 fn other_tag(from: Rank, theirs: Tag, ours: Tag) -> Error {
+    if theirs < 0 {
+        // A notice.
+        return failed_elsewhere(from);
+    }
     let part = |tag: Tag| (tag as u64 >> NUMBER_BITS, tag as u64 & ((1 << NUMBER_BITS) - 1));
     let ((theirs, their_number), (ours, our_number)) = (part(theirs), part(ours));
-    if theirs & ((1 << FUNCTION_BITS) - 1) == Function::Refusal as u64 && their_number == our_number {
-        let what = format!("{}: the root refuses its own arguments", Call::describe(ours, Form::Blocking));
-        return Error::refusal(from, what).with_help("its own error says why");
-    }
     if theirs != ours {
         return different(from, theirs, ours, Form::Blocking);
     }
@@ -219,11 +218,6 @@ impl Collective {
     /// The channel of the next blocking collective on messages.
     pub(super) fn next_channel(&mut self, comm: &Communicator<'_>, call: Call) -> Channel {
         self.sequence += 1;
-        self.same_channel(comm, call)
-    }
-
-    /// That of the last one.
-    fn same_channel(&self, comm: &Communicator<'_>, call: Call) -> Channel {
         Channel {
             sends_in: comm.remote().contexts.collective(),
             receives_in: comm.local().contexts.collective(),
@@ -241,10 +235,13 @@ pub(crate) struct Round<'c, 'u> {
     channel: Channel,
 }
 
-impl Collective {
-    /// The next collective, of single messages.
-    pub(crate) fn next_round<'c, 'u>(&mut self, comm: &'c Communicator<'u>) -> Round<'c, 'u> {
-        Round { comm, channel: self.next_channel(comm, Call::new(Function::Construction)) }
+impl<'u> Communicator<'u> {
+    /// A collective of single messages.
+    pub(crate) fn in_round<R>(&self, body: impl FnOnce(&Round<'_, 'u>) -> Result<R>) -> Result<R> {
+        self.collective(Call::new(Function::Construction), |entered| {
+            let (collective, call) = entered.begin()?;
+            body(&Round { comm: self, channel: collective.next_channel(self, call) })
+        })
     }
 }
 
@@ -285,11 +282,6 @@ pub(super) trait Algorithm: FnOnce(&mut Plan<'_>, SendBytes, ReceiveBytes) -> Re
 impl<F: FnOnce(&mut Plan<'_>, SendBytes, ReceiveBytes) -> Result<()>> Algorithm for F {}
 
 impl<'u> Communicator<'u> {
-    /// Enters a blocking collective: one at a time.
-    pub(super) fn enter(&self, call: Call) -> Result<(Guard<'_, Collective>, Call)> {
-        Ok((self.enter_collective(call.function)?, call))
-    }
-
     pub(super) fn schedule(
         &self,
         channel: Channel,
@@ -327,21 +319,6 @@ impl<'u> Communicator<'u> {
     ) -> Result<()> {
         let schedule = self.schedule(collective.next_channel(self, call), build)?;
         self.engine().run(&schedule, operation)
-    }
-
-    /// As [`Self::run`], of more messages of the last collective.
-    pub(super) fn run_again(
-        &self,
-        collective: &Collective,
-        call: Call,
-        build: impl FnOnce(&mut Plan<'_>),
-    ) -> Result<()> {
-        let channel = collective.same_channel(self, call);
-        let schedule = self.schedule(channel, |plan| {
-            build(plan);
-            Ok(())
-        })?;
-        self.engine().run(&schedule, None)
     }
 
     /// A blocking collective on messages whose result is new.

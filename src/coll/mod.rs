@@ -5,7 +5,7 @@
 //!
 //! Each has a folder: `mod.rs` is what users call, and the other files are its algorithms, one each, headed by what it
 //! costs. [`select`] chooses. An algorithm on messages only says what one rank does ([`plan::Plan`]); the engine runs
-//! that as a blocking call (`p2p::schedule`, from [`call`]), as a request, or as one that is started again and again
+//! that as a blocking call (`p2p::schedule`, from [`failing`] and [`call`]), as a request, or as one that is started again and again
 //! (from [`overlapping`]). Those on a board ([`on_board`]), and on blocks beside it ([`on_stage`]), are steps of a
 //! blocking call. Reductions all have one order: [`fold`].
 
@@ -16,6 +16,7 @@ mod barrier;
 mod blocks;
 mod broadcast;
 mod call;
+mod failing;
 mod fold;
 mod gather;
 mod neighbour;

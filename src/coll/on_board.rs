@@ -3,9 +3,9 @@
 use super::call::{Call, Form, different, different_order, mismatch, other_part};
 use crate::{
     buffer::{ReceiveBytes, SendBytes},
-    communicator::Communicator,
+    communicator::{Communicator, Side},
     error::{Error, Result},
-    p2p::{Until, schedule::check_size},
+    p2p::{Until, Writer, schedule::check_size},
     shm::board::{Board, Other, Readers},
     types::Rank,
 };
@@ -99,8 +99,13 @@ impl<'a, 'c, 'u> Operation<'a, 'c, 'u> {
             return Ok(());
         }
         let (flag, at_least) = self.board.flag(member, number);
-        let by = Rank::try_from(member).ok().and_then(|rank| self.comm.local().group.peer(rank));
+        let by = Rank::try_from(member).ok().and_then(|rank| self.writer(rank, false));
         self.comm.engine().wait_until(Until::Words { words: std::slice::from_ref(flag), at_least, by })
+    }
+
+    fn writer(&self, rank: Rank, needs_all: bool) -> Option<Writer> {
+        let Side { group, contexts } = self.comm.local();
+        group.peer(rank).map(|peer| Writer { peer, context: contexts.collective(), needs_all })
     }
 
     /// Waits until all members have entered.
@@ -138,7 +143,7 @@ impl<'a, 'c, 'u> Operation<'a, 'c, 'u> {
         if released.is_none() {
             // The last to arrive writes it, but if the next member has left without having seen it, nobody
             // will: so all learn of one who left, each from the next.
-            let by = self.comm.local().group.peer((self.comm.rank() + 1) % self.comm.size());
+            let by = self.writer((self.comm.rank() + 1) % self.comm.size(), true);
             let words = std::slice::from_ref(self.board.released());
             self.comm.engine().wait_until(Until::Words { words, at_least: self.seq, by })?;
             released = self.board.release_from(self.seq);

@@ -36,7 +36,7 @@ use crate::{
     p2p::{Engine, Hold},
     shm::{
         board::Board,
-        contexts::{CONTEXTS_EACH, OVERLAPPING},
+        contexts::{CONSECUTIVE, CONTEXTS_EACH, OVERLAPPING},
         doorbell::BarrierMode,
         segment::{Segment, WORLD_BOARD},
         slot::{Abort, AbortReason},
@@ -154,7 +154,7 @@ impl Contexts {
     }
 
     pub(crate) fn collective(self) -> ContextId {
-        ContextId(self.0 + 1)
+        ContextId(self.0 + CONSECUTIVE)
     }
 
     /// Of immediate and persistent collectives, which overlap each other and blocking ones.
@@ -188,10 +188,26 @@ const PERSISTENT: u32 = 1 << 30;
 /// What blocking collectives of a communicator keep between calls. They are called in the same
 /// order on all members, one at a time.
 pub(crate) struct Collective {
+    /// The number of the last collective, which has perhaps failed.
+    pub(crate) calls: u64,
+    pub(crate) standing: Standing,
     /// The number of the last collective on messages.
     pub(crate) sequence: u64,
     /// The board, if the members share one. It goes back to the segment when all have left it.
     pub(crate) board: Option<SharedBoard>,
+}
+
+/// Whether collectives of a communicator have gone well here: what a rank may begin after others that have failed.
+pub(crate) enum Standing {
+    Sound,
+    /// Since the last one that went well this rank's calls have been refused for their arguments, as the others have been
+    /// told: so many, with a digest of their numbers.
+    Refused {
+        calls: u64,
+        digest: u64,
+    },
+    /// One has failed on the way, which the error says, and the ranks no longer agree.
+    Failed(String),
 }
 
 /// A board, and where it belongs.
@@ -255,7 +271,8 @@ impl Drop for SharedBoard {
 impl Collectives {
     /// Blocking ones are counted from `start` on, as the board does.
     pub(crate) fn new(board: Option<SharedBoard>, start: u64) -> Self {
-        let blocking = BiasedLock::new(Collective { sequence: start, board });
+        let blocking =
+            BiasedLock::new(Collective { calls: 0, standing: Standing::Sound, sequence: start, board });
         Self { blocking, numbers: Mutex::default() }
     }
 

@@ -67,28 +67,28 @@ impl<'u> Communicator<'u> {
     /// The last step of a constructor that all ranks call: every rank knows which ones, in which order, it is
     /// with in a new communicator, if any.
     pub(super) fn of_members(&self, members: Option<&[Rank]>) -> Result<Option<Communicator<'u>>> {
-        let mut collective = self.enter_collective("a constructor of communicators")?;
-        let round = collective.next_round(self);
-        let Some(members) = members else { return Ok(None) };
-        let me = members.iter().take_while(|rank| **rank != self.rank()).count();
-        let base = self.agree(&round, members, me)?;
-        let group = Members::new(members.iter().filter_map(|rank| self.local().group.peer(*rank)));
-        Ok(Some(self.on_base(base, group, me as Rank)))
+        self.in_round(|round| {
+            let Some(members) = members else { return Ok(Ok(None)) };
+            let me = members.iter().take_while(|rank| **rank != self.rank()).count();
+            let group = Members::new(members.iter().filter_map(|rank| self.local().group.peer(*rank)));
+            let base = self.agree(round, members, me)?;
+            Ok(base.map(|base| Some(self.on_base(base, group, me as Rank))))
+        })?
     }
 
-    /// The group's first member lays the foundation, and tells the others.
-    fn agree(&self, round: &Round<'_, 'u>, members: &[Rank], me: usize) -> Result<Base> {
+    /// The group's first member lays the foundation, and tells the others: also if there is none.
+    fn agree(&self, round: &Round<'_, 'u>, members: &[Rank], me: usize) -> Result<Result<Base>> {
         let membership = Membership { members: members.len(), me };
         if me > 0 {
             let told = round.receive::<u64>(members[0], 2)?;
-            return Foundation([told[0], told[1]]).join(self.engine(), membership);
+            return Ok(Foundation([told[0], told[1]]).join(self.engine(), membership));
         }
         let laid = Foundation::lay(self.engine(), members.len());
         let foundation = Foundation::of(&laid);
         for member in &members[1..] {
             round.send(*member, &foundation.0)?;
         }
-        laid.map(|laid| laid.1)
+        Ok(laid.map(|laid| laid.1))
     }
 }
 

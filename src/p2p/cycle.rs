@@ -37,9 +37,8 @@ impl Core {
             Until::Quiet | Until::CollectivesOver | Until::Settled => {
                 self.requests.sends().map(|(_, send)| send.to.0).collect()
             }
-            Until::Message(Awaited { from: Some(from), .. }) | Until::Words { by: Some(from), .. } => {
-                vec![from.0]
-            }
+            Until::Message(Awaited { from: Some(from), .. }) => vec![from.0],
+            Until::Words { by: Some(writer), .. } => vec![writer.peer.0],
             Until::Message(_) | Until::Words { .. } => self.everyone_else(),
         }
     }

@@ -14,15 +14,17 @@
 //! every 64th test or probe that finds nothing.
 
 use super::{
-    Core, Engine, RequestId, Until, job_ended,
+    Core, Engine, RequestId, Until, Writer, job_ended,
+    notices::failed_elsewhere,
     request::{ReceiveOperation, ReceivePhase, SendPhase},
 };
 use crate::{
+    envelope::Envelope,
     error::{Error, ErrorClass, Result},
     shm::slot::RankState,
     status::Status,
     sys::thread,
-    types::PeerId,
+    types::{PeerId, Rank},
 };
 
 /// Why a wait can never end.
@@ -30,6 +32,8 @@ use crate::{
 enum Vain {
     Left(PeerId),
     AllLeft,
+    /// The rank of a communicator whose call of a collective has failed, as it has told.
+    Failed(Rank),
 }
 
 impl Engine {
@@ -92,7 +96,7 @@ impl Core {
                 verdicts.all(|verdict| verdict.is_some()).then_some(first)
             }
             Until::Message(awaited) => self.is_receive_vain(awaited.from),
-            Until::Words { by, .. } => by.filter(|by| self.is_leaving(*by)).map(Vain::Left),
+            Until::Words { by, .. } => by.and_then(|by| self.is_writer_vain(by)),
             Until::Woken(_) | Until::Settled | Until::CollectivesOver | Until::Quiet => None,
         }
     }
@@ -113,14 +117,16 @@ impl Core {
 
     fn is_request_vain(&mut self, id: RequestId) -> Option<Vain> {
         if let Some(send) = self.requests.send(id) {
-            let (to, is_waiting) = (send.to, send.phase.waits_for_match());
+            let (to, is_waiting, envelope) = (send.to, send.phase.waits_for_match(), send.envelope);
             let is_vain =
                 to != self.me && (self.is_send_vain(to, is_waiting) || is_waiting && self.is_leaving(to));
-            return is_vain.then_some(Vain::Left(to));
+            let failed = || self.failure_at(to, &envelope).map(Vain::Failed);
+            return if is_vain { Some(Vain::Left(to)) } else { failed() };
         }
         if let Some(running) = self.requests.schedule(id) {
             let open: Vec<RequestId> = running.open().collect();
-            return open.into_iter().find_map(|message| self.is_scheduled_vain(message)).map(Vain::Left);
+            let left = open.iter().find_map(|message| self.is_scheduled_vain(*message)).map(Vain::Left);
+            return left.or_else(|| self.failure_at_any(&open).map(Vain::Failed));
         }
         match self.requests.receive(id)?.phase {
             ReceivePhase::Posted { from, .. } => self.is_receive_vain(from),
@@ -136,6 +142,12 @@ impl Core {
         // A send that only lacks room.
         let to = self.requests.send(message)?.to;
         (to != self.me && self.is_send_vain(to, false)).then_some(to)
+    }
+
+    fn is_writer_vain(&self, Writer { peer, context, needs_all }: Writer) -> Option<Vain> {
+        let part = Envelope { context, source: 0, tag: 0, bytes: 0 };
+        let failed = if needs_all { self.failure_of_any(&part) } else { self.failure_at(peer, &part) };
+        failed.map(Vain::Failed).or_else(|| self.is_leaving(peer).then_some(Vain::Left(peer)))
     }
 
     /// Whether no message can come any more. A rank may always send to itself, if it has another thread.
@@ -243,6 +255,7 @@ impl Vain {
     #[cold]
     fn into_error(self) -> Error {
         let who = match self {
+            Self::Failed(rank) => return failed_elsewhere(rank),
             Self::Left(peer) => format!("rank {}, which is finalizing or has finalized", peer.0),
             Self::AllLeft => "a message: all other ranks are finalizing or have finalized".into(),
         };

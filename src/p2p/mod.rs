@@ -4,7 +4,7 @@
 //! [`request`], [`send`], [`arrive`] (what packets do), [`rendezvous`], [`pull`], [`bulk_choice`] and
 //! [`copy_clock`] (large messages), [`receive`], [`probe`], [`progress`] and [`role`] (the only event
 //! loop), [`several`], [`schedule`] and [`stage`] (collectives), [`wakers`] (requests as futures), [`credit`] and [`cycle`] (flow
-//! control), [`contexts`] (freed communicators), [`leave`] and [`inquiry`] (finalize), [`failure`] (corrupted
+//! control), [`contexts`] (freed communicators), [`leave`] and [`inquiry`] (finalize), [`notices`] (collectives that fail elsewhere), [`failure`] (corrupted
 //! shared memory), [`gate`] (who may call). `sim` runs many engines against an oracle, which `arrivals`
 //! tells in what order messages came; where ranks are threads, [`baton`] lets it decide which one runs.
 //!
@@ -26,6 +26,7 @@ mod gate;
 mod inquiry;
 mod leave;
 pub(crate) mod matching;
+pub(crate) mod notices;
 pub(crate) mod packet;
 mod peers;
 mod probe;
@@ -48,7 +49,7 @@ pub(crate) use contexts::Hold;
 pub(crate) use copy_clock::CopyClock;
 pub(crate) use credit::CreditLimits;
 pub(crate) use probe::MessageId;
-pub(crate) use progress::{Awaited, Until};
+pub(crate) use progress::{Awaited, Until, Writer};
 pub(crate) use request::{Mode, RequestId, ScopeId};
 
 use crate::{

@@ -13,7 +13,7 @@ use crate::{
     shm::{doorbell::Doorbell, far::Far, slot::Published},
     sync::{AtomicU64, Ordering},
     sys::futex::Woken,
-    types::PeerId,
+    types::{ContextId, PeerId},
 };
 use std::time::{Duration, Instant};
 
@@ -27,8 +27,8 @@ pub(crate) enum Until<'a> {
     Any(&'a [RequestId]),
     /// A message that matches is in the unexpected queue.
     Message(Awaited<'a>),
-    /// All of the words have reached the value. Other ranks write them; if `by` never does, they never will.
-    Words { words: &'a [Far<AtomicU64>], at_least: u64, by: Option<PeerId> },
+    /// All of the words have reached the value. Other ranks write them; if this one never does, they never will.
+    Words { words: &'a [Far<AtomicU64>], at_least: u64, by: Option<Writer> },
     /// A waker is to be called; or the notice is set, or, without one, no waker is left to wait for.
     Woken(Option<&'a Notice>),
     /// Nothing is queued, and no receive goes on that nobody asks for.
@@ -43,6 +43,16 @@ impl Until<'_> {
     pub(super) fn is_of_finalize(&self) -> bool {
         matches!(self, Self::Settled | Self::CollectivesOver | Self::Quiet)
     }
+}
+
+/// A rank that has a part in a blocking collective, which is on words.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Writer {
+    pub(crate) peer: PeerId,
+    /// The context of the communicator's blocking collectives.
+    pub(crate) context: ContextId,
+    /// Nor will they if any other member never has a part in it.
+    pub(crate) needs_all: bool,
 }
 
 /// The message that a probe waits for; `from` is the peer if the source is specific.

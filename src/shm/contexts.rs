@@ -23,8 +23,9 @@ use crate::sync::{AtomicU32, AtomicU64, Ordering};
 /// library tells itself.
 pub(crate) const CONTEXTS_EACH: u32 = 4;
 
-/// Which of them is that of nonblocking collectives, which overlap each other. The first is divisible by their number,
-/// so that an id tells by itself.
+/// Which of them is that of blocking collectives, which come one after the other, and which that of nonblocking ones,
+/// which overlap each other. The first is divisible by their number, so that an id tells by itself.
+pub(crate) const CONSECUTIVE: u32 = 1;
 pub(crate) const OVERLAPPING: u32 = 2;
 
 #[cfg(not(loom))]

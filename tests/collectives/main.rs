@@ -4,6 +4,7 @@
 
 mod different;
 mod element;
+mod failing;
 mod folds;
 mod moves;
 mod refused;

@@ -11,6 +11,7 @@ use super::{
     blocks::Blocks,
     call::{Call, Function},
     check_len, check_parts,
+    failing::Entered,
     on_board::Operation,
     plan::Plan,
     select, whole,
@@ -38,17 +39,19 @@ impl Communicator<'_> {
     /// # Standard
     /// MPI 5.0, 6.7: `MPI_Allgather`.
     pub fn all_gather<T: Plain>(&self, mine: &[T]) -> Result<Vec<T>> {
-        let len = whole("all_gather", "mine", mine.len(), self.size())?;
-        self.all_gather_new(Function::AllGather, mine, len)
+        self.all_gather_new(Function::AllGather, mine)
     }
 
     /// For a new communicator: never taken for an all-gather of the program's.
     pub(crate) fn all_gather_to_construct<T: Plain>(&self, mine: &[T]) -> Result<Vec<T>> {
-        self.all_gather_new(Function::Construction, mine, mine.len() * self.size() as usize)
+        self.all_gather_new(Function::Construction, mine)
     }
 
-    fn all_gather_new<T: Plain>(&self, function: Function, mine: &[T], len: usize) -> Result<Vec<T>> {
-        landing::new_vec(len, |all| self.all_gather_bytes(function, Some(buffer::of_slice(mine)), all))
+    fn all_gather_new<T: Plain>(&self, function: Function, mine: &[T]) -> Result<Vec<T>> {
+        self.collective(Call::new(function), |entered| {
+            let len = whole("all_gather", "mine", mine.len(), self.size())?;
+            landing::new_vec(len, |all| self.all_gather_bytes(entered, Some(buffer::of_slice(mine)), all))
+        })
     }
 
     /// As [`all_gather`](Self::all_gather), into a slice.
@@ -72,10 +75,10 @@ impl Communicator<'_> {
     /// # Standard
     /// MPI 5.0, 6.7: `MPI_Allgather`.
     pub fn all_gather_into<T: Plain>(&self, mine: &[T], all: &mut [T]) -> Result<()> {
-        let needed = whole("all_gather_into", "mine", mine.len(), self.size())?;
-        check_len("all_gather_into", "all", all.len(), needed)?;
-        landing::in_place(all, |all| {
-            self.all_gather_bytes(Function::AllGather, Some(buffer::of_slice(mine)), all)
+        self.collective(Call::new(Function::AllGather), |entered| {
+            let needed = whole("all_gather_into", "mine", mine.len(), self.size())?;
+            check_len("all_gather_into", "all", all.len(), needed)?;
+            landing::in_place(all, |all| self.all_gather_bytes(entered, Some(buffer::of_slice(mine)), all))
         })
     }
 
@@ -101,25 +104,34 @@ impl Communicator<'_> {
     /// # Standard
     /// MPI 5.0, 6.7: `MPI_Allgather` with `MPI_IN_PLACE`.
     pub fn all_gather_in_place<T: Plain>(&self, all: &mut [T]) -> Result<()> {
-        check_parts("all_gather_in_place", "all", all.len(), self.size())?;
-        landing::in_place(all, |all| self.all_gather_bytes(Function::AllGather, None, all))
+        self.collective(Call::new(Function::AllGather), |entered| {
+            check_parts("all_gather_in_place", "all", all.len(), self.size())?;
+            landing::in_place(all, |all| self.all_gather_bytes(entered, None, all))
+        })
     }
 
     /// `mine` is none if it is in its place.
-    fn all_gather_bytes(&self, function: Function, mine: Option<SendBytes>, all: ReceiveBytes) -> Result<()> {
-        let (mut collective, call) = self.enter(Call::new(function))?;
-        let blocks = Blocks::equal(self.size(), all.len() / self.size() as u64);
-        let bytes = blocks.bytes(self.rank());
-        let way = select::small_all_gather(bytes, collective.board.is_some());
-        if let (select::Way::Board, Some(board)) = (way, &mut collective.board) {
-            mine.into_iter().for_each(|mine| blocks.of_mut(all, self.rank()).copy_from(mine));
-            return slots::run(Operation::new(self, board.get(), call)?, all, &blocks);
+    fn all_gather_bytes(
+        &self,
+        entered: &mut Entered<'_, '_>,
+        mine: Option<SendBytes>,
+        all: ReceiveBytes,
+    ) -> Result<()> {
+        {
+            let (collective, call) = entered.begin()?;
+            let blocks = Blocks::equal(self.size(), all.len() / self.size() as u64);
+            let bytes = blocks.bytes(self.rank());
+            let way = select::small_all_gather(bytes, collective.board.is_some());
+            if let (select::Way::Board, Some(board)) = (way, &mut collective.board) {
+                mine.into_iter().for_each(|mine| blocks.of_mut(all, self.rank()).copy_from(mine));
+                return slots::run(Operation::new(self, board.get(), call)?, all, &blocks);
+            }
+            if let Some(staged) = self.staged(collective, call, bytes as usize, 1)? {
+                mine.into_iter().for_each(|mine| blocks.of_mut(all, self.rank()).copy_from(mine));
+                return staged::run(staged, all, &blocks);
+            }
+            self.run(collective, call, None, |plan| build(plan, mine, all))
         }
-        if let Some(staged) = self.staged(&mut collective, call, bytes as usize, 1)? {
-            mine.into_iter().for_each(|mine| blocks.of_mut(all, self.rank()).copy_from(mine));
-            return staged::run(staged, all, &blocks);
-        }
-        self.run(&mut collective, call, None, |plan| build(plan, mine, all))
     }
 
     /// As [`all_gather`](Self::all_gather), but only begins: the request gives the result.

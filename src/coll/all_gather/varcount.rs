@@ -34,14 +34,16 @@ impl Communicator<'_> {
     /// MPI 5.0, 6.7: `MPI_Allgatherv`.
     pub fn all_gather_varcount<T: Plain>(&self, mine: &[T]) -> Result<Vec<Vec<T>>> {
         let counts = self.all_gather(&[mine.len()])?;
-        let len = check_counts::<T>("all_gather_varcount", "all ranks' lengths", &counts, self.size())?;
-        let (mut collective, call) = self.enter(Call::new(Function::AllGatherVarcount))?;
-        let (mine, blocks) = (buffer::of_slice(mine), blocks_of::<T>(&counts));
-        let all: Vec<T> = self.run_new(&mut collective, call, len, None, |plan, all| {
-            build(plan, mine, all, &blocks);
-            Ok(())
-        })?;
-        Ok(split(&all, &counts))
+        self.collective(Call::new(Function::AllGatherVarcount), |entered| {
+            let len = check_counts::<T>("all_gather_varcount", "all ranks' lengths", &counts, self.size())?;
+            let (collective, call) = entered.begin()?;
+            let (mine, blocks) = (buffer::of_slice(mine), blocks_of::<T>(&counts));
+            let all: Vec<T> = self.run_new(collective, call, len, None, |plan, all| {
+                build(plan, mine, all, &blocks);
+                Ok(())
+            })?;
+            Ok(split(&all, &counts))
+        })
     }
 
     /// As [`all_gather_varcount`](Self::all_gather_varcount), into the parts of a slice.
@@ -66,14 +68,16 @@ impl Communicator<'_> {
     /// # Standard
     /// MPI 5.0, 6.7: `MPI_Allgatherv`.
     pub fn all_gather_varcount_into<T: Plain>(&self, mine: &[T], mut all: PartitionMut<'_, T>) -> Result<()> {
-        const NAME: &str = "all_gather_varcount_into";
-        let blocks = all.check(NAME, "all", self.size())?;
-        check_len(NAME, "mine", mine.len(), all.count(self.rank()))?;
-        let (mut collective, call) = self.enter(Call::new(Function::AllGatherVarcount))?;
-        let mine = buffer::of_slice(mine);
-        self.run_in_place(&mut collective, call, all.data(), None, |plan, all| {
-            build(plan, mine, all, &blocks);
-            Ok(())
+        self.collective(Call::new(Function::AllGatherVarcount), |entered| {
+            const NAME: &str = "all_gather_varcount_into";
+            let blocks = all.check(NAME, "all", self.size())?;
+            check_len(NAME, "mine", mine.len(), all.count(self.rank()))?;
+            let (collective, call) = entered.begin()?;
+            let mine = buffer::of_slice(mine);
+            self.run_in_place(collective, call, all.data(), None, |plan, all| {
+                build(plan, mine, all, &blocks);
+                Ok(())
+            })
         })
     }
 
@@ -99,11 +103,13 @@ impl Communicator<'_> {
     /// # Standard
     /// MPI 5.0, 6.7: `MPI_Allgatherv` with `MPI_IN_PLACE`.
     pub fn all_gather_varcount_in_place<T: Plain>(&self, mut all: PartitionMut<'_, T>) -> Result<()> {
-        let blocks = all.check("all_gather_varcount_in_place", "all", self.size())?;
-        let (mut collective, call) = self.enter(Call::new(Function::AllGatherVarcount))?;
-        self.run_in_place(&mut collective, call, all.data(), None, |plan, all| {
-            ring::plan(plan, all, &blocks);
-            Ok(())
+        self.collective(Call::new(Function::AllGatherVarcount), |entered| {
+            let blocks = all.check("all_gather_varcount_in_place", "all", self.size())?;
+            let (collective, call) = entered.begin()?;
+            self.run_in_place(collective, call, all.data(), None, |plan, all| {
+                ring::plan(plan, all, &blocks);
+                Ok(())
+            })
         })
     }
 

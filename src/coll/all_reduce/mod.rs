@@ -10,6 +10,7 @@ use super::{
     blocks::Blocks,
     call::{Call, Function, borrowed, shared},
     check_len,
+    failing::Entered,
     on_board::Operation,
     plan::Plan,
     select,
@@ -41,9 +42,11 @@ impl Communicator<'_> {
     /// # Standard
     /// MPI 5.0, 6.9.6: `MPI_Allreduce`.
     pub fn all_reduce<T: Plain>(&self, mine: &[T], op: impl Op<T>) -> Result<Vec<T>> {
-        landing::new_vec(mine.len(), |result| {
-            result.copy_from(buffer::of_slice(mine));
-            self.all_reduce_bytes(result, &op)
+        self.collective(Call::new(Function::AllReduce).with_op(&op), |entered| {
+            landing::new_vec(mine.len(), |result| {
+                result.copy_from(buffer::of_slice(mine));
+                self.all_reduce_bytes(entered, result, &op)
+            })
         })
     }
 
@@ -69,10 +72,12 @@ impl Communicator<'_> {
     /// # Standard
     /// MPI 5.0, 6.9.6: `MPI_Allreduce`.
     pub fn all_reduce_into<T: Plain>(&self, mine: &[T], out: &mut [T], op: impl Op<T>) -> Result<()> {
-        check_len("all_reduce_into", "out", out.len(), mine.len())?;
-        landing::in_place(out, |result| {
-            result.copy_from(buffer::of_slice(mine));
-            self.all_reduce_bytes(result, &op)
+        self.collective(Call::new(Function::AllReduce).with_op(&op), |entered| {
+            check_len("all_reduce_into", "out", out.len(), mine.len())?;
+            landing::in_place(out, |result| {
+                result.copy_from(buffer::of_slice(mine));
+                self.all_reduce_bytes(entered, result, &op)
+            })
         })
     }
 
@@ -98,7 +103,9 @@ impl Communicator<'_> {
     /// # Standard
     /// MPI 5.0, 6.9.6: `MPI_Allreduce` with `MPI_IN_PLACE`.
     pub fn all_reduce_in_place<T: Plain>(&self, data: &mut [T], op: impl Op<T>) -> Result<()> {
-        landing::in_place(data, |data| self.all_reduce_bytes(data, &op))
+        self.collective(Call::new(Function::AllReduce).with_op(&op), |entered| {
+            landing::in_place(data, |data| self.all_reduce_bytes(entered, data, &op))
+        })
     }
 
     /// As [`all_reduce`](Self::all_reduce), of one element.
@@ -126,17 +133,24 @@ impl Communicator<'_> {
     }
 
     /// In place.
-    fn all_reduce_bytes<T: Plain>(&self, data: ReceiveBytes, op: &impl Op<T>) -> Result<()> {
-        let (mut collective, call) = self.enter(Call::new(Function::AllReduce).with_op(op))?;
-        let is_on_board = select::all_combine(self, data.len() as usize, collective.board.is_some());
-        if let (true, Some(board)) = (is_on_board, &mut collective.board) {
-            return slots::all_combine(Operation::new(self, board.get(), call)?, data, op);
+    fn all_reduce_bytes<T: Plain>(
+        &self,
+        entered: &mut Entered<'_, '_>,
+        data: ReceiveBytes,
+        op: &impl Op<T>,
+    ) -> Result<()> {
+        {
+            let (collective, call) = entered.begin()?;
+            let is_on_board = select::all_combine(self, data.len() as usize, collective.board.is_some());
+            if let (true, Some(board)) = (is_on_board, &mut collective.board) {
+                return slots::all_combine(Operation::new(self, board.get(), call)?, data, op);
+            }
+            let operation = borrowed(op);
+            if let Some(staged) = self.staged(collective, call, data.len() as usize, size_of::<T>())? {
+                return staged::run(staged, data, op);
+            }
+            self.run(collective, call, Some(&operation), |plan| build(plan, data, size_of::<T>()))
         }
-        let operation = borrowed(op);
-        if let Some(staged) = self.staged(&mut collective, call, data.len() as usize, size_of::<T>())? {
-            return staged::run(staged, data, op);
-        }
-        self.run(&mut collective, call, Some(&operation), |plan| build(plan, data, size_of::<T>()))
     }
 
     /// As [`all_reduce`](Self::all_reduce), in place, but only begins: the request gives the buffer back. Progress on any

@@ -39,10 +39,12 @@ impl Communicator<'_> {
     /// # Standard
     /// MPI 5.0, 6.8: `MPI_Alltoall`.
     pub fn all_to_all<T: Plain>(&self, mine: &[T]) -> Result<Vec<T>> {
-        check_parts("all_to_all", "mine", mine.len(), self.size())?;
-        let (mut collective, call) = self.enter(Call::new(Function::AllToAll))?;
-        let (len, mine) = (mine.len(), buffer::of_slice(mine));
-        self.run_new(&mut collective, call, len, None, |plan, all| build(plan, mine, all))
+        self.collective(Call::new(Function::AllToAll), |entered| {
+            check_parts("all_to_all", "mine", mine.len(), self.size())?;
+            let (collective, call) = entered.begin()?;
+            let (len, mine) = (mine.len(), buffer::of_slice(mine));
+            self.run_new(collective, call, len, None, |plan, all| build(plan, mine, all))
+        })
     }
 
     /// As [`all_to_all`](Self::all_to_all), into a slice of the same length.
@@ -67,11 +69,13 @@ impl Communicator<'_> {
     /// # Standard
     /// MPI 5.0, 6.8: `MPI_Alltoall`.
     pub fn all_to_all_into<T: Plain>(&self, mine: &[T], all: &mut [T]) -> Result<()> {
-        check_parts("all_to_all_into", "mine", mine.len(), self.size())?;
-        check_len("all_to_all_into", "all", all.len(), mine.len())?;
-        let (mut collective, call) = self.enter(Call::new(Function::AllToAll))?;
-        let mine = buffer::of_slice(mine);
-        self.run_in_place(&mut collective, call, all, None, |plan, all| build(plan, mine, all))
+        self.collective(Call::new(Function::AllToAll), |entered| {
+            check_parts("all_to_all_into", "mine", mine.len(), self.size())?;
+            check_len("all_to_all_into", "all", all.len(), mine.len())?;
+            let (collective, call) = entered.begin()?;
+            let mine = buffer::of_slice(mine);
+            self.run_in_place(collective, call, all, None, |plan, all| build(plan, mine, all))
+        })
     }
 
     /// As [`all_to_all`](Self::all_to_all), in place: what comes takes the place of what was sent.
@@ -92,12 +96,14 @@ impl Communicator<'_> {
     /// # Standard
     /// MPI 5.0, 6.8: `MPI_Alltoall` with `MPI_IN_PLACE`.
     pub fn all_to_all_in_place<T: Plain>(&self, data: &mut [T]) -> Result<()> {
-        check_parts("all_to_all_in_place", "data", data.len(), self.size())?;
-        let (mut collective, call) = self.enter(Call::new(Function::AllToAll))?;
-        self.run_in_place(&mut collective, call, data, None, |plan, data| {
-            let copy = plan.scratch(data.len())?;
-            plan.copy(data.to_send(), copy);
-            build(plan, copy.to_send(), data)
+        self.collective(Call::new(Function::AllToAll), |entered| {
+            check_parts("all_to_all_in_place", "data", data.len(), self.size())?;
+            let (collective, call) = entered.begin()?;
+            self.run_in_place(collective, call, data, None, |plan, data| {
+                let copy = plan.scratch(data.len())?;
+                plan.copy(data.to_send(), copy);
+                build(plan, copy.to_send(), data)
+            })
         })
     }
 

@@ -38,18 +38,21 @@ impl Communicator<'_> {
     /// MPI 5.0, 6.8: `MPI_Alltoallv`.
     pub fn all_to_all_varcount<T: Plain>(&self, mine: Partition<'_, T>) -> Result<Vec<Vec<T>>> {
         const NAME: &str = "all_to_all_varcount";
-        let from = mine.check(NAME, "mine", self.size())?;
+        let call = Call::new(Function::AllToAllVarcount);
+        let from = self.check_for(call, || mine.check(NAME, "mine", self.size()))?;
         let lens: Vec<usize> = (0..self.size()).map(|rank| mine.count(rank)).collect();
         let counts = self.all_to_all(&lens)?;
-        let len = check_counts::<T>(NAME, "the lengths of what others send", &counts, self.size())?;
-        let into = blocks_of::<T>(&counts);
-        let (mut collective, call) = self.enter(Call::new(Function::AllToAllVarcount))?;
-        let mine = buffer::of_slice(mine.data());
-        let all: Vec<T> = self.run_new(&mut collective, call, len, None, |plan, all| {
-            build(plan, (mine, &from), (all, &into));
-            Ok(())
-        })?;
-        Ok(split(&all, &counts))
+        self.collective(call, |entered| {
+            let len = check_counts::<T>(NAME, "the lengths of what others send", &counts, self.size())?;
+            let into = blocks_of::<T>(&counts);
+            let (collective, call) = entered.begin()?;
+            let mine = buffer::of_slice(mine.data());
+            let all: Vec<T> = self.run_new(collective, call, len, None, |plan, all| {
+                build(plan, (mine, &from), (all, &into));
+                Ok(())
+            })?;
+            Ok(split(&all, &counts))
+        })
     }
 
     /// As [`all_to_all_varcount`](Self::all_to_all_varcount), into the parts of a slice.
@@ -80,14 +83,16 @@ impl Communicator<'_> {
         mine: Partition<'_, T>,
         mut all: PartitionMut<'_, T>,
     ) -> Result<()> {
-        const NAME: &str = "all_to_all_varcount_into";
-        let (from, into) = (mine.check(NAME, "mine", self.size())?, all.check(NAME, "all", self.size())?);
-        check_len(NAME, "all: this rank's own part", all.count(self.rank()), mine.count(self.rank()))?;
-        let (mut collective, call) = self.enter(Call::new(Function::AllToAllVarcount))?;
-        let mine = buffer::of_slice(mine.data());
-        self.run_in_place(&mut collective, call, all.data(), None, |plan, all| {
-            build(plan, (mine, &from), (all, &into));
-            Ok(())
+        self.collective(Call::new(Function::AllToAllVarcount), |entered| {
+            const NAME: &str = "all_to_all_varcount_into";
+            let (from, into) = (mine.check(NAME, "mine", self.size())?, all.check(NAME, "all", self.size())?);
+            check_len(NAME, "all: this rank's own part", all.count(self.rank()), mine.count(self.rank()))?;
+            let (collective, call) = entered.begin()?;
+            let mine = buffer::of_slice(mine.data());
+            self.run_in_place(collective, call, all.data(), None, |plan, all| {
+                build(plan, (mine, &from), (all, &into));
+                Ok(())
+            })
         })
     }
 
@@ -113,13 +118,15 @@ impl Communicator<'_> {
     /// # Standard
     /// MPI 5.0, 6.8: `MPI_Alltoallv` with `MPI_IN_PLACE`.
     pub fn all_to_all_varcount_in_place<T: Plain>(&self, mut data: PartitionMut<'_, T>) -> Result<()> {
-        let blocks = data.check("all_to_all_varcount_in_place", "data", self.size())?;
-        let (mut collective, call) = self.enter(Call::new(Function::AllToAllVarcount))?;
-        self.run_in_place(&mut collective, call, data.data(), None, |plan, data| {
-            let copy = plan.scratch(data.len())?;
-            plan.copy(data.to_send(), copy);
-            build(plan, (copy.to_send(), &blocks), (data, &blocks));
-            Ok(())
+        self.collective(Call::new(Function::AllToAllVarcount), |entered| {
+            let blocks = data.check("all_to_all_varcount_in_place", "data", self.size())?;
+            let (collective, call) = entered.begin()?;
+            self.run_in_place(collective, call, data.data(), None, |plan, data| {
+                let copy = plan.scratch(data.len())?;
+                plan.copy(data.to_send(), copy);
+                build(plan, (copy.to_send(), &blocks), (data, &blocks));
+                Ok(())
+            })
         })
     }
 

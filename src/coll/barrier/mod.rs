@@ -39,16 +39,18 @@ impl Communicator<'_> {
     /// # Standard
     /// MPI 5.0, 6.3: `MPI_Barrier`.
     pub fn barrier(&self) -> Result<()> {
-        let (mut collective, call) = self.enter(Call::new(Function::Barrier))?;
-        let way = select::barrier(self, collective.board.is_some());
-        match (way, &mut collective.board) {
-            (select::Barrier::Flags, Some(board)) => flags::run(Operation::new(self, board.get(), call)?),
-            (select::Barrier::Count, Some(board)) => count::run(Operation::new(self, board.get(), call)?),
-            _ => self.run(&mut collective, call, None, |plan| {
-                dissemination::plan(plan);
-                Ok(())
-            }),
-        }
+        self.collective(Call::new(Function::Barrier), |entered| {
+            let (collective, call) = entered.begin()?;
+            let way = select::barrier(self, collective.board.is_some());
+            match (way, &mut collective.board) {
+                (select::Barrier::Flags, Some(board)) => flags::run(Operation::new(self, board.get(), call)?),
+                (select::Barrier::Count, Some(board)) => count::run(Operation::new(self, board.get(), call)?),
+                _ => self.run(collective, call, None, |plan| {
+                    dissemination::plan(plan);
+                    Ok(())
+                }),
+            }
+        })
     }
 
     /// As [`barrier`](Self::barrier), but only begins: the request ends when all ranks have called it.

@@ -40,28 +40,30 @@ impl Communicator<'_> {
     /// # Standard
     /// MPI 5.0, 6.4: `MPI_Bcast`.
     pub fn broadcast_into<T: Plain>(&self, data: &mut [T], root: Rank) -> Result<()> {
-        check_root(self, "broadcast_into", root)?;
-        self.broadcast(Function::Broadcast, data, root)
+        self.broadcast("broadcast_into", Function::Broadcast, data, root)
     }
 
     /// For a new communicator: never taken for a broadcast of the program's.
     pub(crate) fn broadcast_to_construct<T: Plain>(&self, data: &mut [T], root: Rank) -> Result<()> {
-        self.broadcast(Function::Construction, data, root)
+        self.broadcast("a constructor of communicators", Function::Construction, data, root)
     }
 
-    fn broadcast<T: Plain>(&self, function: Function, data: &mut [T], root: Rank) -> Result<()> {
-        let (mut collective, call) = self.enter(Call::rooted(function, root))?;
-        let way = select::small_broadcast(size_of_val(data), collective.board.is_some());
-        if let (Way::Board, Some(board)) = (way, &mut collective.board) {
-            let operation = Operation::new(self, board.get(), call)?;
-            return landing::in_place(data, |data| window::run(operation, data, root));
-        }
-        if let Some(staged) = self.staged(&mut collective, call, size_of_val(data), 1)? {
-            return landing::in_place(data, |data| staged::run(staged, data, root));
-        }
-        self.run_in_place(&mut collective, call, data, None, |plan, data| {
-            build(plan, data, root);
-            Ok(())
+    fn broadcast<T: Plain>(&self, name: &str, function: Function, data: &mut [T], root: Rank) -> Result<()> {
+        self.collective(Call::rooted(function, root), |entered| {
+            check_root(self, name, root)?;
+            let (collective, call) = entered.begin()?;
+            let way = select::small_broadcast(size_of_val(data), collective.board.is_some());
+            if let (Way::Board, Some(board)) = (way, &mut collective.board) {
+                let operation = Operation::new(self, board.get(), call)?;
+                return landing::in_place(data, |data| window::run(operation, data, root));
+            }
+            if let Some(staged) = self.staged(collective, call, size_of_val(data), 1)? {
+                return landing::in_place(data, |data| staged::run(staged, data, root));
+            }
+            self.run_in_place(collective, call, data, None, |plan, data| {
+                build(plan, data, root);
+                Ok(())
+            })
         })
     }
 
@@ -84,8 +86,7 @@ impl Communicator<'_> {
     /// MPI 5.0, 6.4: `MPI_Bcast`.
     pub fn broadcast_value<T: Plain>(&self, value: T, root: Rank) -> Result<T> {
         let mut data = [value];
-        check_root(self, "broadcast_value", root)?;
-        self.broadcast(Function::Broadcast, &mut data, root)?;
+        self.broadcast("broadcast_value", Function::Broadcast, &mut data, root)?;
         Ok(data[0])
     }
 

@@ -40,18 +40,20 @@ impl Communicator<'_> {
     /// # Standard
     /// MPI 5.0, 6.5: `MPI_Gather`.
     pub fn gather<T: Plain>(&self, mine: &[T], root: Rank) -> Result<Option<Vec<T>>> {
-        check_root(self, "gather", root)?;
-        let len = whole("gather", "mine", mine.len(), self.size())?;
-        let (mut collective, call) = self.enter(Call::rooted(Function::Gather, root))?;
-        let mine = buffer::of_slice(mine);
-        if self.rank() != root {
-            return self
-                .run(&mut collective, call, None, |plan| build(plan, Some(mine), None, root))
-                .map(|()| None);
-        }
-        let gathered = self
-            .run_new(&mut collective, call, len, None, |plan, all| build(plan, Some(mine), Some(all), root));
-        gathered.map(Some)
+        self.collective(Call::rooted(Function::Gather, root), |entered| {
+            check_root(self, "gather", root)?;
+            let len = whole("gather", "mine", mine.len(), self.size())?;
+            let (collective, call) = entered.begin()?;
+            let mine = buffer::of_slice(mine);
+            if self.rank() != root {
+                return self
+                    .run(collective, call, None, |plan| build(plan, Some(mine), None, root))
+                    .map(|()| None);
+            }
+            let gathered = self
+                .run_new(collective, call, len, None, |plan, all| build(plan, Some(mine), Some(all), root));
+            gathered.map(Some)
+        })
     }
 
     /// As [`gather`](Self::gather), into the root's slice; the other ranks have none.
@@ -79,22 +81,24 @@ impl Communicator<'_> {
     /// # Standard
     /// MPI 5.0, 6.5: `MPI_Gather`.
     pub fn gather_into<T: Plain>(&self, mine: &[T], all: Option<&mut [T]>, root: Rank) -> Result<()> {
-        check_root(self, "gather_into", root)?;
-        let needed = whole("gather_into", "mine", mine.len(), self.size())?;
-        let all = match all {
-            _ if self.rank() != root => None,
-            Some(all) => Some(all),
-            None => Some(&mut [] as &mut [T]),
-        };
-        all.iter().try_for_each(|all| check_len("gather_into", "all", all.len(), needed))?;
-        let (mut collective, call) = self.enter(Call::rooted(Function::Gather, root))?;
-        let mine = Some(buffer::of_slice(mine));
-        match all {
-            Some(all) => self.run_in_place(&mut collective, call, all, None, |plan, all| {
-                build(plan, mine, Some(all), root)
-            }),
-            None => self.run(&mut collective, call, None, |plan| build(plan, mine, None, root)),
-        }
+        self.collective(Call::rooted(Function::Gather, root), |entered| {
+            check_root(self, "gather_into", root)?;
+            let needed = whole("gather_into", "mine", mine.len(), self.size())?;
+            let all = match all {
+                _ if self.rank() != root => None,
+                Some(all) => Some(all),
+                None => Some(&mut [] as &mut [T]),
+            };
+            all.iter().try_for_each(|all| check_len("gather_into", "all", all.len(), needed))?;
+            let (collective, call) = entered.begin()?;
+            let mine = Some(buffer::of_slice(mine));
+            match all {
+                Some(all) => self.run_in_place(collective, call, all, None, |plan, all| {
+                    build(plan, mine, Some(all), root)
+                }),
+                None => self.run(collective, call, None, |plan| build(plan, mine, None, root)),
+            }
+        })
     }
 
     /// As [`gather`](Self::gather), in place: the root's slice has a part for each rank, its own is there already; the
@@ -117,15 +121,17 @@ impl Communicator<'_> {
     /// # Standard
     /// MPI 5.0, 6.5: `MPI_Gather` with `MPI_IN_PLACE`.
     pub fn gather_in_place<T: Plain>(&self, data: &mut [T], root: Rank) -> Result<()> {
-        check_root(self, "gather_in_place", root)?;
-        let is_root = self.rank() == root;
-        if is_root {
-            check_parts("gather_in_place", "data", data.len(), self.size())?;
-        }
-        let (mut collective, call) = self.enter(Call::rooted(Function::Gather, root))?;
-        self.run_in_place(&mut collective, call, data, None, |plan, data| match is_root {
-            true => build(plan, None, Some(data), root),
-            false => build(plan, Some(data.to_send()), None, root),
+        self.collective(Call::rooted(Function::Gather, root), |entered| {
+            check_root(self, "gather_in_place", root)?;
+            let is_root = self.rank() == root;
+            if is_root {
+                check_parts("gather_in_place", "data", data.len(), self.size())?;
+            }
+            let (collective, call) = entered.begin()?;
+            self.run_in_place(collective, call, data, None, |plan, data| match is_root {
+                true => build(plan, None, Some(data), root),
+                false => build(plan, Some(data.to_send()), None, root),
+            })
         })
     }
 

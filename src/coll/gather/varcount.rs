@@ -34,7 +34,8 @@ impl Communicator<'_> {
     /// # Standard
     /// MPI 5.0, 6.5: `MPI_Gatherv`.
     pub fn gather_varcount<T: Plain>(&self, mine: &[T], root: Rank) -> Result<Option<Vec<Vec<T>>>> {
-        check_root(self, "gather_varcount", root)?;
+        let call = Call::rooted(Function::GatherVarcount, root);
+        self.check_for(call, || check_root(self, "gather_varcount", root))?;
         let Some(counts) = self.gather(&[mine.len()], root)? else {
             return self.gather_parts(mine, root, &[]).map(|_| None);
         };
@@ -44,20 +45,22 @@ impl Communicator<'_> {
 
     /// Parts one behind the other, at the root.
     fn gather_parts<T: Plain>(&self, mine: &[T], root: Rank, counts: &[usize]) -> Result<Vec<T>> {
-        let (mut collective, call) = self.enter(Call::rooted(Function::GatherVarcount, root))?;
-        let mine = buffer::of_slice(mine);
-        if self.rank() != root {
-            self.run(&mut collective, call, None, |plan| {
-                linear::plan(plan, Some(mine), None, root);
+        self.collective(Call::rooted(Function::GatherVarcount, root), |entered| {
+            let (collective, call) = entered.begin()?;
+            let mine = buffer::of_slice(mine);
+            if self.rank() != root {
+                self.run(collective, call, None, |plan| {
+                    linear::plan(plan, Some(mine), None, root);
+                    Ok(())
+                })?;
+                return Ok(vec![]);
+            }
+            let len = check_counts::<T>("gather_varcount", "all ranks' lengths", counts, self.size())?;
+            let blocks = blocks_of::<T>(counts);
+            self.run_new(collective, call, len, None, |plan, all| {
+                linear::plan(plan, Some(mine), Some((all, &blocks)), root);
                 Ok(())
-            })?;
-            return Ok(vec![]);
-        }
-        let len = check_counts::<T>("gather_varcount", "all ranks' lengths", counts, self.size())?;
-        let blocks = blocks_of::<T>(counts);
-        self.run_new(&mut collective, call, len, None, |plan, all| {
-            linear::plan(plan, Some(mine), Some((all, &blocks)), root);
-            Ok(())
+            })
         })
     }
 
@@ -92,32 +95,34 @@ impl Communicator<'_> {
         all: Option<PartitionMut<'_, T>>,
         root: Rank,
     ) -> Result<()> {
-        const NAME: &str = "gather_varcount_into";
-        check_root(self, NAME, root)?;
-        let is_root = self.rank() == root;
-        let mut all = match all {
-            _ if !is_root => None,
-            Some(all) => Some(all),
-            None => Some(PartitionMut::new(&mut [], vec![])),
-        };
-        let blocks = all.as_ref().map(|all| all.check(NAME, "all", self.size())).transpose()?;
-        if let Some(all) = &all {
-            check_len(NAME, "mine", mine.len(), all.count(root))?;
-        }
-        let (mut collective, call) = self.enter(Call::rooted(Function::GatherVarcount, root))?;
-        let mine = Some(buffer::of_slice(mine));
-        match (&mut all, blocks) {
-            (Some(all), Some(blocks)) => {
-                self.run_in_place(&mut collective, call, all.data(), None, |plan, all| {
-                    linear::plan(plan, mine, Some((all, &blocks)), root);
-                    Ok(())
-                })
+        self.collective(Call::rooted(Function::GatherVarcount, root), |entered| {
+            const NAME: &str = "gather_varcount_into";
+            check_root(self, NAME, root)?;
+            let is_root = self.rank() == root;
+            let mut all = match all {
+                _ if !is_root => None,
+                Some(all) => Some(all),
+                None => Some(PartitionMut::new(&mut [], vec![])),
+            };
+            let blocks = all.as_ref().map(|all| all.check(NAME, "all", self.size())).transpose()?;
+            if let Some(all) = &all {
+                check_len(NAME, "mine", mine.len(), all.count(root))?;
             }
-            _ => self.run(&mut collective, call, None, |plan| {
-                linear::plan(plan, mine, None, root);
-                Ok(())
-            }),
-        }
+            let (collective, call) = entered.begin()?;
+            let mine = Some(buffer::of_slice(mine));
+            match (&mut all, blocks) {
+                (Some(all), Some(blocks)) => {
+                    self.run_in_place(collective, call, all.data(), None, |plan, all| {
+                        linear::plan(plan, mine, Some((all, &blocks)), root);
+                        Ok(())
+                    })
+                }
+                _ => self.run(collective, call, None, |plan| {
+                    linear::plan(plan, mine, None, root);
+                    Ok(())
+                }),
+            }
+        })
     }
 
     /// As [`gather_varcount`](Self::gather_varcount), in place: the root's slice has a part for each rank, its own is there
@@ -148,16 +153,18 @@ impl Communicator<'_> {
         mut data: PartitionMut<'_, T>,
         root: Rank,
     ) -> Result<()> {
-        const NAME: &str = "gather_varcount_in_place";
-        check_root(self, NAME, root)?;
-        let blocks = (self.rank() == root).then(|| data.check(NAME, "data", self.size())).transpose()?;
-        let (mut collective, call) = self.enter(Call::rooted(Function::GatherVarcount, root))?;
-        self.run_in_place(&mut collective, call, data.data(), None, |plan, data| {
-            match &blocks {
-                Some(blocks) => linear::plan(plan, None, Some((data, blocks)), root),
-                None => linear::plan(plan, Some(data.to_send()), None, root),
-            }
-            Ok(())
+        self.collective(Call::rooted(Function::GatherVarcount, root), |entered| {
+            const NAME: &str = "gather_varcount_in_place";
+            check_root(self, NAME, root)?;
+            let blocks = (self.rank() == root).then(|| data.check(NAME, "data", self.size())).transpose()?;
+            let (collective, call) = entered.begin()?;
+            self.run_in_place(collective, call, data.data(), None, |plan, data| {
+                match &blocks {
+                    Some(blocks) => linear::plan(plan, None, Some((data, blocks)), root),
+                    None => linear::plan(plan, Some(data.to_send()), None, root),
+                }
+                Ok(())
+            })
         })
     }
 

@@ -34,10 +34,12 @@ impl Neighbourhood<'_> {
     /// # Standard
     /// MPI 5.0, 8.6.1: `MPI_Neighbor_allgather`.
     pub fn neighbour_all_gather<T: Plain>(&self, mine: &[T]) -> Result<Vec<T>> {
-        let len = whole_of("neighbour_all_gather", "mine", mine.len(), self.incoming())?;
-        let (mut collective, call) = self.enter(Call::new(Function::NeighbourAllGather))?;
-        let mine = buffer::of_slice(mine);
-        self.comm().run_new(&mut collective, call, len, None, |plan, all| self.gather_new(plan, mine, all))
+        self.collective(Call::new(Function::NeighbourAllGather), |entered| {
+            let len = whole_of("neighbour_all_gather", "mine", mine.len(), self.incoming())?;
+            let (collective, call) = entered.begin()?;
+            let mine = buffer::of_slice(mine);
+            self.comm().run_new(collective, call, len, None, |plan, all| self.gather_new(plan, mine, all))
+        })
     }
 
     /// As [`neighbour_all_gather`](Self::neighbour_all_gather), into a slice, whose equal parts need not be as long as
@@ -61,11 +63,13 @@ impl Neighbourhood<'_> {
     /// # Standard
     /// MPI 5.0, 8.6.1: `MPI_Neighbor_allgather`.
     pub fn neighbour_all_gather_into<T: Plain>(&self, mine: &[T], all: &mut [T]) -> Result<()> {
-        check_parts_for("neighbour_all_gather_into", "all", all.len(), self.incoming())?;
-        let (mut collective, call) = self.enter(Call::new(Function::NeighbourAllGather))?;
-        let mine = buffer::of_slice(mine);
-        self.comm()
-            .run_in_place(&mut collective, call, all, None, |plan, all| self.gather_into(plan, mine, all))
+        self.collective(Call::new(Function::NeighbourAllGather), |entered| {
+            check_parts_for("neighbour_all_gather_into", "all", all.len(), self.incoming())?;
+            let (collective, call) = entered.begin()?;
+            let mine = buffer::of_slice(mine);
+            self.comm()
+                .run_in_place(collective, call, all, None, |plan, all| self.gather_into(plan, mine, all))
+        })
     }
 
     /// As [`neighbour_all_gather`](Self::neighbour_all_gather), but only begins: the request gives the result.

@@ -39,15 +39,17 @@ impl Neighbourhood<'_> {
     /// MPI 5.0, 8.6.1: `MPI_Neighbor_allgatherv`.
     pub fn neighbour_all_gather_varcount<T: Plain>(&self, mine: &[T]) -> Result<Vec<Vec<T>>> {
         let counts = self.without_null(self.neighbour_all_gather(&[mine.len()])?);
-        let all = "the lengths of what neighbours send";
-        let len = check_counts::<T>("neighbour_all_gather_varcount", all, &counts, self.incoming())?;
-        let (mut collective, call) = self.enter(Call::new(Function::NeighbourAllGatherVarcount))?;
-        let (mine, blocks) = (buffer::of_slice(mine), blocks_of::<T>(&counts));
-        let all: Vec<T> = self.comm().run_new(&mut collective, call, len, None, |plan, all| {
-            self.gather_varied(plan, mine, all, &blocks);
-            Ok(())
-        })?;
-        Ok(split(&all, &counts))
+        self.collective(Call::new(Function::NeighbourAllGatherVarcount), |entered| {
+            let all = "the lengths of what neighbours send";
+            let len = check_counts::<T>("neighbour_all_gather_varcount", all, &counts, self.incoming())?;
+            let (collective, call) = entered.begin()?;
+            let (mine, blocks) = (buffer::of_slice(mine), blocks_of::<T>(&counts));
+            let all: Vec<T> = self.comm().run_new(collective, call, len, None, |plan, all| {
+                self.gather_varied(plan, mine, all, &blocks);
+                Ok(())
+            })?;
+            Ok(split(&all, &counts))
+        })
     }
 
     /// As [`neighbour_all_gather_varcount`](Self::neighbour_all_gather_varcount), into the parts of a slice, one for each
@@ -79,12 +81,14 @@ impl Neighbourhood<'_> {
         mine: &[T],
         mut all: PartitionMut<'_, T>,
     ) -> Result<()> {
-        let blocks = all.check("neighbour_all_gather_varcount_into", "all", self.incoming())?;
-        let (mut collective, call) = self.enter(Call::new(Function::NeighbourAllGatherVarcount))?;
-        let mine = buffer::of_slice(mine);
-        self.comm().run_in_place(&mut collective, call, all.data(), None, |plan, all| {
-            self.gather_varied(plan, mine, all, &blocks);
-            Ok(())
+        self.collective(Call::new(Function::NeighbourAllGatherVarcount), |entered| {
+            let blocks = all.check("neighbour_all_gather_varcount_into", "all", self.incoming())?;
+            let (collective, call) = entered.begin()?;
+            let mine = buffer::of_slice(mine);
+            self.comm().run_in_place(collective, call, all.data(), None, |plan, all| {
+                self.gather_varied(plan, mine, all, &blocks);
+                Ok(())
+            })
         })
     }
 

@@ -39,10 +39,12 @@ impl Neighbourhood<'_> {
     /// # Standard
     /// MPI 5.0, 8.6.2: `MPI_Neighbor_alltoall`.
     pub fn neighbour_all_to_all<T: Plain>(&self, mine: &[T]) -> Result<Vec<T>> {
-        let len = self.exchanged("neighbour_all_to_all", mine.len(), "neighbour_all_to_all_into")?;
-        let (mut collective, call) = self.enter(Call::new(Function::NeighbourAllToAll))?;
-        let mine = buffer::of_slice(mine);
-        self.comm().run_new(&mut collective, call, len, None, |plan, all| self.exchange_new(plan, mine, all))
+        self.collective(Call::new(Function::NeighbourAllToAll), |entered| {
+            let len = self.exchanged("neighbour_all_to_all", mine.len(), "neighbour_all_to_all_into")?;
+            let (collective, call) = entered.begin()?;
+            let mine = buffer::of_slice(mine);
+            self.comm().run_new(collective, call, len, None, |plan, all| self.exchange_new(plan, mine, all))
+        })
     }
 
     /// As [`neighbour_all_to_all`](Self::neighbour_all_to_all), into a slice of equal parts, one for each in-neighbour.
@@ -66,11 +68,13 @@ impl Neighbourhood<'_> {
     /// # Standard
     /// MPI 5.0, 8.6.2: `MPI_Neighbor_alltoall`.
     pub fn neighbour_all_to_all_into<T: Plain>(&self, mine: &[T], all: &mut [T]) -> Result<()> {
-        self.check_exchanged_parts("neighbour_all_to_all_into", mine.len(), all.len())?;
-        let (mut collective, call) = self.enter(Call::new(Function::NeighbourAllToAll))?;
-        let mine = buffer::of_slice(mine);
-        self.comm()
-            .run_in_place(&mut collective, call, all, None, |plan, all| self.exchange_into(plan, mine, all))
+        self.collective(Call::new(Function::NeighbourAllToAll), |entered| {
+            self.check_exchanged_parts("neighbour_all_to_all_into", mine.len(), all.len())?;
+            let (collective, call) = entered.begin()?;
+            let mine = buffer::of_slice(mine);
+            self.comm()
+                .run_in_place(collective, call, all, None, |plan, all| self.exchange_into(plan, mine, all))
+        })
     }
 
     /// As [`neighbour_all_to_all`](Self::neighbour_all_to_all), but only begins: the request gives the result.

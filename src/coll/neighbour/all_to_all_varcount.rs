@@ -42,18 +42,22 @@ impl Neighbourhood<'_> {
     /// MPI 5.0, 8.6.2: `MPI_Neighbor_alltoallv`.
     pub fn neighbour_all_to_all_varcount<T: Plain>(&self, mine: Partition<'_, T>) -> Result<Vec<Vec<T>>> {
         const NAME: &str = "neighbour_all_to_all_varcount";
-        let from = mine.check(NAME, "mine", self.outgoing())?;
+        let call = Call::new(Function::NeighbourAllToAllVarcount);
+        let from = self.check_for(call, || mine.check(NAME, "mine", self.outgoing()))?;
         let mut counts = vec![0; self.sources()];
         self.neighbour_all_to_all_into(mine.counts(), &mut counts)?;
-        let len = check_counts::<T>(NAME, "the lengths of what neighbours send", &counts, self.incoming())?;
-        let into = blocks_of::<T>(&counts);
-        let (mut collective, call) = self.enter(Call::new(Function::NeighbourAllToAllVarcount))?;
-        let mine = buffer::of_slice(mine.data());
-        let all: Vec<T> = self.comm().run_new(&mut collective, call, len, None, |plan, all| {
-            linear::plan(plan, self.neighbours(), (mine, &from), (all, &into));
-            Ok(())
-        })?;
-        Ok(split(&all, &counts))
+        self.collective(call, |entered| {
+            let len =
+                check_counts::<T>(NAME, "the lengths of what neighbours send", &counts, self.incoming())?;
+            let into = blocks_of::<T>(&counts);
+            let (collective, call) = entered.begin()?;
+            let mine = buffer::of_slice(mine.data());
+            let all: Vec<T> = self.comm().run_new(collective, call, len, None, |plan, all| {
+                linear::plan(plan, self.neighbours(), (mine, &from), (all, &into));
+                Ok(())
+            })?;
+            Ok(split(&all, &counts))
+        })
     }
 
     /// As [`neighbour_all_to_all_varcount`](Self::neighbour_all_to_all_varcount), into the parts of a slice, one for each
@@ -85,14 +89,16 @@ impl Neighbourhood<'_> {
         mine: Partition<'_, T>,
         mut all: PartitionMut<'_, T>,
     ) -> Result<()> {
-        const NAME: &str = "neighbour_all_to_all_varcount_into";
-        let (from, into) =
-            (mine.check(NAME, "mine", self.outgoing())?, all.check(NAME, "all", self.incoming())?);
-        let (mut collective, call) = self.enter(Call::new(Function::NeighbourAllToAllVarcount))?;
-        let mine = buffer::of_slice(mine.data());
-        self.comm().run_in_place(&mut collective, call, all.data(), None, |plan, all| {
-            linear::plan(plan, self.neighbours(), (mine, &from), (all, &into));
-            Ok(())
+        self.collective(Call::new(Function::NeighbourAllToAllVarcount), |entered| {
+            const NAME: &str = "neighbour_all_to_all_varcount_into";
+            let (from, into) =
+                (mine.check(NAME, "mine", self.outgoing())?, all.check(NAME, "all", self.incoming())?);
+            let (collective, call) = entered.begin()?;
+            let mine = buffer::of_slice(mine.data());
+            self.comm().run_in_place(collective, call, all.data(), None, |plan, all| {
+                linear::plan(plan, self.neighbours(), (mine, &from), (all, &into));
+                Ok(())
+            })
         })
     }
 

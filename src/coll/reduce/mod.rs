@@ -9,6 +9,7 @@ use super::{
     blocks::Blocks,
     call::{Call, Function, borrowed, shared},
     check_len, check_root,
+    failing::Entered,
     on_board::Operation,
     plan::Plan,
     select::{self, Way},
@@ -41,12 +42,16 @@ impl Communicator<'_> {
     /// # Standard
     /// MPI 5.0, 6.9.1: `MPI_Reduce`.
     pub fn reduce<T: Plain>(&self, mine: &[T], op: impl Op<T>, root: Rank) -> Result<Option<Vec<T>>> {
-        check_root(self, "reduce", root)?;
-        if self.rank() != root {
-            return self.contribute(mine, &op, root).map(|()| None);
-        }
-        landing::new_vec(mine.len(), |result| self.reduce_at_root(buffer::of_slice(mine), result, &op))
+        self.collective(Call::rooted(Function::Reduce, root).with_op(&op), |entered| {
+            check_root(self, "reduce", root)?;
+            if self.rank() != root {
+                return self.contribute(entered, mine, &op, root).map(|()| None);
+            }
+            landing::new_vec(mine.len(), |result| {
+                self.reduce_at_root(entered, buffer::of_slice(mine), result, &op)
+            })
             .map(Some)
+        })
     }
 
     /// As [`reduce`](Self::reduce), into the root's slice; the other ranks have none.
@@ -77,15 +82,19 @@ impl Communicator<'_> {
         op: impl Op<T>,
         root: Rank,
     ) -> Result<()> {
-        check_root(self, "reduce_into", root)?;
-        if self.rank() != root {
-            return self.contribute(mine, &op, root);
-        }
-        let Some(result) = result else {
-            return Err(Error::new(ErrorClass::BUFFER, "reduce_into: result is None at the root"));
-        };
-        check_len("reduce_into", "result", result.len(), mine.len())?;
-        landing::in_place(result, |result| self.reduce_at_root(buffer::of_slice(mine), result, &op))
+        self.collective(Call::rooted(Function::Reduce, root).with_op(&op), |entered| {
+            check_root(self, "reduce_into", root)?;
+            if self.rank() != root {
+                return self.contribute(entered, mine, &op, root);
+            }
+            let Some(result) = result else {
+                return Err(Error::new(ErrorClass::BUFFER, "reduce_into: result is None at the root"));
+            };
+            check_len("reduce_into", "result", result.len(), mine.len())?;
+            landing::in_place(result, |result| {
+                self.reduce_at_root(entered, buffer::of_slice(mine), result, &op)
+            })
+        })
     }
 
     /// As [`reduce`](Self::reduce), in place: the root's slice takes the result, and those of the others stay as they
@@ -108,11 +117,13 @@ impl Communicator<'_> {
     /// # Standard
     /// MPI 5.0, 6.9.1: `MPI_Reduce` with `MPI_IN_PLACE`.
     pub fn reduce_in_place<T: Plain>(&self, data: &mut [T], op: impl Op<T>, root: Rank) -> Result<()> {
-        check_root(self, "reduce_in_place", root)?;
-        if self.rank() != root {
-            return self.contribute(data, &op, root);
-        }
-        landing::in_place(data, |data| self.reduce_at_root(data.to_send(), data, &op))
+        self.collective(Call::rooted(Function::Reduce, root).with_op(&op), |entered| {
+            check_root(self, "reduce_in_place", root)?;
+            if self.rank() != root {
+                return self.contribute(entered, data, &op, root);
+            }
+            landing::in_place(data, |data| self.reduce_at_root(entered, data.to_send(), data, &op))
+        })
     }
 
     /// As [`reduce`](Self::reduce), of one element.
@@ -140,38 +151,56 @@ impl Communicator<'_> {
     }
 
     /// A rank that is not the root.
-    fn contribute<T: Plain>(&self, mine: &[T], op: &impl Op<T>, root: Rank) -> Result<()> {
-        let (mut collective, call) = self.enter(Call::rooted(Function::Reduce, root).with_op(op))?;
-        let way = select::small_reduce(size_of_val(mine), collective.board.is_some());
-        if let (Way::Board, Some(board)) = (way, &mut collective.board) {
-            return slots::contribute(Operation::new(self, board.get(), call)?, buffer::of_slice(mine), root);
+    fn contribute<T: Plain>(
+        &self,
+        entered: &mut Entered<'_, '_>,
+        mine: &[T],
+        op: &impl Op<T>,
+        root: Rank,
+    ) -> Result<()> {
+        {
+            let (collective, call) = entered.begin()?;
+            let way = select::small_reduce(size_of_val(mine), collective.board.is_some());
+            if let (Way::Board, Some(board)) = (way, &mut collective.board) {
+                return slots::contribute(
+                    Operation::new(self, board.get(), call)?,
+                    buffer::of_slice(mine),
+                    root,
+                );
+            }
+            let operation = borrowed(op);
+            let mine = buffer::of_slice(mine);
+            if let Some(staged) = self.staged(collective, call, mine.len() as usize, size_of::<T>())? {
+                return staged::run(staged, mine, None, op, root);
+            }
+            self.run(collective, call, Some(&operation), |plan| build(plan, mine, None, size_of::<T>(), root))
         }
-        let operation = borrowed(op);
-        let mine = buffer::of_slice(mine);
-        if let Some(staged) = self.staged(&mut collective, call, mine.len() as usize, size_of::<T>())? {
-            return staged::run(staged, mine, None, op, root);
-        }
-        self.run(&mut collective, call, Some(&operation), |plan| {
-            build(plan, mine, None, size_of::<T>(), root)
-        })
     }
 
     /// `result` may be where `mine` is.
-    fn reduce_at_root<T: Plain>(&self, mine: SendBytes, result: ReceiveBytes, op: &impl Op<T>) -> Result<()> {
-        let root = self.rank();
-        let (mut collective, call) = self.enter(Call::rooted(Function::Reduce, root).with_op(op))?;
-        result.copy_from(mine);
-        let way = select::small_reduce(mine.len() as usize, collective.board.is_some());
-        if let (Way::Board, Some(board)) = (way, &mut collective.board) {
-            return slots::combine(Operation::new(self, board.get(), call)?, result, op);
+    fn reduce_at_root<T: Plain>(
+        &self,
+        entered: &mut Entered<'_, '_>,
+        mine: SendBytes,
+        result: ReceiveBytes,
+        op: &impl Op<T>,
+    ) -> Result<()> {
+        {
+            let root = self.rank();
+            let (collective, call) = entered.begin()?;
+            result.copy_from(mine);
+            let way = select::small_reduce(mine.len() as usize, collective.board.is_some());
+            if let (Way::Board, Some(board)) = (way, &mut collective.board) {
+                return slots::combine(Operation::new(self, board.get(), call)?, result, op);
+            }
+            let operation = borrowed(op);
+            if let Some(staged) = self.staged(collective, call, mine.len() as usize, size_of::<T>())? {
+                return staged::run(staged, mine, Some(result), op, root);
+            }
+            self.run(collective, call, Some(&operation), |plan| {
+                build(plan, mine, Some(result), size_of::<T>(), root)
+            })
         }
-        let operation = borrowed(op);
-        if let Some(staged) = self.staged(&mut collective, call, mine.len() as usize, size_of::<T>())? {
-            return staged::run(staged, mine, Some(result), op, root);
-        }
-        self.run(&mut collective, call, Some(&operation), |plan| {
-            build(plan, mine, Some(result), size_of::<T>(), root)
-        })
     }
 
     /// As [`reduce`](Self::reduce), but only begins: the request gives the result. Progress on any thread may call the

@@ -6,6 +6,7 @@ use super::{
     blocks::Blocks,
     call::{Call, Function, borrowed, shared},
     check_len, check_parts,
+    failing::Entered,
     partition::{blocks_of, check_counts},
     plan::Plan,
 };
@@ -16,7 +17,7 @@ use crate::{
     op::Op,
 };
 
-impl Communicator<'_> {
+impl<'u> Communicator<'u> {
     /// Combines the slices of all ranks, of equal length, element by element, in the order of ranks, and gives each rank
     /// its part of the result: `counts[rank]` elements, one part behind the other. All ranks give the same counts.
     ///
@@ -38,9 +39,11 @@ impl Communicator<'_> {
     /// # Standard
     /// MPI 5.0, 6.10.2: `MPI_Reduce_scatter`.
     pub fn reduce_scatter<T: Plain>(&self, mine: &[T], counts: &[usize], op: impl Op<T>) -> Result<Vec<T>> {
-        let (len, shares) = self.check_shares::<T>("reduce_scatter", mine.len(), counts)?;
-        let (mine, function) = (buffer::of_slice(mine), Function::ReduceScatter);
-        landing::new_vec(len, |share| self.scatter_reduced(mine, share, &shares, function, &op))
+        self.reducing(Function::ReduceScatter, &op, |entered| {
+            let (len, shares) = self.check_shares::<T>("reduce_scatter", mine.len(), counts)?;
+            let mine = buffer::of_slice(mine);
+            landing::new_vec(len, |share| self.scatter_reduced(entered, mine, share, &shares, &op))
+        })
     }
 
     /// As [`reduce_scatter`](Self::reduce_scatter), into a slice of the length of this rank's part.
@@ -70,10 +73,12 @@ impl Communicator<'_> {
         counts: &[usize],
         op: impl Op<T>,
     ) -> Result<()> {
-        let (len, shares) = self.check_shares::<T>("reduce_scatter_into", mine.len(), counts)?;
-        check_len("reduce_scatter_into", "part", part.len(), len)?;
-        let (mine, function) = (buffer::of_slice(mine), Function::ReduceScatter);
-        landing::in_place(part, |share| self.scatter_reduced(mine, share, &shares, function, &op))
+        self.reducing(Function::ReduceScatter, &op, |entered| {
+            let (len, shares) = self.check_shares::<T>("reduce_scatter_into", mine.len(), counts)?;
+            check_len("reduce_scatter_into", "part", part.len(), len)?;
+            let mine = buffer::of_slice(mine);
+            landing::in_place(part, |share| self.scatter_reduced(entered, mine, share, &shares, &op))
+        })
     }
 
     /// As [`reduce_scatter`](Self::reduce_scatter), in place: this rank's part takes the front of its slice, the rest of
@@ -101,9 +106,10 @@ impl Communicator<'_> {
         counts: &[usize],
         op: impl Op<T>,
     ) -> Result<()> {
-        let (_, shares) = self.check_shares::<T>("reduce_scatter_in_place", data.len(), counts)?;
-        let function = Function::ReduceScatter;
-        landing::in_place(data, |data| self.scatter_reduced_in_place(data, &shares, function, &op))
+        self.reducing(Function::ReduceScatter, &op, |entered| {
+            let (_, shares) = self.check_shares::<T>("reduce_scatter_in_place", data.len(), counts)?;
+            landing::in_place(data, |data| self.scatter_reduced_in_place(entered, data, &shares, &op))
+        })
     }
 
     /// As [`reduce_scatter`](Self::reduce_scatter), with parts of equal length.
@@ -123,9 +129,11 @@ impl Communicator<'_> {
     /// # Standard
     /// MPI 5.0, 6.10.1: `MPI_Reduce_scatter_block`.
     pub fn reduce_scatter_block<T: Plain>(&self, mine: &[T], op: impl Op<T>) -> Result<Vec<T>> {
-        let (len, shares) = self.check_equal_shares::<T>("reduce_scatter_block", "mine", mine.len())?;
-        let (mine, function) = (buffer::of_slice(mine), Function::ReduceScatterBlock);
-        landing::new_vec(len, |share| self.scatter_reduced(mine, share, &shares, function, &op))
+        self.reducing(Function::ReduceScatterBlock, &op, |entered| {
+            let (len, shares) = self.check_equal_shares::<T>("reduce_scatter_block", "mine", mine.len())?;
+            let mine = buffer::of_slice(mine);
+            landing::new_vec(len, |share| self.scatter_reduced(entered, mine, share, &shares, &op))
+        })
     }
 
     /// As [`reduce_scatter_block`](Self::reduce_scatter_block), into a slice of the length of a part.
@@ -152,11 +160,13 @@ impl Communicator<'_> {
         part: &mut [T],
         op: impl Op<T>,
     ) -> Result<()> {
-        const NAME: &str = "reduce_scatter_block_into";
-        let (len, shares) = self.check_equal_shares::<T>(NAME, "mine", mine.len())?;
-        check_len(NAME, "part", part.len(), len)?;
-        let (mine, function) = (buffer::of_slice(mine), Function::ReduceScatterBlock);
-        landing::in_place(part, |share| self.scatter_reduced(mine, share, &shares, function, &op))
+        self.reducing(Function::ReduceScatterBlock, &op, |entered| {
+            const NAME: &str = "reduce_scatter_block_into";
+            let (len, shares) = self.check_equal_shares::<T>(NAME, "mine", mine.len())?;
+            check_len(NAME, "part", part.len(), len)?;
+            let mine = buffer::of_slice(mine);
+            landing::in_place(part, |share| self.scatter_reduced(entered, mine, share, &shares, &op))
+        })
     }
 
     /// As [`reduce_scatter_block`](Self::reduce_scatter_block), in place: this rank's part takes the front of its slice, the
@@ -179,34 +189,45 @@ impl Communicator<'_> {
     /// # Standard
     /// MPI 5.0, 6.10.1: `MPI_Reduce_scatter_block` with `MPI_IN_PLACE`.
     pub fn reduce_scatter_block_in_place<T: Plain>(&self, data: &mut [T], op: impl Op<T>) -> Result<()> {
-        let (_, shares) =
-            self.check_equal_shares::<T>("reduce_scatter_block_in_place", "data", data.len())?;
-        let function = Function::ReduceScatterBlock;
-        landing::in_place(data, |data| self.scatter_reduced_in_place(data, &shares, function, &op))
+        self.reducing(Function::ReduceScatterBlock, &op, |entered| {
+            let (_, shares) =
+                self.check_equal_shares::<T>("reduce_scatter_block_in_place", "data", data.len())?;
+            landing::in_place(data, |data| self.scatter_reduced_in_place(entered, data, &shares, &op))
+        })
+    }
+
+    /// `body` looks at the arguments, and goes on.
+    fn reducing<T: Plain, R>(
+        &self,
+        function: Function,
+        op: &impl Op<T>,
+        body: impl FnOnce(&mut Entered<'_, 'u>) -> Result<R>,
+    ) -> Result<R> {
+        self.collective(Call::new(function).with_op(op), body)
     }
 
     fn scatter_reduced<T: Plain>(
         &self,
+        entered: &mut Entered<'_, '_>,
         mine: SendBytes,
         share: ReceiveBytes,
         shares: &Blocks,
-        function: Function,
         op: &impl Op<T>,
     ) -> Result<()> {
-        let (mut collective, call) = self.enter(Call::new(function).with_op(op))?;
-        self.run(&mut collective, call, Some(&borrowed(op)), |plan| build(plan, mine, shares, share))
+        let (collective, call) = entered.begin()?;
+        self.run(collective, call, Some(&borrowed(op)), |plan| build(plan, mine, shares, share))
     }
 
     /// This rank's share takes the front of `data`.
     fn scatter_reduced_in_place<T: Plain>(
         &self,
+        entered: &mut Entered<'_, '_>,
         data: ReceiveBytes,
         shares: &Blocks,
-        function: Function,
         op: &impl Op<T>,
     ) -> Result<()> {
-        let (mut collective, call) = self.enter(Call::new(function).with_op(op))?;
-        self.run(&mut collective, call, Some(&borrowed(op)), |plan| {
+        let (collective, call) = entered.begin()?;
+        self.run(collective, call, Some(&borrowed(op)), |plan| {
             let share = plan.scratch(shares.bytes(plan.rank()))?;
             build(plan, data.to_send(), shares, share)?;
             // What is sent must not change while it is on its way.

@@ -6,6 +6,7 @@ pub(super) mod linear;
 use super::{
     call::{Call, Function, borrowed, shared},
     check_len,
+    failing::Entered,
     plan::Plan,
     select,
 };
@@ -34,7 +35,7 @@ impl Kind {
     }
 }
 
-impl Communicator<'_> {
+impl<'u> Communicator<'u> {
     /// Combines, for each rank, the slices of the ranks up to it, its own included, element by element, in the order of
     /// ranks.
     ///
@@ -53,9 +54,11 @@ impl Communicator<'_> {
     /// # Standard
     /// MPI 5.0, 6.11.1: `MPI_Scan`.
     pub fn scan<T: Plain>(&self, mine: &[T], op: impl Op<T>) -> Result<Vec<T>> {
-        landing::new_vec(mine.len(), |result| {
-            result.copy_from(buffer::of_slice(mine));
-            self.scan_bytes(result, &op, Kind::Inclusive)
+        self.scanning(&op, Kind::Inclusive, |entered| {
+            landing::new_vec(mine.len(), |result| {
+                result.copy_from(buffer::of_slice(mine));
+                self.scan_bytes(entered, result, &op, Kind::Inclusive)
+            })
         })
     }
 
@@ -78,10 +81,12 @@ impl Communicator<'_> {
     /// # Standard
     /// MPI 5.0, 6.11.1: `MPI_Scan`.
     pub fn scan_into<T: Plain>(&self, mine: &[T], out: &mut [T], op: impl Op<T>) -> Result<()> {
-        check_len("scan_into", "out", out.len(), mine.len())?;
-        landing::in_place(out, |result| {
-            result.copy_from(buffer::of_slice(mine));
-            self.scan_bytes(result, &op, Kind::Inclusive)
+        self.scanning(&op, Kind::Inclusive, |entered| {
+            check_len("scan_into", "out", out.len(), mine.len())?;
+            landing::in_place(out, |result| {
+                result.copy_from(buffer::of_slice(mine));
+                self.scan_bytes(entered, result, &op, Kind::Inclusive)
+            })
         })
     }
 
@@ -106,7 +111,9 @@ impl Communicator<'_> {
     /// # Standard
     /// MPI 5.0, 6.11.1: `MPI_Scan` with `MPI_IN_PLACE`.
     pub fn scan_in_place<T: Plain>(&self, data: &mut [T], op: impl Op<T>) -> Result<()> {
-        landing::in_place(data, |data| self.scan_bytes(data, &op, Kind::Inclusive))
+        self.scanning(&op, Kind::Inclusive, |entered| {
+            landing::in_place(data, |data| self.scan_bytes(entered, data, &op, Kind::Inclusive))
+        })
     }
 
     /// As [`scan`](Self::scan), of one element.
@@ -152,9 +159,11 @@ impl Communicator<'_> {
     /// # Standard
     /// MPI 5.0, 6.11.2: `MPI_Exscan`.
     pub fn exclusive_scan<T: Plain>(&self, mine: &[T], op: impl Op<T>) -> Result<Option<Vec<T>>> {
-        let result = landing::new_vec(mine.len(), |result| {
-            result.copy_from(buffer::of_slice(mine));
-            self.scan_bytes(result, &op, Kind::Exclusive)
+        let result = self.scanning(&op, Kind::Exclusive, |entered| {
+            landing::new_vec(mine.len(), |result| {
+                result.copy_from(buffer::of_slice(mine));
+                self.scan_bytes(entered, result, &op, Kind::Exclusive)
+            })
         })?;
         Ok((self.rank() > 0).then_some(result))
     }
@@ -179,13 +188,16 @@ impl Communicator<'_> {
     /// # Standard
     /// MPI 5.0, 6.11.2: `MPI_Exscan`.
     pub fn exclusive_scan_into<T: Plain>(&self, mine: &[T], out: &mut [T], op: impl Op<T>) -> Result<()> {
-        check_len("exclusive_scan_into", "out", out.len(), mine.len())?;
-        if self.rank() == 0 {
-            return self.exclusive_scan_in_place(&mut buffer::copy_of(mine)?, op);
-        }
-        landing::in_place(out, |result| {
-            result.copy_from(buffer::of_slice(mine));
-            self.scan_bytes(result, &op, Kind::Exclusive)
+        self.scanning(&op, Kind::Exclusive, |entered| {
+            check_len("exclusive_scan_into", "out", out.len(), mine.len())?;
+            let mut scan = |result: ReceiveBytes| self.scan_bytes(entered, result, &op, Kind::Exclusive);
+            if self.rank() == 0 {
+                return landing::in_place(&mut buffer::copy_of(mine)?, scan);
+            }
+            landing::in_place(out, |result| {
+                result.copy_from(buffer::of_slice(mine));
+                scan(result)
+            })
         })
     }
 
@@ -208,7 +220,9 @@ impl Communicator<'_> {
     /// # Standard
     /// MPI 5.0, 6.11.2: `MPI_Exscan` with `MPI_IN_PLACE`.
     pub fn exclusive_scan_in_place<T: Plain>(&self, data: &mut [T], op: impl Op<T>) -> Result<()> {
-        landing::in_place(data, |data| self.scan_bytes(data, &op, Kind::Exclusive))
+        self.scanning(&op, Kind::Exclusive, |entered| {
+            landing::in_place(data, |data| self.scan_bytes(entered, data, &op, Kind::Exclusive))
+        })
     }
 
     /// As [`exclusive_scan`](Self::exclusive_scan), of one element.
@@ -237,9 +251,24 @@ impl Communicator<'_> {
     }
 
     /// In place.
-    fn scan_bytes<T: Plain>(&self, data: ReceiveBytes, op: &impl Op<T>, kind: Kind) -> Result<()> {
-        let (mut collective, call) = self.enter(Call::new(kind.function()).with_op(op))?;
-        self.run(&mut collective, call, Some(&borrowed(op)), |plan| build(plan, data, size_of::<T>(), kind))
+    fn scanning<T: Plain, R>(
+        &self,
+        op: &impl Op<T>,
+        kind: Kind,
+        body: impl FnOnce(&mut Entered<'_, 'u>) -> Result<R>,
+    ) -> Result<R> {
+        self.collective(Call::new(kind.function()).with_op(op), body)
+    }
+
+    fn scan_bytes<T: Plain>(
+        &self,
+        entered: &mut Entered<'_, '_>,
+        data: ReceiveBytes,
+        op: &impl Op<T>,
+        kind: Kind,
+    ) -> Result<()> {
+        let (collective, call) = entered.begin()?;
+        self.run(collective, call, Some(&borrowed(op)), |plan| build(plan, data, size_of::<T>(), kind))
     }
 
     /// As [`scan`](Self::scan), in place, but only begins: the request gives the buffer back. Progress on any thread may

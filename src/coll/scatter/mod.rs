@@ -2,7 +2,6 @@
 
 pub(super) mod binomial;
 pub(super) mod linear;
-mod refusal;
 mod varcount;
 
 use super::{
@@ -41,7 +40,8 @@ impl Communicator<'_> {
     /// # Standard
     /// MPI 5.0, 6.6: `MPI_Scatter`.
     pub fn scatter<T: Plain>(&self, all: Option<&[T]>, root: Rank) -> Result<Vec<T>> {
-        check_root(self, "scatter", root)?;
+        let call = Call::rooted(Function::Scatter, root);
+        self.check_for(call, || check_root(self, "scatter", root))?;
         let is_root = self.rank() == root;
         let len = match all {
             _ if !is_root => Ok(0),
@@ -58,10 +58,12 @@ impl Communicator<'_> {
             }
             told => len.map(|_| told as usize)?,
         };
-        let (mut collective, call) = self.enter(Call::rooted(Function::Scatter, root))?;
-        let all = all.filter(|_| is_root).map(buffer::of_slice);
-        self.run_new(&mut collective, call, len, None, |plan, mine| {
-            build(plan, all, Some(mine), mine.len(), root)
+        self.collective(call, |entered| {
+            let (collective, call) = entered.begin()?;
+            let all = all.filter(|_| is_root).map(buffer::of_slice);
+            self.run_new(collective, call, len, None, |plan, mine| {
+                build(plan, all, Some(mine), mine.len(), root)
+            })
         })
     }
 
@@ -88,19 +90,20 @@ impl Communicator<'_> {
     /// # Standard
     /// MPI 5.0, 6.6: `MPI_Scatter`.
     pub fn scatter_into<T: Plain>(&self, all: Option<&[T]>, mine: &mut [T], root: Rank) -> Result<()> {
-        check_root(self, "scatter_into", root)?;
-        let all = (self.rank() == root).then(|| all.unwrap_or(&[]));
-        let check = |all: &[T]| {
-            let needed = whole("scatter_into", "mine", mine.len(), self.size())?;
-            check_len("scatter_into", "all", all.len(), needed)
-        };
-        all.map_or(Ok(()), check).map_err(|error| self.refuse_as_root(error))?;
-        let (mut collective, call) = self.enter(Call::rooted(Function::Scatter, root))?;
-        let (all, bytes) = (all.map(buffer::of_slice), size_of_val(mine) as u64);
-        let outcome = self.run_in_place(&mut collective, call, mine, None, |plan, mine| {
-            build(plan, all, Some(mine), bytes, root)
-        });
-        self.pass_refusal_on(&mut collective, outcome, root)
+        self.collective(Call::rooted(Function::Scatter, root), |entered| {
+            check_root(self, "scatter_into", root)?;
+            let all = (self.rank() == root).then(|| all.unwrap_or(&[]));
+            let check = |all: &[T]| {
+                let needed = whole("scatter_into", "mine", mine.len(), self.size())?;
+                check_len("scatter_into", "all", all.len(), needed)
+            };
+            all.map_or(Ok(()), check)?;
+            let (collective, call) = entered.begin()?;
+            let (all, bytes) = (all.map(buffer::of_slice), size_of_val(mine) as u64);
+            self.run_in_place(collective, call, mine, None, |plan, mine| {
+                build(plan, all, Some(mine), bytes, root)
+            })
+        })
     }
 
     /// As [`scatter`](Self::scatter), in place: the root's slice has a part for each rank, and keeps its own; the slices
@@ -124,19 +127,19 @@ impl Communicator<'_> {
     /// # Standard
     /// MPI 5.0, 6.6: `MPI_Scatter` with `MPI_IN_PLACE`.
     pub fn scatter_in_place<T: Plain>(&self, data: &mut [T], root: Rank) -> Result<()> {
-        check_root(self, "scatter_in_place", root)?;
-        let (is_root, size) = (self.rank() == root, self.size());
-        if is_root {
-            let checked = check_parts("scatter_in_place", "data", data.len(), size);
-            checked.map_err(|error| self.refuse_as_root(error))?;
-        }
-        let (mut collective, call) = self.enter(Call::rooted(Function::Scatter, root))?;
-        let bytes = size_of_val(data) as u64;
-        let outcome = self.run_in_place(&mut collective, call, data, None, |plan, data| match is_root {
-            true => build(plan, Some(data.to_send()), None, bytes / size as u64, root),
-            false => build(plan, None, Some(data), bytes, root),
-        });
-        self.pass_refusal_on(&mut collective, outcome, root)
+        self.collective(Call::rooted(Function::Scatter, root), |entered| {
+            check_root(self, "scatter_in_place", root)?;
+            let (is_root, size) = (self.rank() == root, self.size());
+            if is_root {
+                check_parts("scatter_in_place", "data", data.len(), size)?;
+            }
+            let (collective, call) = entered.begin()?;
+            let bytes = size_of_val(data) as u64;
+            self.run_in_place(collective, call, data, None, |plan, data| match is_root {
+                true => build(plan, Some(data.to_send()), None, bytes / size as u64, root),
+                false => build(plan, None, Some(data), bytes, root),
+            })
+        })
     }
 
     /// As [`scatter`](Self::scatter), of `len` elements a rank, but only begins: the request gives the part. Only the

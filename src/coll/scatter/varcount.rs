@@ -36,35 +36,43 @@ impl Communicator<'_> {
     /// # Standard
     /// MPI 5.0, 6.6: `MPI_Scatterv`.
     pub fn scatter_varcount<T: Plain>(&self, all: Option<Partition<'_, T>>, root: Rank) -> Result<Vec<T>> {
-        const NAME: &str = "scatter_varcount";
-        check_root(self, NAME, root)?;
-        let (is_root, size) = (self.rank() == root, self.size());
-        let blocks = match &all {
-            _ if !is_root => None,
-            Some(all) => Some(all.check(NAME, "all", size)),
-            None => Some(Err(Error::new(ErrorClass::BUFFER, "scatter_varcount: all is None at the root"))),
-        };
-        // The others do not know how long their parts are, and wait.
-        let bytes = |rank| match &blocks {
-            Some(Ok(blocks)) => blocks.bytes(rank),
-            _ => u64::MAX,
-        };
-        let told: Option<Vec<u64>> = is_root.then(|| (0..size).map(bytes).collect());
-        let mut mine = [0];
-        self.scatter_into(told.as_deref(), &mut mine, root)?;
-        let blocks = blocks.transpose()?;
-        if mine[0] == u64::MAX {
-            let what =
-                format!("scatter_varcount: the root, rank {root}, has no slice with a part for each rank");
-            return Err(Error::new(ErrorClass::COUNT, what));
+        {
+            const NAME: &str = "scatter_varcount";
+            let call = Call::rooted(Function::ScatterVarcount, root);
+            self.check_for(call, || check_root(self, NAME, root))?;
+            let (is_root, size) = (self.rank() == root, self.size());
+            let blocks = match &all {
+                _ if !is_root => None,
+                Some(all) => Some(all.check(NAME, "all", size)),
+                None => {
+                    Some(Err(Error::new(ErrorClass::BUFFER, "scatter_varcount: all is None at the root")))
+                }
+            };
+            // The others do not know how long their parts are, and wait.
+            let bytes = |rank| match &blocks {
+                Some(Ok(blocks)) => blocks.bytes(rank),
+                _ => u64::MAX,
+            };
+            let told: Option<Vec<u64>> = is_root.then(|| (0..size).map(bytes).collect());
+            let mut mine = [0];
+            self.scatter_into(told.as_deref(), &mut mine, root)?;
+            let blocks = blocks.transpose()?;
+            if mine[0] == u64::MAX {
+                let what = format!(
+                    "scatter_varcount: the root, rank {root}, has no slice with a part for each rank"
+                );
+                return Err(Error::new(ErrorClass::COUNT, what));
+            }
+            let len = usize::try_from(mine[0]).map_or(usize::MAX, |bytes| bytes / size_of::<T>().max(1));
+            let all = all.as_ref().map(|all| buffer::of_slice(all.data()));
+            self.collective(call, |entered| {
+                let (collective, call) = entered.begin()?;
+                self.run_new(collective, call, len, None, |plan, mine| {
+                    linear::plan(plan, all.zip(blocks.as_ref()), Some(mine), root);
+                    Ok(())
+                })
+            })
         }
-        let len = usize::try_from(mine[0]).map_or(usize::MAX, |bytes| bytes / size_of::<T>().max(1));
-        let all = all.as_ref().map(|all| buffer::of_slice(all.data()));
-        let (mut collective, call) = self.enter(Call::rooted(Function::ScatterVarcount, root))?;
-        self.run_new(&mut collective, call, len, None, |plan, mine| {
-            linear::plan(plan, all.zip(blocks.as_ref()), Some(mine), root);
-            Ok(())
-        })
     }
 
     /// As [`scatter_varcount`](Self::scatter_varcount), into slices of the lengths of the parts.
@@ -96,24 +104,25 @@ impl Communicator<'_> {
         mine: &mut [T],
         root: Rank,
     ) -> Result<()> {
-        const NAME: &str = "scatter_varcount_into";
-        check_root(self, NAME, root)?;
-        let all = match all {
-            _ if self.rank() != root => None,
-            Some(all) => Some(all),
-            None => Some(Partition::new(&[], vec![])),
-        };
-        let check = |all: &Partition<'_, T>| {
-            let blocks = all.check(NAME, "all", self.size())?;
-            check_len(NAME, "mine", mine.len(), all.count(root)).map(|()| blocks)
-        };
-        let checked = all.as_ref().map(check).transpose();
-        let blocks = checked.map_err(|error| self.refuse_as_root(error))?;
-        let (mut collective, call) = self.enter(Call::rooted(Function::ScatterVarcount, root))?;
-        let all = all.as_ref().map(|all| buffer::of_slice(all.data()));
-        self.run_in_place(&mut collective, call, mine, None, |plan, mine| {
-            linear::plan(plan, all.zip(blocks.as_ref()), Some(mine), root);
-            Ok(())
+        self.collective(Call::rooted(Function::ScatterVarcount, root), |entered| {
+            const NAME: &str = "scatter_varcount_into";
+            check_root(self, NAME, root)?;
+            let all = match all {
+                _ if self.rank() != root => None,
+                Some(all) => Some(all),
+                None => Some(Partition::new(&[], vec![])),
+            };
+            let check = |all: &Partition<'_, T>| {
+                let blocks = all.check(NAME, "all", self.size())?;
+                check_len(NAME, "mine", mine.len(), all.count(root)).map(|()| blocks)
+            };
+            let blocks = all.as_ref().map(check).transpose()?;
+            let (collective, call) = entered.begin()?;
+            let all = all.as_ref().map(|all| buffer::of_slice(all.data()));
+            self.run_in_place(collective, call, mine, None, |plan, mine| {
+                linear::plan(plan, all.zip(blocks.as_ref()), Some(mine), root);
+                Ok(())
+            })
         })
     }
 
@@ -146,17 +155,18 @@ impl Communicator<'_> {
         mut data: PartitionMut<'_, T>,
         root: Rank,
     ) -> Result<()> {
-        const NAME: &str = "scatter_varcount_in_place";
-        check_root(self, NAME, root)?;
-        let checked = (self.rank() == root).then(|| data.check(NAME, "data", self.size())).transpose();
-        let blocks = checked.map_err(|error| self.refuse_as_root(error))?;
-        let (mut collective, call) = self.enter(Call::rooted(Function::ScatterVarcount, root))?;
-        self.run_in_place(&mut collective, call, data.data(), None, |plan, data| {
-            match &blocks {
-                Some(blocks) => linear::plan(plan, Some((data.to_send(), blocks)), None, root),
-                None => linear::plan(plan, None, Some(data), root),
-            }
-            Ok(())
+        self.collective(Call::rooted(Function::ScatterVarcount, root), |entered| {
+            const NAME: &str = "scatter_varcount_in_place";
+            check_root(self, NAME, root)?;
+            let blocks = (self.rank() == root).then(|| data.check(NAME, "data", self.size())).transpose()?;
+            let (collective, call) = entered.begin()?;
+            self.run_in_place(collective, call, data.data(), None, |plan, data| {
+                match &blocks {
+                    Some(blocks) => linear::plan(plan, Some((data.to_send(), blocks)), None, root),
+                    None => linear::plan(plan, None, Some(data), root),
+                }
+                Ok(())
+            })
         })
     }
 

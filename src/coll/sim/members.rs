@@ -1,7 +1,7 @@
 //! Communicators of simulated ranks: the world, and of groups.
 
 use crate::{
-    communicator::{Base, Communicator, Foundation, Home, Membership, SharedBoard},
+    communicator::{Communicator, Foundation, Home, Membership, SharedBoard},
     error::{Error, Result},
     group::Members,
     p2p::{BulkOption, Config, CopyClock, Engine},
@@ -49,17 +49,19 @@ pub(super) fn of_groups<'u>(
     world.tidy();
     let mut own = None;
     for members in groups {
-        let round = world.enter_collective("a race")?.next_round(world);
-        let Some(me) = members.iter().position(|member| *member == world.rank()) else { continue };
-        let base: Base = if me == 0 {
-            let (foundation, base) = Foundation::lay(world.engine(), members.len())?;
-            members[1..].iter().try_for_each(|member| round.send(*member, &foundation.0))?;
-            base
-        } else {
+        let base = world.in_round(|round| {
+            let Some(me) = members.iter().position(|member| *member == world.rank()) else { return Ok(None) };
+            if me == 0 {
+                let (foundation, base) = Foundation::lay(world.engine(), members.len())?;
+                members[1..].iter().try_for_each(|member| round.send(*member, &foundation.0))?;
+                return Ok(Some((base, me)));
+            }
             let words = round.receive::<u64>(members[0], 2)?;
             let words = words.try_into().map_err(|_| Error::corrupt("not two words"))?;
-            Foundation(words).join(world.engine(), Membership { members: members.len(), me })?
-        };
+            let membership = Membership { members: members.len(), me };
+            Foundation(words).join(world.engine(), membership).map(|base| Some((base, me)))
+        })?;
+        let Some((base, me)) = base else { continue };
         let group = Members::new(members.iter().map(|member| PeerId(*member as u32)));
         own = Some(world.on_base(base, group, me as Rank));
     }

@@ -80,7 +80,6 @@ impl<T> UnexpectedQueue<T> {
     }
 
     /// All messages, in the order in which they arrived.
-    #[cfg(any(test, fuzzing, feature = "internals"))]
     pub(crate) fn iter(&self) -> impl Iterator<Item = (UnexpectedId, &Envelope, &T)> {
         self.messages.iter().map(|(id, envelope, message)| (UnexpectedId(id), envelope, message))
     }

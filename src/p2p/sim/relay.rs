@@ -266,7 +266,7 @@ fn describe(until: &Until<'_>) -> String {
         Until::Words { words, at_least, by } => {
             // Relaxed: a rank that has the baton has seen all before.
             let values: Vec<u64> = words.iter().map(|word| word.load(Ordering::Relaxed)).collect();
-            let by = by.map_or_else(String::new, |by| format!(" by rank {}", by.0));
+            let by = by.map_or_else(String::new, |by| format!(" by rank {}", by.peer.0));
             let is_lost = values.iter().all(|value| value >= at_least);
             let lost = if is_lost { ": nobody has rung" } else { "" };
             format!("words that are {values:?} have been raised to {at_least}{by}{lost}")

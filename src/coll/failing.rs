@@ -1,0 +1,177 @@
+//! Blocking collectives that fail on one rank: the others learn of it, and the communicator goes on, or errs for good.
+//!
+//! A call has its number before its arguments are looked at. If it errs, all others are told by a notice, so that nobody
+//! waits for this rank's part. What comes then depends on how far it had come (docs/PROTOCOL.md, Collectives that fail):
+//! ranks that have all been refused the same calls, before they began anything, go on together; else every later
+//! collective of the communicator errs.
+
+use super::call::Call;
+use crate::{
+    buffer,
+    communicator::{Collective, Communicator, Standing},
+    envelope::{Envelope, Pattern},
+    error::{Error, ErrorClass, Result},
+    sys::biased_lock::Guard,
+    types::{PeerId, Rank, Tag},
+};
+
+/// A blocking collective that has its number, and nothing else yet.
+pub(crate) struct Entered<'a, 'u> {
+    comm: &'a Communicator<'u>,
+    collective: Guard<'a, Collective>,
+    call: Call,
+    has_begun: bool,
+}
+
+/// The tags of a notice: this rank has no part in its call, nor in those that follow, because it was refused, or because
+/// something has failed on the way.
+const REFUSED: Tag = -1;
+const FAILED: Tag = -2;
+/// The tag of the message in which a rank says then which calls it was refused.
+const REFUSED_CALLS: Tag = -3;
+
+/// What a rank says of the calls that it was refused: how many, and a digest of their numbers.
+type Refused = [u64; 2];
+
+impl<'u> Communicator<'u> {
+    /// A blocking collective: `body` looks at its arguments, [begins](Entered::begin), and goes to its end. If it errs all
+    /// other ranks are told.
+    #[inline]
+    pub(super) fn collective<R>(
+        &self,
+        call: Call,
+        body: impl FnOnce(&mut Entered<'_, 'u>) -> Result<R>,
+    ) -> Result<R> {
+        let mut collective = self.enter_collective(call.function)?;
+        collective.calls += 1;
+        let mut entered = Entered { comm: self, collective, call, has_begun: false };
+        body(&mut entered).map_err(|error| entered.fail(error))
+    }
+
+    /// Looks at the arguments of a blocking collective that is made of others, which come then.
+    pub(super) fn check_for<R>(&self, call: Call, check: impl FnOnce() -> Result<R>) -> Result<R> {
+        self.collective(call, |_| check())
+    }
+
+    /// Tells all other members what comes in the place of this rank's part. Never waits.
+    fn tell_others(&self, tag: Tag, words: &[u64]) -> Result<()> {
+        let context = self.remote().contexts.collective();
+        let words = buffer::of_slice(words);
+        let envelope = Envelope { context, source: self.rank(), tag, bytes: words.len() };
+        self.other_members().try_for_each(|(_, peer)| self.engine().send_buffered(peer, envelope, words))
+    }
+
+    fn other_members(&self) -> impl Iterator<Item = (Rank, PeerId)> + '_ {
+        (0..).zip(self.remote().group.iter()).filter(|(rank, _)| *rank != self.rank())
+    }
+
+    /// The next message of a member among blocking collectives: whether it has that tag, and these words.
+    fn hears(&self, (rank, peer): (Rank, PeerId), tag: Tag, words: &[u64]) -> Result<bool> {
+        let context = self.local().contexts.collective();
+        let pattern = Pattern { context, source: Some(rank), tag: None };
+        let mut heard: Refused = [0; 2];
+        let heard = &mut heard[..words.len()];
+        let received = self.engine().receive(pattern, Some(peer), buffer::of_slice_mut(heard));
+        match received {
+            Ok(status) => {
+                Ok(status.tag() == tag && status.bytes() == size_of_val(words) as u64 && heard == words)
+            }
+            Err(error) if error.as_truncated().is_some() => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+}
+
+impl<'u> Entered<'_, 'u> {
+    /// The arguments are in order: from here on the rank takes part.
+    #[inline]
+    pub(super) fn begin(&mut self) -> Result<(&mut Collective, Call)> {
+        if !matches!(self.collective.standing, Standing::Sound) {
+            self.go_on()?;
+        }
+        self.has_begun = true;
+        Ok((&mut self.collective, self.call))
+    }
+
+    /// After calls that have failed.
+    #[cold]
+    fn go_on(&mut self) -> Result<()> {
+        let outcome = match &self.collective.standing {
+            Standing::Sound => Ok(()),
+            Standing::Refused { calls, digest } => self.agree([*calls, *digest]),
+            // Others have been told.
+            Standing::Failed(why) => return Err(failed_before(self.call, why)),
+        };
+        self.collective.standing = match &outcome {
+            Ok(()) => Standing::Sound,
+            Err(error) => Standing::Failed(error.to_string()),
+        };
+        outcome
+    }
+
+    /// Whether all ranks were refused the same calls: then none has begun anything in these.
+    fn agree(&self, mine: Refused) -> Result<()> {
+        self.comm.tell_others(REFUSED_CALLS, &mine)?;
+        for member in self.comm.other_members() {
+            if !(self.comm.hears(member, REFUSED, &[])? && self.comm.hears(member, REFUSED_CALLS, &mine)?) {
+                return Err(refused_other_calls(self.call, member.0));
+            }
+        }
+        Ok(())
+    }
+
+    /// The call has failed, for a reason that comes back.
+    #[cold]
+    fn fail(&mut self, reason: Error) -> Error {
+        // What the engine says of a wait names no function.
+        let is_nameless = reason.class() == ErrorClass::OTHER;
+        let reason = if is_nameless { reason.of(self.call.function.name()) } else { reason };
+        self.note_failure(&reason);
+        reason
+    }
+
+    /// The others are told, unless they have been, and nothing of this rank's has come since.
+    fn note_failure(&mut self, error: &Error) {
+        // Bits that are no values of the result's type are found when all is over.
+        let is_over = self.has_begun && error.class() == ErrorClass::TYPE;
+        if is_over || self.comm.check_caller().is_err() {
+            return;
+        }
+        let number = self.collective.calls;
+        let (next, notice) = match self.collective.standing {
+            Standing::Failed(_) => return,
+            Standing::Sound if self.has_begun => (Standing::Failed(error.to_string()), Some(FAILED)),
+            Standing::Sound => (Standing::Refused { calls: 1, digest: number }, Some(REFUSED)),
+            Standing::Refused { calls, digest } => {
+                (Standing::Refused { calls: calls + 1, digest: mixed(digest, number) }, None)
+            }
+        };
+        self.collective.standing = next;
+        if let Some(notice) = notice {
+            // If they cannot be told the job has ended, which they learn by themselves.
+            let _ = self.comm.tell_others(notice, &[]);
+        }
+    }
+}
+
+/// A digest with one more number.
+fn mixed(digest: u64, number: u64) -> u64 {
+    digest.rotate_left(29).wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ number
+}
+
+#[cold]
+fn refused_other_calls(call: Call, rank: Rank) -> Error {
+    let what = format!(
+        "{}: this rank has been refused calls of collectives that rank {rank} has taken part in, or the other way round",
+        call.function
+    );
+    Error::new(ErrorClass::COMM, what).with_help(ADVICE)
+}
+
+#[cold]
+fn failed_before(call: Call, why: &str) -> Error {
+    let what = format!("{}: a collective of this communicator has failed before: {why}", call.function);
+    Error::new(ErrorClass::COMM, what).with_help(ADVICE)
+}
+
+const ADVICE: &str = "the ranks no longer agree where they are; messages still pass, and split_by_subgroup makes a communicator out of them";
