@@ -18,9 +18,21 @@ use std::sync::Arc;
 
 /// An immediate or persistent collective that has its number, and nothing else yet: a call that is refused uses up a
 /// number, too, as that of the other ranks does (PROTOCOL.md, Collectives on messages).
+///
+/// If it is dropped like that, the others are told that this rank has no part in it.
 pub(super) struct Overlapping<'c, 'u> {
     comm: &'c Communicator<'u>,
     channel: Channel,
+    has_begun: bool,
+}
+
+impl Drop for Overlapping<'_, '_> {
+    #[inline]
+    fn drop(&mut self) {
+        if !self.has_begun {
+            self.comm.engine().refuse_part(&self.channel, self.comm.remote().group.iter());
+        }
+    }
 }
 
 impl<'u> Communicator<'u> {
@@ -66,7 +78,7 @@ impl<'c, 'u> Overlapping<'c, 'u> {
             tag,
             order: ChannelOrder::Overlapping { mark: call.mark(), compare },
         };
-        Self { comm, channel }
+        Self { comm, channel, has_begun: false }
     }
 
     fn schedule(
@@ -80,28 +92,31 @@ impl<'c, 'u> Overlapping<'c, 'u> {
 
     /// Builds the plan and begins it. What it takes of the caller's memory is in `keeps`.
     fn begin(
-        &self,
+        &mut self,
         operation: Option<SharedOperation>,
         keeps: Vec<Keep>,
         build: impl FnOnce(&mut Plan<'_>) -> Result<()>,
     ) -> Result<RequestId> {
-        self.comm.engine().begin(self.schedule(operation, build)?, keeps)
+        let id = self.comm.engine().begin(self.schedule(operation, build)?, keeps)?;
+        self.has_begun = true;
+        Ok(id)
     }
 
     /// An immediate collective that changes its buffer.
     pub(super) fn begin_in_place<B: Owned>(
-        self,
+        mut self,
         data: B,
         operation: Option<SharedOperation>,
         build: impl FnOnce(&mut Plan<'_>, ReceiveBytes) -> Result<()>,
     ) -> Result<Request<'c, B>> {
+        let engine = self.comm.engine();
         let begin = |data| self.begin(operation, vec![], |plan| build(plan, data));
-        Request::begin_in_place(self.comm.engine(), data, begin)
+        Request::begin_in_place(engine, data, begin)
     }
 
     /// An immediate collective whose result is new.
     pub(super) fn begin_new<B: Owned, T: Plain>(
-        self,
+        mut self,
         input: Held<B>,
         len: usize,
         operation: Option<SharedOperation>,
@@ -115,7 +130,7 @@ impl<'c, 'u> Overlapping<'c, 'u> {
 
     /// As [`Self::begin_new`]; without a length this rank gets no result.
     pub(super) fn begin_new_if<B: Owned, T: Plain>(
-        self,
+        mut self,
         input: Held<B>,
         len: Option<usize>,
         operation: Option<SharedOperation>,
@@ -129,15 +144,17 @@ impl<'c, 'u> Overlapping<'c, 'u> {
 
     /// A collective to be started again and again.
     pub(super) fn prepare<I: Owned, O: Owned>(
-        self,
+        mut self,
         input: Held<I>,
         output: Held<O>,
         operation: Option<SharedOperation>,
         build: impl Algorithm,
     ) -> Result<PersistentCollective<'c, I, O>> {
-        PersistentCollective::new(self.comm.engine(), input, output, |from, into| {
+        let prepared = PersistentCollective::new(self.comm.engine(), input, output, |from, into| {
             self.schedule(operation, |plan| build(plan, from, into))
-        })
+        });
+        self.has_begun = prepared.is_ok();
+        prepared
     }
 }
 

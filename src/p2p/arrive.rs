@@ -164,6 +164,7 @@ impl Core {
         self.arrivals.note(&envelope);
         match self.posted.take_match(&envelope) {
             Some(receive) => self.deliver(receive, &envelope, arrived),
+            None if self.is_of_no_use(&envelope) => self.discard(&envelope, arrived),
             None => {
                 self.arrive_unexpected(envelope, arrived);
                 Ok(())

@@ -5,10 +5,10 @@
 //! members have, it *cleans*: it takes in what has come, and throws away what has these ids. Then the record is
 //! free (docs/PROTOCOL.md, "Context ids").
 
-use super::{Core, Engine, request::ReceivePhase};
+use super::{Core, Engine, arrive::Arrived, request::ReceivePhase};
 use crate::{
     buffer::ReceiveBuffer,
-    envelope::Pattern,
+    envelope::{Envelope, Pattern},
     error::{Error, Result},
     shm::contexts::{ContextTable, Miscounted, RECORD_WORDS},
     sync::{AtomicU64, Ordering},
@@ -169,11 +169,18 @@ impl Core {
             let any = Pattern { context: ContextId(id), source: None, tag: None };
             while let Some((envelope, arrived)) = self.unexpected.take(&any) {
                 self.let_go(&envelope, &arrived);
-                let nowhere = ReceiveBuffer::discarding(envelope.bytes);
-                let id = self.begin_matched(&envelope, arrived, nowhere)?;
-                self.requests.detach(id, None);
+                self.discard(&envelope, arrived)?;
             }
+            self.refused.forget(ContextId(id));
         }
+        Ok(())
+    }
+
+    /// Receives a message into nothing.
+    pub(super) fn discard(&mut self, envelope: &Envelope, arrived: Arrived) -> Result<()> {
+        let nowhere = ReceiveBuffer::discarding(envelope.bytes);
+        let id = self.begin_matched(envelope, arrived, nowhere)?;
+        self.requests.detach(id, None);
         Ok(())
     }
 

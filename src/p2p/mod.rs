@@ -76,6 +76,7 @@ use contexts::{Contexts, Dropped};
 use gate::Gate;
 use inquiry::Inquiries;
 use matching::{PostedQueue, UnexpectedQueue};
+use notices::RefusedCalls;
 use peers::Peer;
 use probe::Messages;
 use progress::{Blocked, SpinBan};
@@ -174,6 +175,7 @@ pub(crate) struct Core {
     /// Collectives that have ended, with the user's operations.
     over: Vec<schedule::Running>,
     inquiries: Inquiries,
+    refused: RefusedCalls,
     /// Schedules are being advanced: a poll out of one of their steps leaves them alone.
     is_advancing: bool,
     choices: Choices,
@@ -227,6 +229,7 @@ impl Engine {
             combinations: VecDeque::new(),
             over: Vec::new(),
             inquiries: Inquiries::default(),
+            refused: RefusedCalls::default(),
             is_advancing: false,
             choices: Choices::new(config.bulk, Tuning::new(segment)),
             nonce,

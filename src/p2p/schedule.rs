@@ -7,11 +7,12 @@
 
 use super::{
     Core, Engine, RequestId, job_ended,
+    notices::failed_elsewhere,
     request::{Mode, State},
 };
 use crate::{
     buffer::{BorrowedOperation, Combination, Keep, ReceiveBytes, Scratch, SendBytes, SharedOperation},
-    envelope::{Envelope, Pattern, mark_of, marked},
+    envelope::{Envelope, NOTICE_MARK, Pattern, mark_of, marked},
     error::{Error, ErrorClass, Result, Truncated},
     status::Status,
     sys::biased_lock::Guard,
@@ -117,9 +118,10 @@ impl Schedule {
             ChannelOrder::Consecutive(mismatch) if tag != self.channel.tag => {
                 return Err(mismatch(source, tag, self.channel.tag));
             }
-            ChannelOrder::Overlapping { mark, compare } if mark_of(marked) != mark => {
-                compare(source, mark_of(marked), mark)?;
-            }
+            ChannelOrder::Overlapping { mark, compare } if mark_of(marked) != mark => match mark_of(marked) {
+                NOTICE_MARK => return Err(failed_elsewhere(source)),
+                theirs => compare(source, theirs, mark)?,
+            },
             _ => {}
         }
         check_size(self.channel.function, source, bytes, expected)
@@ -331,6 +333,18 @@ impl Running {
         self.schedule.channel.tag
     }
 
+    /// The other ranks that take messages of steps to come, or send them.
+    pub(super) fn partners_to_come(&self) -> impl Iterator<Item = PeerId> + '_ {
+        self.schedule.steps[self.next..].iter().filter_map(|step| match step {
+            Step::Send { to: partner, .. } | Step::Receive { from: partner, .. } => Some(*partner),
+            _ => None,
+        })
+    }
+
+    pub(super) fn channel(&self) -> &Channel {
+        &self.schedule.channel
+    }
+
     /// Whether a step to come takes a message of the peer (`takes`), or sends it one.
     pub(super) fn is_to_come(&self, peer: PeerId, takes: bool) -> bool {
         self.schedule.steps[self.next..].iter().any(|step| match step {
@@ -522,6 +536,9 @@ impl Core {
     /// goes with the schedule. It also holds the user's operation, which is dropped without the lock.
     fn finish_schedule(&mut self, id: RequestId, running: Running, outcome: Result<Status>) {
         let open: Vec<RequestId> = running.open().collect();
+        if outcome.is_err() {
+            self.tell_partners(&running, &open);
+        }
         open.into_iter().for_each(|open| self.abandon(open));
         self.over.push(running);
         self.note_end_of_schedule();

@@ -234,24 +234,3 @@ fn after_a_call_that_one_rank_is_refused_the_next_ones_work() {
         }
     }
 }
-
-/// Who waits for the part of the rank that was refused hears of it when that leaves.
-#[test]
-fn a_collective_that_lacks_a_rank_which_was_refused_ends_when_that_leaves() {
-    for len in LENGTHS {
-        run(3, |world| {
-            if world.rank() == 1 {
-                refused(world.immediate_broadcast(ones(1), 3), &["root 3"]);
-                refused(world.broadcast_init(ones(1), 3), &["root 3"]);
-                return goes_on(world, 1);
-            }
-            let lost = world.immediate_all_gather(ones(len))?;
-            let mut persistent = world.all_gather_init(ones(len), ones(3 * len))?;
-            persistent.start()?;
-            goes_on(world, 1)?;
-            refused(lost.wait(), &["in vain"]);
-            refused(persistent.wait(), &["in vain"]);
-            Ok(())
-        });
-    }
-}

@@ -1,9 +1,9 @@
-//! Blocking collectives that fail on one rank: those that have called rightly do not wait for it, and nobody takes what
+//! Collectives that fail on one rank: those that have called rightly do not wait for it, and nobody takes what
 //! was meant for another call.
 
 use super::run;
 use crate::refused::refused;
-use ringmpi::{Communicator, Partition, PartitionMut, Rank, Result, op};
+use ringmpi::{Communicator, Owned, Partition, PartitionMut, PersistentCollective, Rank, Result, Source, op};
 
 /// A call that its first argument makes wrong for this rank, of about so many elements.
 type Call = fn(&Communicator<'_>, is_wrong: bool, len: usize) -> Result<()>;
@@ -204,4 +204,118 @@ fn a_communicator_that_has_failed_is_the_way_to_a_new_one() {
         assert_eq!(again.all_reduce_value(1, op::Sum)?, 3);
         Ok(())
     });
+}
+
+/// Starts and waits.
+fn once<I: Owned, O: Owned>(collective: Result<PersistentCollective<'_, I, O>>) -> Result<()> {
+    let mut collective = collective?;
+    collective.start()?;
+    collective.wait()
+}
+
+/// Immediate and persistent ones, to their end.
+const OVERLAPPING: [(&str, Call); 14] = [
+    ("immediate_broadcast", |world, is_wrong, len| {
+        world.immediate_broadcast(ones(len), root(is_wrong))?.wait().map(drop)
+    }),
+    ("immediate_gather", |world, is_wrong, len| {
+        world.immediate_gather(ones(len), root(is_wrong))?.wait().map(drop)
+    }),
+    ("immediate_scatter", |world, is_wrong, len| {
+        world.immediate_scatter(ones(all(world, len)), len, root(is_wrong))?.wait().map(drop)
+    }),
+    ("immediate_all_gather_varcount", |world, is_wrong, len| {
+        let counts = counts(world, is_wrong, len);
+        world.immediate_all_gather_varcount(ones(len), &counts)?.wait().map(drop)
+    }),
+    ("immediate_all_to_all", |world, is_wrong, len| {
+        world.immediate_all_to_all(ones(all(world, len) + usize::from(is_wrong)))?.wait().map(drop)
+    }),
+    ("immediate_all_to_all_varcount", |world, is_wrong, len| {
+        let counts = counts(world, is_wrong, len);
+        world.immediate_all_to_all_varcount(ones(all(world, len)), &counts, &counts)?.wait().map(drop)
+    }),
+    ("immediate_reduce", |world, is_wrong, len| {
+        world.immediate_reduce(ones(len), op::Sum, root(is_wrong))?.wait().map(drop)
+    }),
+    ("immediate_reduce_scatter", |world, is_wrong, len| {
+        let counts = counts(world, is_wrong, len);
+        world.immediate_reduce_scatter(ones(all(world, len)), &counts, op::Sum)?.wait().map(drop)
+    }),
+    ("immediate_reduce_scatter_block", |world, is_wrong, len| {
+        let mine = ones(all(world, len) + usize::from(is_wrong));
+        world.immediate_reduce_scatter_block(mine, op::Sum)?.wait().map(drop)
+    }),
+    ("broadcast_init", |world, is_wrong, len| once(world.broadcast_init(ones(len), root(is_wrong)))),
+    ("all_gather_init", |world, is_wrong, len| {
+        once(world.all_gather_init(ones(len), ones(all(world, len) + usize::from(is_wrong))))
+    }),
+    ("all_to_all_init", |world, is_wrong, len| {
+        let len = all(world, len) + usize::from(is_wrong);
+        once(world.all_to_all_init(ones(len), ones(len)))
+    }),
+    ("all_reduce_init", |world, is_wrong, len| {
+        once(world.all_reduce_init(ones(len), ones(len + usize::from(is_wrong)), op::Sum))
+    }),
+    ("scan_init", |world, is_wrong, len| {
+        once(world.scan_init(ones(len), ones(len + usize::from(is_wrong)), op::Sum))
+    }),
+];
+
+/// Waits for one that a rank was refused end, and the next ones are not concerned, blocking or not.
+#[test]
+fn nobody_waits_for_a_rank_that_is_refused_an_immediate_or_persistent_collective() {
+    for (name, call) in OVERLAPPING {
+        for (ranks, len) in [(2, 2), (2, 60_000), (3, 60_000), (9, 2), (9, 3_000)] {
+            println!("{name}, {ranks} ranks, {len} elements");
+            for wrong in [0, ranks as Rank - 1] {
+                run(ranks, |world| {
+                    let is_wrong = world.rank() == wrong;
+                    let outcome = call(world, is_wrong, len);
+                    match outcome {
+                        _ if is_wrong => refused(outcome, &[name]),
+                        // Some need nothing of that rank, nor of those that do.
+                        Ok(()) => {}
+                        Err(error) => {
+                            assert!(error.to_string().contains("no part in this collective"), "{error}")
+                        }
+                    }
+                    assert_eq!(world.immediate_all_reduce(vec![1], op::Sum)?.wait()?, [world.size()]);
+                    assert_eq!(world.all_reduce_value(1, op::Sum)?, world.size());
+                    call(world, false, len)
+                });
+            }
+        }
+    }
+}
+
+#[test]
+fn ranks_that_are_all_refused_the_same_immediate_collectives_go_on() {
+    for ranks in [2, 3, 9] {
+        run(ranks, |world| {
+            for (name, call) in OVERLAPPING {
+                (0..20).for_each(|_| refused(call(world, true, 4), &[name]));
+                call(world, false, 4)?;
+            }
+            Ok(())
+        });
+    }
+}
+
+/// A rank that waits for one that has failed on the way, too.
+#[test]
+fn an_immediate_collective_that_fails_on_the_way_ends_the_others() {
+    for len in LENGTHS {
+        run(5, |world| {
+            // In a chain each waits for the one before.
+            let given = len + usize::from(world.rank() == 1);
+            let outcome = world.immediate_scan(ones(given), op::Sum)?.wait();
+            assert_eq!(outcome.is_err(), world.rank() > 0);
+            // All are still there.
+            world.neighbour(1).send(&[0])?;
+            world.neighbour(-1).receive_into(&mut [0])?;
+            assert_eq!(world.all_reduce_value(1, op::Sum)?, world.size());
+            Ok(())
+        });
+    }
 }
