@@ -52,7 +52,7 @@ pub(crate) const MISTAKES: &[(&str, Call, &[&str])] = &[
     ("roots of persistent ones", persistent_roots, &["called reduce_init (Sum, root"]),
     ("operations of persistent ones", persistent_operations, &["called", "all_reduce_init (Max)"]),
     ("lengths of persistent ones", persistent_lengths, &["bytes where this rank expected"]),
-    ("a refused broadcast and a duplicate", refused_then_duplicate, &["called broadcast", "construction"]),
+    ("a refused broadcast and a duplicate", refused_then_duplicate, &["the construction of a communicator"]),
     ("one more", one_more, &["in vain"]),
     ("one more immediate one", one_more_immediate, &["in vain"]),
 ];
