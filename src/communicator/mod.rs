@@ -105,6 +105,20 @@ pub(crate) struct Home {
 
 /// How two communicators compare.
 ///
+/// ```
+/// use ringmpi::{Communicator, CommunicatorRelation};
+/// # ringmpi::threads(2, |world| {
+/// /// Whether messages to a rank of one go to the same process as those to that rank of the other.
+/// fn have_same_ranks(one: &Communicator<'_>, other: &Communicator<'_>) -> bool {
+///     matches!(one.compare(other), CommunicatorRelation::Identical | CommunicatorRelation::Congruent)
+/// }
+/// assert!(have_same_ranks(&world, &world.duplicate()?));
+/// assert!(!have_same_ranks(&world, &world.self_comm()));
+/// # ringmpi::Result::Ok(())
+/// # })?.into_iter().collect::<ringmpi::Result<()>>()?;
+/// # Ok::<(), ringmpi::Error>(())
+/// ```
+///
 /// # Standard
 /// MPI 5.0, 7.4.1: `MPI_IDENT`, `MPI_CONGRUENT`, `MPI_SIMILAR`, `MPI_UNEQUAL`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -334,6 +348,17 @@ impl<'u> Communicator<'u> {
 
     /// This process's rank, from 0.
     ///
+    /// ```
+    /// # ringmpi::threads(3, |world| {
+    /// // Of ten items, every third one, from this rank's first on.
+    /// let mine: Vec<i32> = (world.rank()..10).step_by(3).collect();
+    /// let counts = world.all_gather(&[mine.len()])?;
+    /// assert_eq!(counts, [4, 3, 3]);
+    /// # ringmpi::Result::Ok(())
+    /// # })?.into_iter().collect::<ringmpi::Result<()>>()?;
+    /// # Ok::<(), ringmpi::Error>(())
+    /// ```
+    ///
     /// # Standard
     /// MPI 5.0, 7.4.1: `MPI_Comm_rank`.
     #[must_use]
@@ -343,6 +368,16 @@ impl<'u> Communicator<'u> {
     }
 
     /// How many processes the communicator has.
+    ///
+    /// ```
+    /// use ringmpi::op;
+    /// # ringmpi::threads(4, |world| {
+    /// let mean = world.all_reduce_value(f64::from(world.rank()), op::Sum)? / f64::from(world.size());
+    /// assert_eq!(mean, 1.5);
+    /// # ringmpi::Result::Ok(())
+    /// # })?.into_iter().collect::<ringmpi::Result<()>>()?;
+    /// # Ok::<(), ringmpi::Error>(())
+    /// ```
     ///
     /// # Standard
     /// MPI 5.0, 7.4.1: `MPI_Comm_size`.
@@ -402,6 +437,16 @@ impl<'u> Communicator<'u> {
 
     /// The name that [`set_name`](Self::set_name) has given; empty if it has none. The world is called
     /// `MPI_COMM_WORLD`, the communicator of one process alone `MPI_COMM_SELF`.
+    ///
+    /// ```
+    /// # ringmpi::threads(2, |world| {
+    /// let place = format!("rank {} of {}", world.rank(), world.name());
+    /// assert!(place.ends_with("of MPI_COMM_WORLD"));
+    /// assert_eq!(world.self_comm().name(), "MPI_COMM_SELF");
+    /// # ringmpi::Result::Ok(())
+    /// # })?.into_iter().collect::<ringmpi::Result<()>>()?;
+    /// # Ok::<(), ringmpi::Error>(())
+    /// ```
     ///
     /// # Standard
     /// MPI 5.0, 7.8: `MPI_Comm_get_name`.

@@ -20,6 +20,22 @@ mod sealed {
 use sealed::Layout;
 
 /// The value of a [`ValueIndex`]: an integer or a float of any width.
+///
+/// ```
+/// use ringmpi::{Communicator, Result, op};
+///
+/// /// The largest value that a rank has, and whose it is.
+/// fn winner<V: op::Number>(world: &Communicator<'_>, mine: V) -> Result<(V, i64)> {
+///     let best = world.all_reduce_value(op::ValueIndex::new(mine, world.rank()), op::MaxLoc)?;
+///     Ok((best.value, best.index))
+/// }
+/// # let winners = ringmpi::threads(3, |world| winner(&world, [3u8, 9, 5][world.rank() as usize]).unwrap())?;
+/// # assert_eq!(winners, [(9, 1); 3]);
+/// # Ok::<(), ringmpi::Error>(())
+/// ```
+///
+/// # Standard
+/// MPI 5.0, 6.9.4: the type of the values of pairs.
 #[diagnostic::on_unimplemented(message = "`{Self}` is no number: integers and floats are")]
 pub trait Number: Layout {}
 
@@ -68,6 +84,13 @@ pub struct ValueIndex<V: Number> {
 
 impl<V: Number> ValueIndex<V> {
     /// A value at an index; a [`Rank`](crate::Rank) is one.
+    ///
+    /// ```
+    /// use ringmpi::op::ValueIndex;
+    /// // The elements of a slice, with their places in it.
+    /// let pairs: Vec<_> = (0i64..).zip([2.5, 0.5]).map(|(index, value)| ValueIndex::new(value, index)).collect();
+    /// assert_eq!((pairs[1].value, pairs[1].index), (0.5, 1));
+    /// ```
     #[inline]
     pub fn new(value: V, index: impl Into<i64>) -> Self {
         Self { value, index: index.into(), ..Self::default() }
