@@ -1,8 +1,10 @@
-//! Immediate and persistent collectives that ranks call in different ways, and those that one rank is refused.
+//! Collectives that ranks call in different ways: barriers, immediate and persistent ones; and those that one rank is
+//! refused.
 
 use super::run;
 use crate::refused::refused;
 use ringmpi::{Communicator, Owned, PersistentCollective, Result, op};
+use std::{thread, time::Duration};
 
 /// What a rank does in a mistake that the first one makes.
 type Call = fn(&Communicator<'_>, is_first: bool, len: usize) -> Result<()>;
@@ -31,6 +33,38 @@ fn is_seen(facts: &[&str], lens: &[usize], call: Call) {
                 outcomes.into_iter().filter_map(Result::err).map(|error| error.to_string()).collect();
             let says = |error: &String| facts.iter().all(|fact| error.contains(fact));
             assert!(errors.iter().any(says), "{ranks} ranks, {len} elements: {facts:?} in {errors:#?}");
+        }
+    }
+}
+
+/// The first rank is the root of a broadcast that the others do not call, and comes to the barrier last, or not. So many
+/// ranks count those that have come, on any machine.
+#[test]
+fn a_broadcast_before_a_barrier_that_only_its_root_calls() {
+    for ranks in [9, 12] {
+        for comes_last in [true, false] {
+            let outcomes = ringmpi::threads(ranks, |world| {
+                let is_root = world.rank() == 0;
+                if is_root {
+                    world.broadcast_into(&mut [1u64], 0)?;
+                }
+                if is_root == comes_last {
+                    // Whoever is last in spite of that, the test is right.
+                    thread::sleep(Duration::from_millis(50));
+                }
+                world.barrier()
+            });
+            let mut errors: Vec<_> = outcomes.unwrap().into_iter().map(|outcome| outcome.err()).collect();
+            match errors.remove(0) {
+                Some(error) => {
+                    refused(Err::<(), _>(error), &["has not been in all collectives that this rank has"]);
+                    assert!(errors.iter().all(Option::is_none), "{errors:?}");
+                }
+                None => errors.into_iter().for_each(|error| {
+                    let error = error.expect("the root was last");
+                    refused(Err::<(), _>(error), &["has been in collectives that this rank has not"]);
+                }),
+            }
         }
     }
 }
