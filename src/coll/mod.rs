@@ -17,6 +17,7 @@ mod blocks;
 mod broadcast;
 mod call;
 mod fold;
+mod fold_shared;
 mod gather;
 mod neighbour;
 mod on_board;

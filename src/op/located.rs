@@ -111,34 +111,16 @@ impl<V: Number> PartialEq for ValueIndex<V> {
 
 impl<V: Number + Eq> Eq for ValueIndex<V> {}
 
-macro_rules! operations {
-    ($($(#[$doc:meta])* $name:ident, $code:literal, $better:tt;)*) => {$(
-        $(#[$doc])*
-        #[derive(Clone, Copy, Debug, Default)]
-        pub struct $name;
-
-        impl<V: Number> Op<ValueIndex<V>> for $name {
-            fn commutes(&self) -> bool {
-                true
-            }
-            #[inline]
-            fn apply(&self, a: &ValueIndex<V>, b: &ValueIndex<V>) -> ValueIndex<V> {
-                let is_b = b.value $better a.value || b.value == a.value && b.index < a.index;
-                if is_b { *b } else { *a }
-            }
-            #[inline]
-            fn is_built_in(&self) -> bool {
-                true
-            }
-            #[inline]
-            fn code(&self) -> u8 {
-                $code
-            }
-        }
-    )*};
+/// Of equal values the one with the lower index.
+#[inline]
+fn chosen<V: Number>(a: &ValueIndex<V>, b: &ValueIndex<V>, is_b_better: bool) -> ValueIndex<V> {
+    let is_b = is_b_better || b.value == a.value && b.index < a.index;
+    if is_b { *b } else { *a }
 }
 
 operations! {
+    is_built_in: true;
+
     /// The smallest value and its index; of equal values the one with the lowest index.
     ///
     /// Of two values that do not compare (NaN) the one of the lower rank, as with [`Min`](super::Min).
@@ -156,7 +138,7 @@ operations! {
     ///
     /// # Standard
     /// MPI 5.0, 6.9.4: `MPI_MINLOC`.
-    MinLoc, 11, <;
+    MinLoc, 11, [V: Number] ValueIndex<V>, |a, b| chosen(a, b, b.value < a.value);
 
     /// The largest value and its index; of equal values the one with the lowest index.
     ///
@@ -178,5 +160,5 @@ operations! {
     ///
     /// # Standard
     /// MPI 5.0, 6.9.4: `MPI_MAXLOC`.
-    MaxLoc, 12, >;
+    MaxLoc, 12, [V: Number] ValueIndex<V>, |a, b| chosen(a, b, b.value > a.value);
 }

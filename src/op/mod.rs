@@ -30,6 +30,40 @@
 //! # Standard
 //! MPI 5.0, 6.9.
 
+/// Types of built-in operations: for each its name, its [`Op::code`], the operands, and what it gives for two of them.
+/// `$is_built_in` may depend on their type.
+macro_rules! operations {
+    (
+        is_built_in: $is_built_in:expr;
+        $(
+            $(#[$doc:meta])* $name:ident, $code:literal, [$($generics:tt)*] $operand:ty,
+            |$a:ident, $b:ident| $value:expr;
+        )*
+    ) => {$(
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, Default)]
+        pub struct $name;
+
+        impl<$($generics)*> Op<$operand> for $name {
+            fn commutes(&self) -> bool {
+                true
+            }
+            #[inline]
+            fn apply(&self, $a: &$operand, $b: &$operand) -> $operand {
+                $value
+            }
+            #[inline]
+            fn is_built_in(&self) -> bool {
+                $is_built_in
+            }
+            #[inline]
+            fn code(&self) -> u8 {
+                $code
+            }
+        }
+    )*};
+}
+
 mod arithmetic;
 mod located;
 mod logical;

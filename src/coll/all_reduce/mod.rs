@@ -4,7 +4,8 @@ pub(super) mod linear;
 pub(super) mod rooted;
 pub(super) mod slots;
 pub(super) mod split;
-pub(super) mod staged;
+pub(super) mod staged_combine;
+pub(super) mod staged_split;
 
 use super::{
     blocks::Blocks,
@@ -130,11 +131,14 @@ impl Communicator<'_> {
         let (mut collective, call) = self.enter(Call::new(Function::AllReduce).with_op(op))?;
         let is_on_board = select::all_combine(self, data.len() as usize, collective.board.is_some());
         if let (true, Some(board)) = (is_on_board, &mut collective.board) {
-            return slots::all_combine(Operation::new(self, board.get(), call)?, data, op);
+            return slots::run(Operation::new(self, board.get(), call)?, data, op);
         }
         let operation = borrowed(op);
         if let Some(staged) = self.staged(&mut collective, call, data.len() as usize, size_of::<T>())? {
-            return staged::run(staged, data, op);
+            return match select::all_reduce_staged(data.len(), self.size()) {
+                select::AllReduceStaged::Combine => staged_combine::run(staged, data, op),
+                select::AllReduceStaged::Split => staged_split::run(staged, data, op),
+            };
         }
         self.run(&mut collective, call, Some(&operation), |plan| build(plan, data, size_of::<T>()))
     }

@@ -3,13 +3,15 @@
 pub(super) mod linear;
 pub(super) mod slots;
 pub(super) mod split;
-pub(super) mod staged;
+pub(super) mod staged_rooted;
+pub(super) mod staged_split;
 
 use super::{
     blocks::Blocks,
     call::{Call, Function, borrowed, shared},
     check_len, check_root,
     on_board::Operation,
+    on_stage::Staged,
     plan::Plan,
     select::{self, Way},
 };
@@ -149,7 +151,7 @@ impl Communicator<'_> {
         let operation = borrowed(op);
         let mine = buffer::of_slice(mine);
         if let Some(staged) = self.staged(&mut collective, call, mine.len() as usize, size_of::<T>())? {
-            return staged::run(staged, mine, None, op, root);
+            return run_staged(staged, mine, None, op, root);
         }
         self.run(&mut collective, call, Some(&operation), |plan| {
             build(plan, mine, None, size_of::<T>(), root)
@@ -167,7 +169,7 @@ impl Communicator<'_> {
         }
         let operation = borrowed(op);
         if let Some(staged) = self.staged(&mut collective, call, mine.len() as usize, size_of::<T>())? {
-            return staged::run(staged, mine, Some(result), op, root);
+            return run_staged(staged, mine, Some(result), op, root);
         }
         self.run(&mut collective, call, Some(&operation), |plan| {
             build(plan, mine, Some(result), size_of::<T>(), root)
@@ -252,6 +254,20 @@ impl Communicator<'_> {
         collective.prepare(mine, result, Some(shared::<I::Item>(op)), move |plan, mine, result| {
             build_from::<I::Item>(plan, mine, is_root.then_some(result), root)
         })
+    }
+}
+
+/// `result` holds the root's own part.
+fn run_staged<T: Plain>(
+    staged: Staged<'_, '_, '_>,
+    mine: SendBytes,
+    result: Option<ReceiveBytes>,
+    op: &impl Op<T>,
+    root: Rank,
+) -> Result<()> {
+    match select::reduce_staged(mine.len(), staged.comm().size()) {
+        select::ReduceStaged::Rooted => staged_rooted::run(staged, mine, result, op, root),
+        select::ReduceStaged::Split => staged_split::run(staged, mine, result, op, root),
     }
 }
 
