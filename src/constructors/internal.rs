@@ -75,6 +75,14 @@ impl<'c, 'u> Exchange<'c, 'u> {
         self.comm.engine().send_buffered(self.peer(to)?, envelope, words)
     }
 
+    /// Two that tell each other a word.
+    pub(super) fn swap(&self, other: Rank, word: u64) -> Result<u64> {
+        let mut theirs = [0];
+        self.send(other, &[word])?;
+        self.receive(other, &mut theirs)?;
+        Ok(theirs[0])
+    }
+
     /// Receives exactly as many words.
     pub(super) fn receive(&self, from: Rank, words: &mut [u64]) -> Result<()> {
         let pattern = Pattern { context: self.contexts[1], source: Some(from), tag: Some(self.tag) };

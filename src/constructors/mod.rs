@@ -7,6 +7,7 @@ mod graph;
 mod immediate;
 mod inter;
 mod internal;
+mod leaders;
 mod split;
 mod subgroup;
 

@@ -1,0 +1,207 @@
+//! Constructors of communicators that some ranks call wrongly: every rank's call ends, and the next one goes well.
+
+use super::refused::refused;
+use ringmpi::{Communicator, InterCommunicator, Rank, Result, Source, op};
+use std::{sync::mpsc, time::Duration};
+
+/// What hangs ends here.
+const LIMIT: Duration = Duration::from_secs(60);
+
+/// Runs `f` as the ranks of a job, each of which has to end well, and in time.
+fn run(ranks: usize, f: impl Fn(&Communicator<'_>) -> Result<()> + Send + Sync + 'static) {
+    let (end, ended) = mpsc::channel();
+    let job = std::thread::spawn(move || {
+        super::run(ranks, f);
+        end.send(()).unwrap();
+    });
+    let hangs = ended.recv_timeout(LIMIT) == Err(mpsc::RecvTimeoutError::Timeout);
+    assert!(!hangs, "some of {ranks} ranks wait for each other");
+    job.join().unwrap();
+}
+
+/// The arguments of a group's rank that differ from right ones.
+#[derive(Clone, Copy)]
+struct Arguments {
+    local_leader: Rank,
+    remote_leader: Rank,
+    tag: i32,
+}
+
+/// Two groups, the even and the odd ranks of the world, led by the world's ranks 0 and 1.
+struct Halves<'c, 'u> {
+    world: &'c Communicator<'u>,
+    half: Communicator<'u>,
+    is_odd: bool,
+}
+
+impl<'c, 'u> Halves<'c, 'u> {
+    fn new(world: &'c Communicator<'u>) -> Result<Self> {
+        let colour = world.rank() as u32 % 2;
+        let half = world.split(Some(colour), 0)?.expect("a colour was given");
+        Ok(Self { world, half, is_odd: colour == 1 })
+    }
+
+    fn right(&self) -> Arguments {
+        Arguments { local_leader: 0, remote_leader: i32::from(!self.is_odd), tag: 3 }
+    }
+
+    fn create(&self, with: Arguments) -> Result<InterCommunicator<'u>> {
+        self.half.create_intercommunicator(with.local_leader, self.world, with.remote_leader, with.tag)
+    }
+
+    /// With the same tag, and with leaders that have not met before.
+    fn goes_well(&self) -> Result<()> {
+        let mut last = self.right();
+        let odd_ranks = self.world.size() / 2;
+        (last.local_leader, last.remote_leader) = match self.is_odd {
+            true => (odd_ranks - 1, self.world.size() - 1 - (self.world.size() - 1) % 2),
+            false => (self.half.size() - 1, 2 * odd_ranks - 1),
+        };
+        for with in [self.right(), last, self.right()] {
+            let bridge = self.create(with)?;
+            let opposite = bridge.process_at_rank(bridge.rank() % bridge.remote_size());
+            opposite.immediate_send(vec![self.world.rank()])?.wait()?;
+            assert_eq!(bridge.remote_size() + bridge.size(), self.world.size());
+            if bridge.rank() < bridge.remote_size() {
+                let from = bridge.process_at_rank(bridge.rank()).receive::<Rank>()?.0;
+                assert_eq!(from, 2 * bridge.rank() + i32::from(!self.is_odd));
+            }
+            let sum = bridge.duplicate()?.merge(self.is_odd)?.all_reduce_value(1, op::Sum)?;
+            assert_eq!(sum, self.world.size());
+        }
+        Ok(())
+    }
+}
+
+/// Of the arguments that the odd ranks give, `spoil` makes what the rank in their group gives.
+fn is_told(
+    facts: &'static [&'static str],
+    spoil: impl Fn(Rank, Rank, &mut Arguments) + Send + Sync + Copy + 'static,
+) {
+    for ranks in [2, 3, 4, 7] {
+        for rounds in [1, 3] {
+            run(ranks, move |world| {
+                let halves = Halves::new(world)?;
+                for _ in 0..rounds {
+                    let mut with = halves.right();
+                    if halves.is_odd {
+                        spoil(halves.half.rank(), halves.half.size(), &mut with);
+                    }
+                    let told: &[_] =
+                        if halves.is_odd { facts } else { &["other group", "rank 1", "refuses"] };
+                    refused(halves.create(with), &[&["create_intercommunicator"], told].concat());
+                }
+                halves.goes_well()
+            });
+        }
+    }
+}
+
+#[test]
+fn a_group_without_a_leader_tells_the_other_one() {
+    is_told(&["local_leader 9"], |_, _, with| with.local_leader = 9);
+}
+
+#[test]
+fn a_group_whose_last_rank_names_a_leader_that_does_not_exist_tells_the_other_one() {
+    is_told(&[], |rank, size, with| {
+        if rank == size - 1 {
+            with.local_leader = -1;
+        }
+    });
+}
+
+#[test]
+fn a_group_whose_ranks_name_different_leaders_tells_the_other_one() {
+    // A single rank has to be wrong in another way.
+    is_told(&["local_leader"], |rank, size, with| with.local_leader = if size == 1 { 1 } else { rank });
+    is_told(&["local_leader"], |rank, size, with| {
+        with.local_leader = if size == 1 { 1 } else { (rank + 1) % size }
+    });
+}
+
+#[test]
+fn a_group_one_of_whose_ranks_gives_a_negative_tag_tells_the_other_one() {
+    is_told(&[], |rank, size, with| match size {
+        1 => with.local_leader = -1,
+        _ => with.tag -= if rank == size - 1 { 10 } else { 0 },
+    });
+}
+
+#[test]
+fn groups_that_both_refuse_do_not_wait() {
+    for ranks in [2, 3, 5, 8] {
+        run(ranks, |world| {
+            let halves = Halves::new(world)?;
+            for local_leader in [-1, world.size(), halves.half.rank()] {
+                let mut with = Arguments { local_leader, ..halves.right() };
+                if halves.half.size() == 1 {
+                    with.local_leader = 1;
+                }
+                refused(halves.create(with), &["create_intercommunicator", "local_leader"]);
+            }
+            let with = Arguments { tag: -2, ..halves.right() };
+            refused(halves.create(with), &["create_intercommunicator", "tag is -2"]);
+            halves.goes_well()
+        });
+    }
+}
+
+/// Each of them in turn, the other one next: no call takes what was meant for another.
+#[test]
+fn groups_that_refuse_in_turn_stay_in_step() {
+    for ranks in [2, 5, 6] {
+        run(ranks, |world| {
+            let halves = Halves::new(world)?;
+            for round in 0..12 {
+                let (evens_err, odds_err) = (round % 2 == 0, round % 3 == 0);
+                let mut with = halves.right();
+                if if halves.is_odd { odds_err } else { evens_err } {
+                    with.local_leader = 9;
+                }
+                let made = halves.create(with);
+                match evens_err || odds_err {
+                    true => refused(made, &["create_intercommunicator"]),
+                    false => made.map(drop)?,
+                }
+            }
+            halves.goes_well()
+        });
+    }
+}
+
+/// Of which only the leader can know.
+#[test]
+fn a_leader_of_whom_nothing_can_be_told_leaves_its_own_group_with_an_error() {
+    for ranks in [3, 4, 7] {
+        run(ranks, |world| {
+            let halves = Halves::new(world)?;
+            if halves.is_odd {
+                for (remote_leader, fact) in
+                    [(-1, "remote_leader -1"), (99, "remote_leader 99"), (1, "no other group")]
+                {
+                    let fact = if halves.half.rank() == 0 { fact } else { "rank 0" };
+                    refused(halves.create(Arguments { remote_leader, ..halves.right() }), &[fact]);
+                }
+            }
+            halves.goes_well()
+        });
+    }
+}
+
+#[test]
+fn ranks_of_a_group_that_differ_in_high_leave_nobody_waiting() {
+    for ranks in [3, 4, 7] {
+        run(ranks, |world| {
+            let halves = Halves::new(world)?;
+            let bridge = halves.create(halves.right())?;
+            for _ in 0..3 {
+                // The even ones are always several.
+                let high = !halves.is_odd && bridge.rank() == 0;
+                refused(bridge.merge(high), &["InterCommunicator::merge"]);
+            }
+            assert_eq!(bridge.merge(halves.is_odd)?.all_reduce_value(1, op::Sum)?, world.size());
+            halves.goes_well()
+        });
+    }
+}
