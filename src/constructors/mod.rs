@@ -8,6 +8,7 @@ mod immediate;
 mod inter;
 mod internal;
 mod leaders;
+mod members;
 mod split;
 mod subgroup;
 

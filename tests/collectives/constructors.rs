@@ -205,3 +205,140 @@ fn ranks_of_a_group_that_differ_in_high_leave_nobody_waiting() {
         });
     }
 }
+
+/// All ordered groups of some of so many ranks.
+fn groups_of(ranks: Rank) -> Vec<Vec<Rank>> {
+    let mut groups = vec![vec![]];
+    let mut at = 0;
+    while at < groups.len() {
+        for next in (0..ranks).filter(|next| !groups[at].contains(next)).collect::<Vec<_>>() {
+            let longer = [&groups[at][..], &[next]].concat();
+            groups.push(longer);
+        }
+        at += 1;
+    }
+    groups
+}
+
+/// What each rank gives; nothing if it does not call.
+type Given<'a> = [&'a [Rank]];
+
+fn leads(given: &Given<'_>, rank: Rank) -> bool {
+    given[rank as usize].first() == Some(&rank)
+}
+
+fn names(given: &Given<'_>, rank: Rank, other: Rank) -> bool {
+    given[rank as usize].contains(&other)
+}
+
+/// Whether a rank's call has to end: all that it waits for speak to it in theirs.
+fn ends(given: &Given<'_>, rank: Rank) -> bool {
+    let Some(&leader) = given[rank as usize].first() else { return true };
+    if leader != rank {
+        let is_followed_by_its_leader = given[leader as usize].first() == Some(&rank);
+        return is_followed_by_its_leader
+            || leads(given, leader) && names(given, leader, rank) && ends(given, leader);
+    }
+    given[rank as usize][1..].iter().all(|&member| match given[member as usize].first() {
+        None => false,
+        Some(&theirs) if theirs == rank => true,
+        Some(&theirs) if theirs == member => names(given, member, rank),
+        // It is sent here by its leader.
+        Some(&theirs) => {
+            leads(given, theirs)
+                && [(theirs, member), (theirs, rank), (rank, theirs)]
+                    .iter()
+                    .all(|(one, other)| names(given, *one, *other))
+        }
+    })
+}
+
+fn splits(world: &Communicator<'_>, given: &Given<'_>, tag: i32) -> Result<()> {
+    let mine = given[world.rank() as usize];
+    if mine.is_empty() {
+        return Ok(());
+    }
+    let made = world.split_by_subgroup(&world.group().include(mine)?, tag);
+    if mine.iter().any(|member| given[*member as usize] != mine) {
+        refused(made, &["split_by_subgroup", "which is in the group, has given another"]);
+        return Ok(());
+    }
+    let made = made?.expect("it is a member");
+    assert_eq!(made.all_gather(&[world.rank()])?, mine);
+    Ok(())
+}
+
+fn group_of(rank: Rank, of: &[Vec<Rank>]) -> Vec<&[Rank]> {
+    of.iter().filter(|group| group.is_empty() || group.contains(&rank)).map(|group| &group[..]).collect()
+}
+
+#[test]
+fn subgroups_of_three_ranks_that_contradict_each_other_leave_nobody_waiting() {
+    run(3, |world| {
+        let groups = groups_of(3);
+        let of: Vec<_> = (0..3).map(|rank| group_of(rank, &groups)).collect();
+        let (all, mut tried) = ([2, 0, 1], 0);
+        for number in 0..of.iter().map(Vec::len).product() {
+            let lens = [of[0].len(), of[1].len()];
+            let at = [number % lens[0], number / lens[0] % lens[1], number / lens[0] / lens[1]];
+            let given: [&[Rank]; 3] = std::array::from_fn(|rank| of[rank][at[rank]]);
+            if (0..3).all(|rank| ends(&given, rank)) {
+                splits(world, &given, 5)?;
+                splits(world, &[&all[..]; 3], 5)?;
+                tried += 1;
+            }
+        }
+        assert!(tried > 100, "{tried}");
+        Ok(())
+    });
+}
+
+#[test]
+fn subgroups_of_five_ranks_that_contradict_each_other_leave_nobody_waiting() {
+    run(5, |world| {
+        let groups = groups_of(5);
+        let of: Vec<_> = (0..5).map(|rank| group_of(rank, &groups)).collect();
+        let (mut seed, mut contradictions) = (1u64, 0);
+        let mut below = |limit: usize| {
+            seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            (seed >> 33) as usize % limit
+        };
+        for _ in 0..200_000 {
+            // A few groups, of which each rank gives one that it is in.
+            let few: [usize; 3] = std::array::from_fn(|_| below(groups.len()));
+            let given: [&[Rank]; 5] = std::array::from_fn(|rank| {
+                let group = &groups[few[below(3)]][..];
+                if group.contains(&(rank as Rank)) { group } else { of[rank][below(of[rank].len())] }
+            });
+            let differs = |rank: Rank| {
+                let mine = given[rank as usize];
+                mine.iter().any(|member| given[*member as usize] != mine)
+            };
+            if (0..5).all(|rank| ends(&given, rank)) && (0..5).filter(|rank| differs(*rank)).count() > 2 {
+                splits(world, &given, 5)?;
+                splits(world, &[&groups[groups.len() - 1][..]; 5], 5)?;
+                contradictions += 1;
+            }
+        }
+        assert!(contradictions > 100, "{contradictions}");
+        Ok(())
+    });
+}
+
+/// Each turns the same group round.
+#[test]
+fn ranks_that_all_lead_the_others_err() {
+    for ranks in [2, 3, 4, 9] {
+        run(ranks, |world| {
+            let size = world.size();
+            for round in 0..3 {
+                let turned: Vec<Rank> = (0..size).map(|at| (world.rank() + at) % size).collect();
+                let made = world.split_by_subgroup(&world.group().include(&turned)?, round % 2);
+                refused(made, &["split_by_subgroup", "has given another"]);
+            }
+            let pair = world.split_by_subgroup(&world.group(), 1)?.expect("it is a member");
+            assert_eq!(pair.all_reduce_value(1, op::Sum)?, size);
+            Ok(())
+        });
+    }
+}
