@@ -342,3 +342,25 @@ fn ranks_that_all_lead_the_others_err() {
         });
     }
 }
+
+/// Whoever has given a group that all its members have given gets it, whatever the others do.
+#[test]
+fn all_groups_that_three_ranks_give_together_are_made_or_refused() {
+    run(3, |world| {
+        let groups = groups_of(3);
+        for number in 0..groups.len().pow(3) {
+            let at = [number, number / groups.len(), number / groups.len().pow(2)];
+            let given: [&[Rank]; 3] = std::array::from_fn(|rank| &groups[at[rank] % groups.len()][..]);
+            let mine = given[world.rank() as usize];
+            let made = world.split_by_subgroup_collective(&world.group().include(mine)?);
+            if !mine.contains(&world.rank()) {
+                assert!(made?.is_none());
+            } else if mine.iter().any(|member| given[*member as usize] != mine) {
+                refused(made, &["split_by_subgroup_collective", "has given another"]);
+            } else {
+                assert_eq!(made?.expect("a member").all_gather(&[world.rank()])?, mine);
+            }
+        }
+        Ok(())
+    });
+}
