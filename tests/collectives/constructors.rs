@@ -9,13 +9,17 @@ const LIMIT: Duration = Duration::from_secs(60);
 
 /// Runs `f` as the ranks of a job, each of which has to end well, and in time.
 fn run(ranks: usize, f: impl Fn(&Communicator<'_>) -> Result<()> + Send + Sync + 'static) {
+    in_time(move || super::run(ranks, f));
+}
+
+fn in_time(job: impl FnOnce() + Send + 'static) {
     let (end, ended) = mpsc::channel();
     let job = std::thread::spawn(move || {
-        super::run(ranks, f);
+        job();
         end.send(()).unwrap();
     });
     let hangs = ended.recv_timeout(LIMIT) == Err(mpsc::RecvTimeoutError::Timeout);
-    assert!(!hangs, "some of {ranks} ranks wait for each other");
+    assert!(!hangs, "some ranks wait for each other");
     job.join().unwrap();
 }
 
@@ -363,4 +367,61 @@ fn all_groups_that_three_ranks_give_together_are_made_or_refused() {
         }
         Ok(())
     });
+}
+
+/// Gives the ids of dropped communicators up, on all ranks.
+#[cfg(feature = "internals")]
+fn settle(world: &Communicator<'_>) -> Result<()> {
+    for _ in 0..3 {
+        world.barrier()?;
+        refused(world.create_cartesian(&[-1], &[false], false), &["dims"]);
+    }
+    world.barrier()
+}
+
+/// As many duplicates as there are ids for, but a few.
+#[cfg(feature = "internals")]
+fn all_but<'u>(world: &Communicator<'u>, few: usize) -> Result<Vec<Communicator<'u>>> {
+    settle(world)?;
+    let mut made: Vec<_> = std::iter::from_fn(|| world.duplicate().ok()).collect();
+    made.truncate(made.len() - few);
+    settle(world)?;
+    Ok(made)
+}
+
+/// One of the groups, or both, has no ids for the communicator inside; or the leaders have none for what is between.
+#[cfg(feature = "internals")]
+#[test]
+fn groups_that_have_no_ids_for_an_intercommunicator_all_err() {
+    let says = ["all context ids of the job", "the other group", "could not agree"];
+    let is_used_up = move |error: ringmpi::Error| {
+        let error = error.to_string();
+        assert!(says.iter().any(|says| error.contains(says)), "{error}");
+    };
+    for ranks in 2..=5 {
+        let body = move |world: Communicator<'_>| -> Result<()> {
+            let halves = Halves::new(&world)?;
+            let bridge = halves.create(halves.right())?;
+            // It needs three.
+            for few in (0..3).chain([1, 1, 0, 2]) {
+                let filled = all_but(&world, few)?;
+                is_used_up(halves.create(halves.right()).map(drop).unwrap_err());
+                settle(&world)?;
+                is_used_up(bridge.duplicate().map(drop).unwrap_err());
+                settle(&world)?;
+                if few == 0 {
+                    is_used_up(bridge.merge(halves.is_odd).map(drop).unwrap_err());
+                }
+                drop(filled);
+                settle(&world)?;
+                assert_eq!(bridge.duplicate()?.merge(halves.is_odd)?.size(), world.size());
+                drop(halves.create(halves.right())?);
+            }
+            Ok(())
+        };
+        in_time(move || {
+            let ended = ringmpi::internals::late::threads_with_few_ids(ranks, 20, body).unwrap();
+            ended.into_iter().for_each(|outcome| outcome.unwrap());
+        });
+    }
 }
