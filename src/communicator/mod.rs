@@ -47,7 +47,10 @@ use crate::{
     types::{ContextId, PeerId, Rank, Tag},
 };
 use announcement::Orphan;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
 
 /// A group of processes and a context in which they exchange messages: what is sent in one
 /// communicator is never received in another.
@@ -194,6 +197,8 @@ struct Numbers {
     immediate: u32,
     persistent: u32,
     duplicates: u32,
+    /// How many first messages of leaders this process has not taken, because it refused: by process and tag.
+    untaken: HashMap<(PeerId, Tag), u32>,
 }
 
 /// Tags of persistent collectives have this bit, those of immediate ones do not.
@@ -577,6 +582,16 @@ impl<'u> Communicator<'u> {
         let mut numbers = self.shared.collectives.numbers();
         numbers.duplicates = numbers.duplicates.wrapping_add(1);
         numbers.duplicates
+    }
+
+    /// A leader of another group sends a message with a tag that this process does not wait for.
+    pub(crate) fn leave_untaken(&self, leader: PeerId, tag: Tag) {
+        *self.shared.collectives.numbers().untaken.entry((leader, tag)).or_default() += 1;
+    }
+
+    /// How many such messages come first: the caller takes them.
+    pub(crate) fn take_untaken(&self, leader: PeerId, tag: Tag) -> u32 {
+        self.shared.collectives.numbers().untaken.remove(&(leader, tag)).unwrap_or(0)
     }
 
     /// Nobody waits for what will be announced in this communicator.
