@@ -4,6 +4,17 @@ use crate::types::{Rank, Tag};
 use std::{borrow::Cow, fmt};
 
 /// The result of every fallible call.
+///
+/// ```
+/// use ringmpi::{Communicator, Result, op};
+///
+/// /// Whether all ranks say so.
+/// fn all_agree(world: &Communicator<'_>, vote: bool) -> Result<bool> {
+///     world.all_reduce_value(vote, op::LogicalAnd)
+/// }
+/// # assert_eq!(ringmpi::threads(3, |world| all_agree(&world, world.rank() < 2).unwrap())?, [false; 3]);
+/// # Ok::<(), ringmpi::Error>(())
+/// ```
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 /// What went wrong in a call. One boxed pointer, so that `Result<()>` is as small as a pointer.
@@ -36,6 +47,22 @@ struct Facts {
 }
 
 /// The facts of a message that was longer than the receive buffer.
+///
+/// ```
+/// use ringmpi::{Source, Truncated};
+/// # ringmpi::threads(1, |world| {
+/// let myself = world.process_at_rank(0);
+/// myself.tag(6).send(&[1u8; 100])?;
+/// let error = myself.receive_into(&mut [0u8; 64]).unwrap_err();
+/// let Truncated { source, tag, sent, room } = error.as_truncated().expect("it was too long");
+/// assert_eq!((source, tag, sent, room), (0, 6, 100, 64));
+/// # ringmpi::Result::Ok(())
+/// # })?.into_iter().collect::<ringmpi::Result<()>>()?;
+/// # Ok::<(), ringmpi::Error>(())
+/// ```
+///
+/// # Standard
+/// MPI 5.0, 9.4: what `MPI_ERR_TRUNCATE` is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Truncated {
     /// The sender's rank in the communicator.
@@ -110,6 +137,20 @@ impl Error {
 
     /// The MPI error class.
     ///
+    /// ```
+    /// use ringmpi::ErrorClass;
+    /// # ringmpi::threads(1, |world| {
+    /// let nobody = world.process_at_rank(1);
+    /// match nobody.send(&[0]) {
+    ///     Err(error) if error.class() == ErrorClass::RANK => println!("there is one rank only"),
+    ///     other => other?,
+    /// }
+    /// # assert_eq!(nobody.send(&[0]).unwrap_err().class(), ErrorClass::RANK);
+    /// # ringmpi::Result::Ok(())
+    /// # })?.into_iter().collect::<ringmpi::Result<()>>()?;
+    /// # Ok::<(), ringmpi::Error>(())
+    /// ```
+    ///
     /// # Standard
     /// MPI 5.0, 9.4: `MPI_Error_class`.
     #[must_use]
@@ -173,7 +214,10 @@ pub struct ErrorClass(i32);
 macro_rules! classes {
     ($($name:ident = $code:literal, $doc:literal;)*) => {
         impl ErrorClass {
-            $(#[doc = $doc] pub const $name: Self = Self($code);)*
+            $(
+                #[doc = concat!($doc, "\n\n# Standard\nMPI 5.0, 9.4: `MPI_ERR_", stringify!($name), "`.")]
+                pub const $name: Self = Self($code);
+            )*
         }
         impl fmt::Debug for ErrorClass {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -210,6 +254,13 @@ classes! {
 
 impl ErrorClass {
     /// The class's number in the standard ABI.
+    ///
+    /// ```
+    /// use ringmpi::ErrorClass;
+    /// // Other implementations of the ABI have the same numbers.
+    /// assert_eq!(ErrorClass::TRUNCATE.code(), 15);
+    /// assert_eq!(ErrorClass::NO_MEM.code(), 39);
+    /// ```
     #[must_use]
     pub fn code(self) -> i32 {
         self.0

@@ -91,6 +91,21 @@ pub struct Group<'u> {
 
 /// How two groups compare.
 ///
+/// ```
+/// use ringmpi::GroupRelation;
+/// # ringmpi::threads(3, |world| {
+/// let (all, turned) = (world.group(), world.group().include(&[2, 1, 0])?);
+/// let advice = match all.compare(&turned) {
+///     GroupRelation::Identical => "use ranks as they are",
+///     GroupRelation::Similar => "translate ranks first",
+///     GroupRelation::Unequal => "some are missing",
+/// };
+/// assert_eq!(advice, "translate ranks first");
+/// # ringmpi::Result::Ok(())
+/// # })?.into_iter().collect::<ringmpi::Result<()>>()?;
+/// # Ok::<(), ringmpi::Error>(())
+/// ```
+///
 /// # Standard
 /// MPI 5.0, 7.3.1: `MPI_IDENT`, `MPI_SIMILAR`, `MPI_UNEQUAL`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -16,7 +16,7 @@ use crate::types::{Rank, Tag};
 /// ```
 ///
 /// # Standard
-/// MPI 5.0, 3.11; the number is the standard ABI's.
+/// MPI 5.0, 3.10: `MPI_PROC_NULL`; the number is the standard ABI's.
 pub const PROC_NULL: Rank = -3;
 
 /// The tag in the status of a receive from the null process.
@@ -74,6 +74,19 @@ impl Status {
 
     /// The sender's rank in the communicator; [`PROC_NULL`] for the null process.
     ///
+    /// ```
+    /// use ringmpi::Source;
+    /// # ringmpi::threads(2, |world| {
+    /// // To whoever has sent something.
+    /// world.process_at_rank(1 - world.rank()).send(&[1])?;
+    /// let (number, status) = world.any_process().receive::<i32>()?;
+    /// world.process_at_rank(status.source()).send(&[number + 1])?;
+    /// assert_eq!(world.process_at_rank(1 - world.rank()).receive::<i32>()?.0, 2);
+    /// # ringmpi::Result::Ok(())
+    /// # })?.into_iter().collect::<ringmpi::Result<()>>()?;
+    /// # Ok::<(), ringmpi::Error>(())
+    /// ```
+    ///
     /// # Standard
     /// MPI 5.0, 3.2.5: `MPI_SOURCE`.
     #[must_use]
@@ -82,6 +95,17 @@ impl Status {
     }
 
     /// The message's tag.
+    ///
+    /// ```
+    /// use ringmpi::Source;
+    /// # ringmpi::threads(1, |world| {
+    /// world.process_at_rank(0).tag(42).send(&[0.5])?;
+    /// let (_, status) = world.process_at_rank(0).receive::<f64>()?; // whatever its tag
+    /// assert_eq!(status.tag(), 42);
+    /// # ringmpi::Result::Ok(())
+    /// # })?.into_iter().collect::<ringmpi::Result<()>>()?;
+    /// # Ok::<(), ringmpi::Error>(())
+    /// ```
     ///
     /// # Standard
     /// MPI 5.0, 3.2.5: `MPI_TAG`.
@@ -92,6 +116,17 @@ impl Status {
 
     /// The message's size in bytes.
     ///
+    /// ```
+    /// use ringmpi::Source;
+    /// # ringmpi::threads(1, |world| {
+    /// world.process_at_rank(0).send(&[[1u16, 2], [3, 4]])?;
+    /// let mut room = [[0u16; 2]; 8];
+    /// assert_eq!(world.process_at_rank(0).receive_into(&mut room)?.bytes(), 8);
+    /// # ringmpi::Result::Ok(())
+    /// # })?.into_iter().collect::<ringmpi::Result<()>>()?;
+    /// # Ok::<(), ringmpi::Error>(())
+    /// ```
+    ///
     /// # Standard
     /// MPI 5.0, 3.2.5: `MPI_Get_count` of `MPI_BYTE`.
     #[must_use]
@@ -100,6 +135,20 @@ impl Status {
     }
 
     /// The message's size in elements of `T`; `None` if it is no whole number of them.
+    ///
+    /// ```
+    /// use ringmpi::Source;
+    /// # ringmpi::threads(1, |world| {
+    /// world.process_at_rank(0).send(&[1.5f32, 2.5, 3.5])?;
+    /// let mut room = [0.0f32; 100];
+    /// let status = world.process_at_rank(0).receive_into(&mut room)?;
+    /// let received = &room[..status.count::<f32>().unwrap_or(0)];
+    /// assert_eq!(received, [1.5, 2.5, 3.5]);
+    /// assert_eq!(status.count::<f64>(), None); // 12 bytes
+    /// # ringmpi::Result::Ok(())
+    /// # })?.into_iter().collect::<ringmpi::Result<()>>()?;
+    /// # Ok::<(), ringmpi::Error>(())
+    /// ```
     ///
     /// # Standard
     /// MPI 5.0, 3.2.5: `MPI_Get_count`.

@@ -1,12 +1,55 @@
 //! The plain words that every layer shares: ranks, tags, ids.
 
 /// The rank of a process in a communicator, from 0.
+///
+/// ```
+/// use ringmpi::Rank;
+/// # ringmpi::threads(4, |world| {
+/// /// Who gets what this rank has, in a binary tree.
+/// fn children(rank: Rank, size: Rank) -> impl Iterator<Item = Rank> {
+///     (2 * rank + 1..=2 * rank + 2).filter(move |child| *child < size)
+/// }
+/// assert_eq!(children(1, world.size()).collect::<Vec<_>>(), [3]);
+/// # ringmpi::Result::Ok(())
+/// # })?.into_iter().collect::<ringmpi::Result<()>>()?;
+/// # Ok::<(), ringmpi::Error>(())
+/// ```
+///
+/// # Standard
+/// MPI 5.0, 7.2.1: a rank in a group, an `int` in C.
 pub type Rank = i32;
 
 /// A message's tag, 0 to [`TAG_MAX`].
+///
+/// ```
+/// use ringmpi::{Source, Tag};
+/// # ringmpi::threads(1, |world| {
+/// /// A tag a kind of message.
+/// const RESULT: Tag = 1;
+/// world.process_at_rank(0).tag(RESULT).send(&[0.5])?;
+/// assert_eq!(world.process_at_rank(0).tag(RESULT).receive::<f64>()?.0, 0.5);
+/// # ringmpi::Result::Ok(())
+/// # })?.into_iter().collect::<ringmpi::Result<()>>()?;
+/// # Ok::<(), ringmpi::Error>(())
+/// ```
+///
+/// # Standard
+/// MPI 5.0, 3.2.3: the argument `tag`.
 pub type Tag = i32;
 
 /// The largest tag: 2³¹ − 1.
+///
+/// ```
+/// use ringmpi::{Source, TAG_MAX};
+/// # ringmpi::threads(1, |world| {
+/// let myself = world.process_at_rank(0);
+/// myself.tag(TAG_MAX).send(&[1])?;
+/// assert_eq!(myself.receive::<i32>()?.1.tag(), TAG_MAX);
+/// assert!(myself.tag(-1).send(&[1]).is_err()); // below are none
+/// # ringmpi::Result::Ok(())
+/// # })?.into_iter().collect::<ringmpi::Result<()>>()?;
+/// # Ok::<(), ringmpi::Error>(())
+/// ```
 ///
 /// # Standard
 /// MPI 5.0, 9.1.2: the attribute `MPI_TAG_UB`.

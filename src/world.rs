@@ -27,6 +27,13 @@ use std::{fs::File, sync::Arc, time::Duration};
 /// this one in vain fail within about a second, and so do tests and probes that they repeat in vain.
 /// [`run`](crate::run) knows what its closure returns, and waits for nothing after an error.
 ///
+/// ```
+/// let universe = ringmpi::init()?; // from here on
+/// universe.world().barrier()?;
+/// drop(universe); // up to here
+/// # Ok::<(), ringmpi::Error>(())
+/// ```
+///
 /// Communicators can't outlive it:
 ///
 /// ```compile_fail,E0597
@@ -209,6 +216,14 @@ impl Universe {
     }
 
     /// The communicator of all ranks.
+    ///
+    /// ```
+    /// let universe = ringmpi::init()?;
+    /// // Each call gives another handle to the same communicator.
+    /// let (one, other) = (universe.world(), universe.world());
+    /// assert_eq!(one.compare(&other), ringmpi::CommunicatorRelation::Identical);
+    /// # Ok::<(), ringmpi::Error>(())
+    /// ```
     ///
     /// # Standard
     /// MPI 5.0, 7.2.4: `MPI_COMM_WORLD`.

@@ -81,12 +81,42 @@ pub(crate) fn any_bits<T: Plain>() -> bool {
 /// before. It starts at no address that is the last aligned one there is. A buffer whose request was dropped is
 /// dropped when its operation ends: on any thread, and in the midst of ringmpi, so that dropping it must neither
 /// call ringmpi nor panic.
+///
+/// # Standard
+/// MPI 5.0, 3.7.2: the buffer of a nonblocking operation, which stays until it has completed.
 pub unsafe trait Owned: 'static + Sized {
     /// What the buffer holds.
+    ///
+    /// ```
+    /// use ringmpi::Owned;
+    ///
+    /// /// The bytes of a message of so many elements.
+    /// fn bytes<B: Owned>(count: usize) -> usize {
+    ///     count * size_of::<B::Item>()
+    /// }
+    /// assert_eq!(bytes::<Vec<f64>>(3), 24);
+    /// ```
     type Item: Plain;
     /// Takes the buffer apart: start, elements, and what else it needs to be put together again.
+    ///
+    /// ```
+    /// use ringmpi::Owned;
+    /// let (start, elements, capacity) = Vec::<u16>::with_capacity(8).into_parts();
+    /// assert!(start.is_aligned() && capacity >= 8);
+    /// assert_eq!(elements, 0);
+    /// // SAFETY: the parts of the vector, for the first time.
+    /// drop(unsafe { Vec::from_parts((start, elements, capacity)) });
+    /// ```
     fn into_parts(self) -> (*mut Self::Item, usize, usize);
     /// Puts a buffer together again.
+    ///
+    /// ```
+    /// use ringmpi::Owned;
+    /// let (start, _, capacity) = vec![7u8, 8, 9].into_parts();
+    /// // SAFETY: the vector's parts, for the first time, and its first two elements.
+    /// let front: Vec<u8> = unsafe { Owned::from_parts((start, 2, capacity)) };
+    /// assert_eq!(front, [7, 8]);
+    /// ```
     ///
     /// # Safety
     /// The parts are those of `into_parts`, once only. Of a vector the number of elements may have

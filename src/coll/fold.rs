@@ -6,10 +6,8 @@
 
 use super::plan::{Message, Plan};
 use crate::{
-    buffer::{self, Order, Plain, ReceiveBytes},
-    communicator::Communicator,
+    buffer::{Order, ReceiveBytes},
     error::Result,
-    op::Op,
     types::Rank,
 };
 use std::ops::Range;
@@ -65,35 +63,6 @@ pub(super) fn fold(plan: &mut Plan<'_>, ranks: Range<Rank>, into: ReceiveBytes) 
     }
     if let Some(lower) = lower.filter(|_| below == others.len()) {
         plan.combine(lower.to_send(), into, Order::IntoUpper);
-    }
-    Ok(())
-}
-
-/// As [`fold`] of all ranks, by this thread and at once: `fetch` brings what another rank gives, to `lower` or `theirs`,
-/// which are as long as `into`.
-#[inline]
-pub(super) fn fold_now<T: Plain>(
-    comm: &Communicator<'_>,
-    op: &impl Op<T>,
-    into: ReceiveBytes,
-    (lower, theirs): (ReceiveBytes, ReceiveBytes),
-    mut fetch: impl FnMut(Rank, ReceiveBytes) -> Result<()>,
-) -> Result<()> {
-    let combine = |from: ReceiveBytes, into, order| {
-        let combine = || buffer::combine(op, from.to_send(), into, order);
-        comm.engine().run_operation(op.is_built_in(), combine)
-    };
-    let me = comm.rank();
-    for rank in 0..comm.size() {
-        match rank {
-            _ if rank == me && me > 0 => combine(lower, into, Order::IntoUpper)?,
-            _ if rank == me => {}
-            0 => fetch(rank, lower)?,
-            _ => {
-                fetch(rank, theirs)?;
-                combine(theirs, if rank < me { lower } else { into }, Order::IntoLower)?;
-            }
-        }
     }
     Ok(())
 }

@@ -18,6 +18,7 @@ mod broadcast;
 mod call;
 mod failing;
 mod fold;
+mod fold_shared;
 mod gather;
 mod neighbour;
 mod on_board;

@@ -139,19 +139,20 @@ impl<'a, 'c, 'u> Operation<'a, 'c, 'u> {
 
     /// Waits until all members have arrived in the counted barrier.
     pub(super) fn wait_for_release(&mut self) -> Result<()> {
-        let mut released = self.board.release_from(self.seq);
-        if released.is_none() {
-            // The last to arrive writes it, but if the next member has left without having seen it, nobody
-            // will: so all learn of one who left, each from the next.
-            let by = self.writer((self.comm.rank() + 1) % self.comm.size(), true);
-            let words = std::slice::from_ref(self.board.released());
-            self.comm.engine().wait_until(Until::Words { words, at_least: self.seq, by })?;
-            released = self.board.release_from(self.seq);
-        }
-        match released {
-            Some(number) if number == self.seq => Ok(()),
-            _ => Err(another_barrier()),
-        }
+        let number = loop {
+            match self.board.release_from(self.seq) {
+                Some(number) => break number,
+                None => {
+                    // The last to arrive writes it, but if the next member has left without having seen it, nobody
+                    // will: so all learn of one who left, each from the next.
+                    let by = self.writer((self.comm.rank() + 1) % self.comm.size(), true);
+                    let (released, at_least) = self.board.released();
+                    let words = std::slice::from_ref(released);
+                    self.comm.engine().wait_until(Until::Words { words, at_least, by })?;
+                }
+            }
+        };
+        if number == self.seq { Ok(()) } else { Err(another_barrier(number > self.seq)) }
     }
 
     /// The root's data, once nobody reads what was there.
@@ -247,10 +248,16 @@ impl<'a, 'c, 'u> Operation<'a, 'c, 'u> {
     }
 }
 
-/// Nobody gets beyond a barrier that this rank is in, unless others were in another collective at some time.
+/// The ranks in a barrier have not been in the same collectives before.
 #[cold]
-fn another_barrier() -> Error {
-    different_order("all other ranks have left this barrier for a later one".into())
+fn another_barrier(is_ahead: bool) -> Error {
+    different_order(match is_ahead {
+        true => {
+            "the rank that came last to this barrier has been in collectives that this rank has not".into()
+        }
+        false => "the rank that came last to this barrier has not been in all collectives that this rank has"
+            .into(),
+    })
 }
 
 /// Who waits for this rank to enter.

@@ -80,12 +80,38 @@ struct Parts<'a> {
 
 impl<'a, T: Plain> Partition<'a, T> {
     /// Parts one behind the other, from the start of the slice on. The call that it is given to checks it.
+    ///
+    /// ```
+    /// use ringmpi::Partition;
+    /// # ringmpi::threads(3, |world| {
+    /// let data = [0, 10, 11, 20, 21, 22];
+    /// // Rank r gets r + 1 elements of the root's.
+    /// let parts = (world.rank() == 0).then(|| Partition::new(&data, vec![1, 2, 3]));
+    /// let mine = world.scatter_varcount(parts, 0)?;
+    /// assert_eq!(mine.len(), world.rank() as usize + 1);
+    /// assert_eq!(mine[0], 10 * world.rank());
+    /// # ringmpi::Result::Ok(())
+    /// # })?.into_iter().collect::<ringmpi::Result<()>>()?;
+    /// # Ok::<(), ringmpi::Error>(())
+    /// ```
     #[must_use]
     pub fn new(data: &'a [T], counts: impl Into<Cow<'a, [usize]>>) -> Self {
         Self { data, parts: Parts { counts: counts.into(), displacements: None } }
     }
 
     /// Parts that begin where `displacements` say.
+    ///
+    /// ```
+    /// use ringmpi::Partition;
+    /// # ringmpi::threads(2, |world| {
+    /// let data = [1, 2, 3, 4];
+    /// // Parts that are only read may overlap: both ranks get the middle.
+    /// let parts = (world.rank() == 0).then(|| Partition::with_displacements(&data, vec![3, 3], vec![0, 1]));
+    /// assert_eq!(world.scatter_varcount(parts, 0)?, [[1, 2, 3], [2, 3, 4]][world.rank() as usize]);
+    /// # ringmpi::Result::Ok(())
+    /// # })?.into_iter().collect::<ringmpi::Result<()>>()?;
+    /// # Ok::<(), ringmpi::Error>(())
+    /// ```
     #[must_use]
     pub fn with_displacements(
         data: &'a [T],
@@ -120,12 +146,37 @@ impl<'a, T: Plain> Partition<'a, T> {
 
 impl<'a, T: Plain> PartitionMut<'a, T> {
     /// Parts one behind the other, from the start of the slice on. The call that it is given to checks it.
+    ///
+    /// ```
+    /// use ringmpi::PartitionMut;
+    /// # ringmpi::threads(3, |world| {
+    /// let mine = vec![world.rank(); world.rank() as usize];
+    /// let mut all = [-1; 3];
+    /// world.all_gather_varcount_into(&mine, PartitionMut::new(&mut all, vec![0, 1, 2]))?;
+    /// assert_eq!(all, [1, 2, 2]);
+    /// # ringmpi::Result::Ok(())
+    /// # })?.into_iter().collect::<ringmpi::Result<()>>()?;
+    /// # Ok::<(), ringmpi::Error>(())
+    /// ```
     #[must_use]
     pub fn new(data: &'a mut [T], counts: impl Into<Cow<'a, [usize]>>) -> Self {
         Self { data, parts: Parts { counts: counts.into(), displacements: None } }
     }
 
     /// Parts that begin where `displacements` say.
+    ///
+    /// ```
+    /// use ringmpi::PartitionMut;
+    /// # ringmpi::threads(2, |world| {
+    /// // Behind each part there is room, which stays as it is.
+    /// let mut all = [-1; 6];
+    /// let parts = PartitionMut::with_displacements(&mut all, vec![2, 2], vec![0, 3]);
+    /// world.all_gather_varcount_into(&[world.rank(); 2], parts)?;
+    /// assert_eq!(all, [0, 0, -1, 1, 1, -1]);
+    /// # ringmpi::Result::Ok(())
+    /// # })?.into_iter().collect::<ringmpi::Result<()>>()?;
+    /// # Ok::<(), ringmpi::Error>(())
+    /// ```
     #[must_use]
     pub fn with_displacements(
         data: &'a mut [T],

@@ -86,14 +86,27 @@ pub(super) fn is_staged(function: Function, bytes: usize, unit: usize, size: Ran
     has_way && size > 1 && bytes > 0 && unit as u64 <= PART_BYTES
 }
 
-/// Whether all ranks combine all contributions by themselves, on the stage.
-pub(super) fn all_combine_staged(bytes: u64, size: Rank) -> bool {
-    size <= ALL_COMBINE_RANKS && bytes <= ALL_COMBINE_BYTES
+/// How slices are combined for all ranks on the stage.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum AllReduceStaged {
+    Combine,
+    Split,
 }
 
-/// Whether every rank combines a share for the root, on the stage.
-pub(super) fn reduce_staged_is_split(bytes: u64, size: Rank) -> bool {
-    size > 2 && bytes > ALL_COMBINE_BYTES
+pub(super) fn all_reduce_staged(bytes: u64, size: Rank) -> AllReduceStaged {
+    let is_cheap = size <= ALL_COMBINE_RANKS && bytes <= ALL_COMBINE_BYTES;
+    if is_cheap { AllReduceStaged::Combine } else { AllReduceStaged::Split }
+}
+
+/// How slices are combined at one rank on the stage.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum ReduceStaged {
+    Rooted,
+    Split,
+}
+
+pub(super) fn reduce_staged(bytes: u64, size: Rank) -> ReduceStaged {
+    if size > 2 && bytes > ALL_COMBINE_BYTES { ReduceStaged::Split } else { ReduceStaged::Rooted }
 }
 
 /// How a broadcast goes by messages.

@@ -43,6 +43,17 @@ pub struct InterCommunicator<'u> {
 impl<'u> InterCommunicator<'u> {
     /// This process's rank in the local group.
     ///
+    /// ```
+    /// # ringmpi::threads(4, |world| {
+    /// # let half = world.split(Some(world.rank() as u32 % 2), 0)?.expect("a colour was given");
+    /// # let bridge = half.create_intercommunicator(0, &world, (world.rank() + 1) % 2, 0)?;
+    /// // `bridge` is between the even and the odd ranks of four.
+    /// assert_eq!(bridge.rank(), world.rank() / 2);
+    /// # ringmpi::Result::Ok(())
+    /// # })?.into_iter().collect::<ringmpi::Result<()>>()?;
+    /// # Ok::<(), ringmpi::Error>(())
+    /// ```
+    ///
     /// # Standard
     /// MPI 5.0, 7.6.1: `MPI_Comm_rank`.
     #[must_use]
@@ -51,6 +62,18 @@ impl<'u> InterCommunicator<'u> {
     }
 
     /// How many processes the local group has.
+    ///
+    /// ```
+    /// # ringmpi::threads(3, |world| {
+    /// # let side = (world.rank() == 2) as u32;
+    /// # let group = world.split(Some(side), 0)?.expect("a colour was given");
+    /// # let bridge = group.create_intercommunicator(0, &world, if side == 0 { 2 } else { 0 }, 0)?;
+    /// // `bridge` is between ranks 0 and 1 on one side and rank 2 on the other.
+    /// assert_eq!(bridge.size(), if world.rank() == 2 { 1 } else { 2 });
+    /// # ringmpi::Result::Ok(())
+    /// # })?.into_iter().collect::<ringmpi::Result<()>>()?;
+    /// # Ok::<(), ringmpi::Error>(())
+    /// ```
     ///
     /// # Standard
     /// MPI 5.0, 7.6.1: `MPI_Comm_size`.
@@ -61,6 +84,24 @@ impl<'u> InterCommunicator<'u> {
 
     /// How many processes the remote group has.
     ///
+    /// ```
+    /// use ringmpi::Source;
+    /// # ringmpi::threads(3, |world| {
+    /// # let side = (world.rank() == 2) as u32;
+    /// # let group = world.split(Some(side), 0)?.expect("a colour was given");
+    /// # let bridge = group.create_intercommunicator(0, &world, if side == 0 { 2 } else { 0 }, 0)?;
+    /// // `bridge` is between ranks 0 and 1 on one side and rank 2 on the other: everyone writes to all on the other side.
+    /// for rank in 0..bridge.remote_size() {
+    ///     bridge.process_at_rank(rank).send(&[world.rank()])?;
+    /// }
+    /// for _ in 0..bridge.remote_size() {
+    ///     bridge.any_process().receive::<i32>()?;
+    /// }
+    /// # ringmpi::Result::Ok(())
+    /// # })?.into_iter().collect::<ringmpi::Result<()>>()?;
+    /// # Ok::<(), ringmpi::Error>(())
+    /// ```
+    ///
     /// # Standard
     /// MPI 5.0, 7.6.1: `MPI_Comm_remote_size`.
     #[must_use]
@@ -69,6 +110,18 @@ impl<'u> InterCommunicator<'u> {
     }
 
     /// The local group.
+    ///
+    /// ```
+    /// # ringmpi::threads(4, |world| {
+    /// # let half = world.split(Some(world.rank() as u32 % 2), 0)?.expect("a colour was given");
+    /// # let bridge = half.create_intercommunicator(0, &world, (world.rank() + 1) % 2, 0)?;
+    /// // `bridge` is between the even and the odd ranks of four: who is on this side?
+    /// let same_side = bridge.group().translate_ranks(&[0, 1], &world.group())?;
+    /// assert_eq!(same_side, [Some(world.rank() % 2), Some(world.rank() % 2 + 2)]);
+    /// # ringmpi::Result::Ok(())
+    /// # })?.into_iter().collect::<ringmpi::Result<()>>()?;
+    /// # Ok::<(), ringmpi::Error>(())
+    /// ```
     ///
     /// # Standard
     /// MPI 5.0, 7.6.1: `MPI_Comm_group`.
@@ -79,6 +132,20 @@ impl<'u> InterCommunicator<'u> {
 
     /// The remote group.
     ///
+    /// ```
+    /// # ringmpi::threads(3, |world| {
+    /// # let side = (world.rank() == 2) as u32;
+    /// # let group = world.split(Some(side), 0)?.expect("a colour was given");
+    /// # let bridge = group.create_intercommunicator(0, &world, if side == 0 { 2 } else { 0 }, 0)?;
+    /// // `bridge` is between ranks 0 and 1 on one side and rank 2 on the other.
+    /// let both = bridge.group().union(&bridge.remote_group())?;
+    /// assert_eq!(both.size(), 3);
+    /// assert_eq!(bridge.remote_group().rank(), None); // this process is not in it
+    /// # ringmpi::Result::Ok(())
+    /// # })?.into_iter().collect::<ringmpi::Result<()>>()?;
+    /// # Ok::<(), ringmpi::Error>(())
+    /// ```
+    ///
     /// # Standard
     /// MPI 5.0, 7.6.1: `MPI_Comm_remote_group`.
     #[must_use]
@@ -87,6 +154,20 @@ impl<'u> InterCommunicator<'u> {
     }
 
     /// The process of the remote group with a rank, to send to or receive from.
+    ///
+    /// ```
+    /// use ringmpi::Source;
+    /// # ringmpi::threads(4, |world| {
+    /// # let half = world.split(Some(world.rank() as u32 % 2), 0)?.expect("a colour was given");
+    /// # let bridge = half.create_intercommunicator(0, &world, (world.rank() + 1) % 2, 0)?;
+    /// // `bridge` is between the even and the odd ranks of four: a rank and its opposite.
+    /// let opposite = bridge.process_at_rank(bridge.rank());
+    /// opposite.send(&[world.rank()])?;
+    /// assert_eq!(opposite.receive::<i32>()?.0, world.rank() ^ 1);
+    /// # ringmpi::Result::Ok(())
+    /// # })?.into_iter().collect::<ringmpi::Result<()>>()?;
+    /// # Ok::<(), ringmpi::Error>(())
+    /// ```
     ///
     /// # Standard
     /// MPI 5.0, 3.2.3 and 3.2.4: the arguments `dest` and `source`.
@@ -97,6 +178,28 @@ impl<'u> InterCommunicator<'u> {
 
     /// Any process of the remote group, to receive from.
     ///
+    /// ```
+    /// use ringmpi::Source;
+    /// # ringmpi::threads(3, |world| {
+    /// # let side = (world.rank() == 2) as u32;
+    /// # let group = world.split(Some(side), 0)?.expect("a colour was given");
+    /// # let bridge = group.create_intercommunicator(0, &world, if side == 0 { 2 } else { 0 }, 0)?;
+    /// // `bridge` is between ranks 0 and 1, which ask, and rank 2, which answers who comes first.
+    /// if world.rank() < 2 {
+    ///     let server = bridge.process_at_rank(0);
+    ///     server.send(&[10 + world.rank()])?;
+    ///     assert_eq!(server.receive::<i32>()?.0, 20 + 2 * world.rank());
+    /// } else {
+    ///     for _ in 0..2 {
+    ///         let (question, status) = bridge.any_process().receive::<i32>()?;
+    ///         bridge.process_at_rank(status.source()).send(&[2 * question])?;
+    ///     }
+    /// }
+    /// # ringmpi::Result::Ok(())
+    /// # })?.into_iter().collect::<ringmpi::Result<()>>()?;
+    /// # Ok::<(), ringmpi::Error>(())
+    /// ```
+    ///
     /// # Standard
     /// MPI 5.0, 3.2.4: `MPI_ANY_SOURCE`.
     #[must_use]
@@ -106,6 +209,19 @@ impl<'u> InterCommunicator<'u> {
 
     /// Names the intercommunicator, in this process.
     ///
+    /// ```
+    /// # ringmpi::threads(3, |world| {
+    /// # let side = (world.rank() == 2) as u32;
+    /// # let group = world.split(Some(side), 0)?.expect("a colour was given");
+    /// # let bridge = group.create_intercommunicator(0, &world, if side == 0 { 2 } else { 0 }, 0)?;
+    /// // `bridge` is between ranks 0 and 1 on one side and rank 2 on the other. Each side may call it as it likes.
+    /// bridge.set_name(if world.rank() < 2 { "to the server" } else { "to the clients" });
+    /// assert!(bridge.name().starts_with("to the "));
+    /// # ringmpi::Result::Ok(())
+    /// # })?.into_iter().collect::<ringmpi::Result<()>>()?;
+    /// # Ok::<(), ringmpi::Error>(())
+    /// ```
+    ///
     /// # Standard
     /// MPI 5.0, 7.8: `MPI_Comm_set_name`.
     pub fn set_name(&self, name: &str) {
@@ -113,6 +229,21 @@ impl<'u> InterCommunicator<'u> {
     }
 
     /// The name that [`set_name`](Self::set_name) has given; empty if it has none.
+    ///
+    /// ```
+    /// # ringmpi::threads(3, |world| {
+    /// # let side = (world.rank() == 2) as u32;
+    /// # let group = world.split(Some(side), 0)?.expect("a colour was given");
+    /// # let bridge = group.create_intercommunicator(0, &world, if side == 0 { 2 } else { 0 }, 0)?;
+    /// // `bridge` is between ranks 0 and 1 on one side and rank 2 on the other.
+    /// assert_eq!(bridge.name(), "");
+    /// bridge.set_name("clients and server");
+    /// assert_eq!(bridge.name(), "clients and server");
+    /// assert_eq!(bridge.duplicate()?.name(), ""); // a communicator of its own
+    /// # ringmpi::Result::Ok(())
+    /// # })?.into_iter().collect::<ringmpi::Result<()>>()?;
+    /// # Ok::<(), ringmpi::Error>(())
+    /// ```
     ///
     /// # Standard
     /// MPI 5.0, 7.8: `MPI_Comm_get_name`.
@@ -122,6 +253,20 @@ impl<'u> InterCommunicator<'u> {
     }
 
     /// Whether both are the same, or have the same local and the same remote processes, and in the same orders.
+    ///
+    /// ```
+    /// use ringmpi::CommunicatorRelation;
+    /// # ringmpi::threads(3, |world| {
+    /// # let side = (world.rank() == 2) as u32;
+    /// # let group = world.split(Some(side), 0)?.expect("a colour was given");
+    /// # let bridge = group.create_intercommunicator(0, &world, if side == 0 { 2 } else { 0 }, 0)?;
+    /// // `bridge` is between ranks 0 and 1 on one side and rank 2 on the other.
+    /// assert_eq!(bridge.compare(&bridge), CommunicatorRelation::Identical);
+    /// assert_eq!(bridge.compare(&bridge.duplicate()?), CommunicatorRelation::Congruent);
+    /// # ringmpi::Result::Ok(())
+    /// # })?.into_iter().collect::<ringmpi::Result<()>>()?;
+    /// # Ok::<(), ringmpi::Error>(())
+    /// ```
     ///
     /// # Standard
     /// MPI 5.0, 7.6.1: `MPI_Comm_compare`.

@@ -38,6 +38,22 @@ impl<'c> Message<'c> {
 
     /// Source, tag and size.
     ///
+    /// ```
+    /// use ringmpi::Source;
+    /// # ringmpi::threads(1, |world| {
+    /// let myself = world.process_at_rank(0);
+    /// myself.tag(2).send(b"a text")?;
+    /// let message = myself.matched_probe()?;
+    /// // The tag says what it is, before anything is received.
+    /// match message.status().tag() {
+    ///     1 => println!("{:?}", message.receive_vec::<f64>()?),
+    ///     _ => assert_eq!(message.receive_vec::<u8>()?, b"a text"),
+    /// }
+    /// # ringmpi::Result::Ok(())
+    /// # })?.into_iter().collect::<ringmpi::Result<()>>()?;
+    /// # Ok::<(), ringmpi::Error>(())
+    /// ```
+    ///
     /// # Standard
     /// MPI 5.0, 3.8.2: `MPI_Mprobe`.
     #[must_use]

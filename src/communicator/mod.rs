@@ -47,7 +47,10 @@ use crate::{
     types::{ContextId, PeerId, Rank, Tag},
 };
 use announcement::Orphan;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
 
 /// A group of processes and a context in which they exchange messages: what is sent in one
 /// communicator is never received in another.
@@ -104,6 +107,20 @@ pub(crate) struct Home {
 }
 
 /// How two communicators compare.
+///
+/// ```
+/// use ringmpi::{Communicator, CommunicatorRelation};
+/// # ringmpi::threads(2, |world| {
+/// /// Whether messages to a rank of one go to the same process as those to that rank of the other.
+/// fn have_same_ranks(one: &Communicator<'_>, other: &Communicator<'_>) -> bool {
+///     matches!(one.compare(other), CommunicatorRelation::Identical | CommunicatorRelation::Congruent)
+/// }
+/// assert!(have_same_ranks(&world, &world.duplicate()?));
+/// assert!(!have_same_ranks(&world, &world.self_comm()));
+/// # ringmpi::Result::Ok(())
+/// # })?.into_iter().collect::<ringmpi::Result<()>>()?;
+/// # Ok::<(), ringmpi::Error>(())
+/// ```
 ///
 /// # Standard
 /// MPI 5.0, 7.4.1: `MPI_IDENT`, `MPI_CONGRUENT`, `MPI_SIMILAR`, `MPI_UNEQUAL`.
@@ -180,6 +197,8 @@ struct Numbers {
     immediate: u32,
     persistent: u32,
     duplicates: u32,
+    /// How many first messages of leaders this process has not taken, because it refused: by process and tag.
+    untaken: HashMap<(PeerId, Tag), u32>,
 }
 
 /// Tags of persistent collectives have this bit, those of immediate ones do not.
@@ -351,6 +370,17 @@ impl<'u> Communicator<'u> {
 
     /// This process's rank, from 0.
     ///
+    /// ```
+    /// # ringmpi::threads(3, |world| {
+    /// // Of ten items, every third one, from this rank's first on.
+    /// let mine: Vec<i32> = (world.rank()..10).step_by(3).collect();
+    /// let counts = world.all_gather(&[mine.len()])?;
+    /// assert_eq!(counts, [4, 3, 3]);
+    /// # ringmpi::Result::Ok(())
+    /// # })?.into_iter().collect::<ringmpi::Result<()>>()?;
+    /// # Ok::<(), ringmpi::Error>(())
+    /// ```
+    ///
     /// # Standard
     /// MPI 5.0, 7.4.1: `MPI_Comm_rank`.
     #[must_use]
@@ -360,6 +390,16 @@ impl<'u> Communicator<'u> {
     }
 
     /// How many processes the communicator has.
+    ///
+    /// ```
+    /// use ringmpi::op;
+    /// # ringmpi::threads(4, |world| {
+    /// let mean = world.all_reduce_value(f64::from(world.rank()), op::Sum)? / f64::from(world.size());
+    /// assert_eq!(mean, 1.5);
+    /// # ringmpi::Result::Ok(())
+    /// # })?.into_iter().collect::<ringmpi::Result<()>>()?;
+    /// # Ok::<(), ringmpi::Error>(())
+    /// ```
     ///
     /// # Standard
     /// MPI 5.0, 7.4.1: `MPI_Comm_size`.
@@ -419,6 +459,16 @@ impl<'u> Communicator<'u> {
 
     /// The name that [`set_name`](Self::set_name) has given; empty if it has none. The world is called
     /// `MPI_COMM_WORLD`, the communicator of one process alone `MPI_COMM_SELF`.
+    ///
+    /// ```
+    /// # ringmpi::threads(2, |world| {
+    /// let place = format!("rank {} of {}", world.rank(), world.name());
+    /// assert!(place.ends_with("of MPI_COMM_WORLD"));
+    /// assert_eq!(world.self_comm().name(), "MPI_COMM_SELF");
+    /// # ringmpi::Result::Ok(())
+    /// # })?.into_iter().collect::<ringmpi::Result<()>>()?;
+    /// # Ok::<(), ringmpi::Error>(())
+    /// ```
     ///
     /// # Standard
     /// MPI 5.0, 7.8: `MPI_Comm_get_name`.
@@ -549,6 +599,16 @@ impl<'u> Communicator<'u> {
         let mut numbers = self.shared.collectives.numbers();
         numbers.duplicates = numbers.duplicates.wrapping_add(1);
         numbers.duplicates
+    }
+
+    /// A leader of another group sends a message with a tag that this process does not wait for.
+    pub(crate) fn leave_untaken(&self, leader: PeerId, tag: Tag) {
+        *self.shared.collectives.numbers().untaken.entry((leader, tag)).or_default() += 1;
+    }
+
+    /// How many such messages come first: the caller takes them.
+    pub(crate) fn take_untaken(&self, leader: PeerId, tag: Tag) -> u32 {
+        self.shared.collectives.numbers().untaken.remove(&(leader, tag)).unwrap_or(0)
     }
 
     /// Nobody waits for what will be announced in this communicator.

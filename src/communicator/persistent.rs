@@ -108,6 +108,22 @@ impl<'c, 'u, B: Owned> Persistent<'c, 'u, B> {
 
     /// Starts the operation.
     ///
+    /// ```
+    /// use ringmpi::{ErrorClass, Source};
+    /// # ringmpi::threads(1, |world| {
+    /// let mut receiving = world.process_at_rank(0).receive_init(vec![0; 1])?;
+    /// receiving.start()?;
+    /// assert_eq!(receiving.start().unwrap_err().class(), ErrorClass::REQUEST); // not before its end
+    /// world.process_at_rank(0).send(&[5])?;
+    /// receiving.wait()?;
+    /// receiving.start()?; // for the next message
+    /// # receiving.cancel();
+    /// # receiving.wait()?;
+    /// # ringmpi::Result::Ok(())
+    /// # })?.into_iter().collect::<ringmpi::Result<()>>()?;
+    /// # Ok::<(), ringmpi::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// If it is active already; the end of the job.
     ///
@@ -164,6 +180,22 @@ impl<'c, 'u, B: Owned> Persistent<'c, 'u, B> {
 
     /// Waits for the end of the operation, which is inactive then. If it is inactive already, the status is
     /// empty.
+    ///
+    /// ```
+    /// use ringmpi::Source;
+    /// # ringmpi::threads(2, |world| {
+    /// let mut receiving = world.any_process().receive_init(vec![0; 10])?;
+    /// receiving.start()?;
+    /// world.process_at_rank(1 - world.rank()).send(&vec![7; 3 + world.rank() as usize])?;
+    /// let status = receiving.wait()?;
+    /// let count = status.count::<i32>().expect("whole elements");
+    /// assert_eq!((status.source(), count), (1 - world.rank(), 4 - world.rank() as usize));
+    /// assert_eq!(receiving.buffer_mut()?[..count], vec![7; count]);
+    /// assert_eq!(receiving.wait()?.bytes(), 0); // it is not active
+    /// # ringmpi::Result::Ok(())
+    /// # })?.into_iter().collect::<ringmpi::Result<()>>()?;
+    /// # Ok::<(), ringmpi::Error>(())
+    /// ```
     ///
     /// # Errors
     /// Of a receive: what was wrong with the message. The end of the job.

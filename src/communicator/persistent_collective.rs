@@ -97,6 +97,20 @@ impl<'c, I: Owned, O: Owned> PersistentCollective<'c, I, O> {
 
     /// What this rank gives, to fill.
     ///
+    /// ```
+    /// # ringmpi::threads(2, |world| {
+    /// let mut gathering = world.all_gather_init(vec![0; 1], vec![0; 2])?;
+    /// gathering.input_mut()?[0] = 10 + world.rank();
+    /// gathering.start()?;
+    /// assert!(gathering.input_mut().is_err()); // the other rank may be reading it
+    /// gathering.wait()?;
+    /// gathering.input_mut()?[0] += 1; // what was given is still there
+    /// assert_eq!(gathering.output_mut()?, [10, 11]);
+    /// # ringmpi::Result::Ok(())
+    /// # })?.into_iter().collect::<ringmpi::Result<()>>()?;
+    /// # Ok::<(), ringmpi::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// While the collective is active.
     pub fn input_mut(&mut self) -> Result<&mut [I::Item]> {
@@ -106,6 +120,22 @@ impl<'c, I: Owned, O: Owned> PersistentCollective<'c, I, O> {
 
     /// What this rank got, or, in place, what it gives.
     ///
+    /// ```
+    /// # ringmpi::threads(2, |world| {
+    /// let mut broadcast = world.broadcast_init(vec![0.0; 2], 0)?;
+    /// for step in [0.5, 1.5] {
+    ///     if world.rank() == 0 {
+    ///         broadcast.output_mut()?.fill(step); // in place: the root gives here what all get here
+    ///     }
+    ///     broadcast.start()?;
+    ///     broadcast.wait()?;
+    ///     assert_eq!(broadcast.output_mut()?, [step; 2]);
+    /// }
+    /// # ringmpi::Result::Ok(())
+    /// # })?.into_iter().collect::<ringmpi::Result<()>>()?;
+    /// # Ok::<(), ringmpi::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// While the collective is active.
     pub fn output_mut(&mut self) -> Result<&mut [O::Item]> {
@@ -114,6 +144,22 @@ impl<'c, I: Owned, O: Owned> PersistentCollective<'c, I, O> {
     }
 
     /// Starts the collective.
+    ///
+    /// ```
+    /// use ringmpi::op;
+    /// # ringmpi::threads(3, |world| {
+    /// let mut largest = world.all_reduce_init(vec![world.rank()], vec![0], op::Max)?;
+    /// let mut smallest = world.all_reduce_init(vec![world.rank()], vec![0], op::Min)?;
+    /// // Both at the same time, and on all ranks in the same order.
+    /// largest.start()?;
+    /// smallest.start()?;
+    /// smallest.wait()?;
+    /// largest.wait()?;
+    /// assert_eq!((smallest.output_mut()?[0], largest.output_mut()?[0]), (0, 2));
+    /// # ringmpi::Result::Ok(())
+    /// # })?.into_iter().collect::<ringmpi::Result<()>>()?;
+    /// # Ok::<(), ringmpi::Error>(())
+    /// ```
     ///
     /// # Errors
     /// If it is active already, or has failed once: then its buffers are gone; the end of the job.
@@ -157,6 +203,20 @@ impl<'c, I: Owned, O: Owned> PersistentCollective<'c, I, O> {
     }
 
     /// Waits for the end of this rank's part, which is inactive then, as it may be already.
+    ///
+    /// ```
+    /// # ringmpi::threads(2, |world| {
+    /// let mut ready = world.barrier_init()?;
+    /// for _ in 0..3 {
+    ///     ready.start()?;
+    ///     // What needs no other rank goes here.
+    ///     ready.wait()?; // both have come
+    /// }
+    /// ready.wait()?; // returns at once: it is not active
+    /// # ringmpi::Result::Ok(())
+    /// # })?.into_iter().collect::<ringmpi::Result<()>>()?;
+    /// # Ok::<(), ringmpi::Error>(())
+    /// ```
     ///
     /// # Errors
     /// Other ranks that have made another collective, or this one with another root, operation of [`op`](crate::op) or

@@ -31,6 +31,9 @@ use crate::{
 /// # })?.into_iter().collect::<ringmpi::Result<()>>()?;
 /// # Ok::<(), ringmpi::Error>(())
 /// ```
+///
+/// # Standard
+/// MPI 5.0, 3.2.3 and 3.2.4: the arguments `dest`, `source` and `tag`.
 #[derive(Clone, Copy, Debug)]
 pub struct Process<'c, 'u> {
     comm: &'c Communicator<'u>,
@@ -75,6 +78,21 @@ impl<'c, 'u> Process<'c, 'u> {
 
     /// With this tag. Without one, sends have tag 0 and receives accept any.
     ///
+    /// ```
+    /// use ringmpi::Source;
+    /// # ringmpi::threads(1, |world| {
+    /// const NUMBERS: ringmpi::Tag = 1;
+    /// const NAMES: ringmpi::Tag = 2;
+    /// let myself = world.process_at_rank(0);
+    /// myself.tag(NAMES).send(b"pi")?;
+    /// myself.tag(NUMBERS).send(&[3.14])?;
+    /// assert_eq!(myself.tag(NUMBERS).receive::<f64>()?.0, 3.14); // though it came second
+    /// assert_eq!(myself.tag(NAMES).receive_vec::<u8>()?.0, b"pi");
+    /// # ringmpi::Result::Ok(())
+    /// # })?.into_iter().collect::<ringmpi::Result<()>>()?;
+    /// # Ok::<(), ringmpi::Error>(())
+    /// ```
+    ///
     /// # Standard
     /// MPI 5.0, 3.2.3: the argument `tag`; 3.2.4: `MPI_ANY_TAG`.
     #[must_use]
@@ -84,6 +102,17 @@ impl<'c, 'u> Process<'c, 'u> {
     }
 
     /// The rank that this is.
+    ///
+    /// ```
+    /// use ringmpi::Source;
+    /// # ringmpi::threads(3, |world| {
+    /// let next = world.process_at_rank((world.rank() + 1) % 3);
+    /// next.send(&[next.rank()])?; // who it is for
+    /// assert_eq!(world.any_process().receive::<i32>()?.0, world.rank());
+    /// # ringmpi::Result::Ok(())
+    /// # })?.into_iter().collect::<ringmpi::Result<()>>()?;
+    /// # Ok::<(), ringmpi::Error>(())
+    /// ```
     #[must_use]
     pub fn rank(&self) -> Rank {
         self.rank
@@ -551,6 +580,19 @@ impl<'c, 'u> AnyProcess<'c, 'u> {
     }
 
     /// With this tag; without one, any.
+    ///
+    /// ```
+    /// use ringmpi::Source;
+    /// # ringmpi::threads(2, |world| {
+    /// const STOP: ringmpi::Tag = 9;
+    /// world.process_at_rank(1 - world.rank()).tag(STOP).send::<u8>(&[])?;
+    /// // From whoever says so.
+    /// let (_, status) = world.any_process().tag(STOP).receive_vec::<u8>()?;
+    /// assert_eq!(status.source(), 1 - world.rank());
+    /// # ringmpi::Result::Ok(())
+    /// # })?.into_iter().collect::<ringmpi::Result<()>>()?;
+    /// # Ok::<(), ringmpi::Error>(())
+    /// ```
     ///
     /// # Standard
     /// MPI 5.0, 3.2.4: the argument `tag`, and `MPI_ANY_TAG`.

@@ -33,6 +33,9 @@ use std::{
 /// # })?.into_iter().collect::<ringmpi::Result<()>>()?;
 /// # Ok::<(), ringmpi::Error>(())
 /// ```
+///
+/// # Standard
+/// MPI 5.0, 3.7.2: the rule that nobody touches a buffer before its operation has completed.
 pub struct Scope<'s, 'env: 's> {
     engine: &'env Engine,
     id: ScopeId,
@@ -63,6 +66,9 @@ pub struct Scope<'s, 'env: 's> {
 /// # })?.into_iter().collect::<ringmpi::Result<()>>()?;
 /// # Ok::<(), ringmpi::Error>(())
 /// ```
+///
+/// # Standard
+/// MPI 5.0, 3.7.
 #[must_use = "`wait` gives the buffer back inside the scope"]
 pub struct Scoped<'s, B> {
     pub(super) engine: &'s Engine,
@@ -431,6 +437,23 @@ impl<B> Scoped<'_, B> {
 
     /// Waits for the end, and gives the buffer back.
     ///
+    /// ```
+    /// # ringmpi::threads(1, |world| {
+    /// let myself = world.process_at_rank(0);
+    /// let (text, mut room) = (*b"text", [0; 10]);
+    /// world.scope(|scope| {
+    ///     let receiving = scope.immediate_receive_into(myself, &mut room)?;
+    ///     let _ = scope.immediate_send(myself, &text)?;
+    ///     let (room, status) = receiving.wait()?;
+    ///     room[..status.bytes() as usize].make_ascii_uppercase(); // to be used again, inside the scope
+    ///     Ok(())
+    /// })?;
+    /// assert!(room.starts_with(b"TEXT"));
+    /// # ringmpi::Result::Ok(())
+    /// # })?.into_iter().collect::<ringmpi::Result<()>>()?;
+    /// # Ok::<(), ringmpi::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// Of a receive: what was wrong with the message. The end of the job.
     ///
@@ -481,6 +504,23 @@ impl<'s, B> IntoFuture for Scoped<'s, B> {
 
 /// A [`Scoped`] that is awaited. Its value is what [`Scoped::wait`] returns. If it is dropped or forgotten, the
 /// scope completes the operation.
+///
+/// ```
+/// use ringmpi::ScopedFuture;
+/// # ringmpi::threads(2, |world| {
+/// let peer = world.process_at_rank(1 - world.rank());
+/// let (mine, mut theirs) = ([world.rank()], [-1]);
+/// world.scope(|scope| {
+///     let mut receiving: ScopedFuture<'_, _> = scope.immediate_receive_into(peer, &mut theirs)?.into_future();
+///     let _ = scope.immediate_send(peer, &mine)?;
+///     let (received, _) = world.block_on(&mut receiving)?; // or in a select, which lets go of it and comes back
+///     assert_eq!(*received, [peer.rank()]);
+///     Ok(())
+/// })?;
+/// # ringmpi::Result::Ok(())
+/// # })?.into_iter().collect::<ringmpi::Result<()>>()?;
+/// # Ok::<(), ringmpi::Error>(())
+/// ```
 pub struct ScopedFuture<'s, B> {
     engine: &'s Engine,
     id: RequestId,

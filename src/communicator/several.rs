@@ -23,6 +23,25 @@ mod sealed {
 
 /// An operation that may be in flight, whatever its buffer: a [`Request`], a [`Scoped`], a
 /// [`Persistent`] or a [`PersistentCollective`]. For [`wait_any_of`] and its like.
+///
+/// ```
+/// use ringmpi::{Pending, Result, Source, test_some_of};
+/// # ringmpi::threads(1, |world| {
+/// /// How many have ended.
+/// fn ended(operations: &mut [&mut dyn Pending]) -> Result<usize> {
+///     Ok(test_some_of(operations)?.len())
+/// }
+/// let myself = world.process_at_rank(0);
+/// let (mut sending, mut receiving) = (myself.immediate_send(vec![1u8])?, myself.tag(3).immediate_receive::<f64>(1)?);
+/// assert_eq!(ended(&mut [&mut sending, &mut receiving])?, 1);
+/// # world.process_at_rank(0).receive::<u8>()?;
+/// # ringmpi::Result::Ok(())
+/// # })?.into_iter().collect::<ringmpi::Result<()>>()?;
+/// # Ok::<(), ringmpi::Error>(())
+/// ```
+///
+/// # Standard
+/// MPI 5.0, 3.7.5: an entry of `array_of_requests`.
 pub trait Pending: sealed::Sealed {
     #[doc(hidden)]
     #[expect(private_interfaces, reason = "the trait is sealed")]
@@ -54,8 +73,28 @@ pub trait Pending: sealed::Sealed {
 /// # })?.into_iter().collect::<ringmpi::Result<()>>()?;
 /// # Ok::<(), ringmpi::Error>(())
 /// ```
+///
+/// # Standard
+/// MPI 5.0, 3.7.5: an entry of `array_of_requests`.
 pub trait Completion: Pending + Sized {
     /// What comes back.
+    ///
+    /// ```
+    /// use ringmpi::{Completion, Result, Source, wait_all};
+    /// # ringmpi::threads(1, |world| {
+    /// /// What all of them have received, in one vector.
+    /// fn joined<C: Completion<Buffer = Vec<u8>>>(receives: Vec<C>) -> Result<Vec<u8>> {
+    ///     Ok(wait_all(receives)?.concat())
+    /// }
+    /// let myself = world.process_at_rank(0);
+    /// let receives = vec![myself.tag(1).immediate_receive::<u8>(9)?, myself.tag(2).immediate_receive(9)?];
+    /// myself.tag(2).send(b"mpi")?;
+    /// myself.tag(1).send(b"ring")?;
+    /// assert_eq!(joined(receives)?, b"ringmpi");
+    /// # ringmpi::Result::Ok(())
+    /// # })?.into_iter().collect::<ringmpi::Result<()>>()?;
+    /// # Ok::<(), ringmpi::Error>(())
+    /// ```
     type Buffer;
 
     #[doc(hidden)]
@@ -80,8 +119,26 @@ pub trait Completion: Pending + Sized {
 /// # })?.into_iter().collect::<ringmpi::Result<()>>()?;
 /// # Ok::<(), ringmpi::Error>(())
 /// ```
+///
+/// # Standard
+/// MPI 5.0, 3.9: an entry of the `array_of_requests` of `MPI_Startall`.
 pub trait Startable: Pending {
     /// Starts it: [`Persistent::start`] or [`PersistentCollective::start`].
+    ///
+    /// ```
+    /// use ringmpi::{Result, Startable};
+    /// # ringmpi::threads(2, |world| {
+    /// /// Starts every operation but the first.
+    /// fn start_rest<S: Startable>(operations: &mut [S]) -> Result<()> {
+    ///     operations.iter_mut().skip(1).try_for_each(S::start)
+    /// }
+    /// let mut barriers = [world.barrier_init()?, world.barrier_init()?];
+    /// start_rest(&mut barriers)?;
+    /// barriers[1].wait()?;
+    /// # ringmpi::Result::Ok(())
+    /// # })?.into_iter().collect::<ringmpi::Result<()>>()?;
+    /// # Ok::<(), ringmpi::Error>(())
+    /// ```
     ///
     /// # Errors
     /// If it is active already; the end of the job.
@@ -199,6 +256,9 @@ impl<S: Startable + ?Sized> Startable for &mut S {
 /// # })?.into_iter().collect::<ringmpi::Result<()>>()?;
 /// # Ok::<(), ringmpi::Error>(())
 /// ```
+///
+/// # Standard
+/// MPI 5.0, 3.7.5: an entry of the `array_of_indices` and `array_of_statuses` of `MPI_Waitsome`.
 #[derive(Debug)]
 #[must_use = "it holds a buffer, or an error"]
 pub struct Ended<B> {

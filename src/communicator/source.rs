@@ -39,6 +39,9 @@ pub(crate) type From = Option<(Pattern, Option<PeerId>)>;
 /// # })?.into_iter().collect::<ringmpi::Result<()>>()?;
 /// # Ok::<(), ringmpi::Error>(())
 /// ```
+///
+/// # Standard
+/// MPI 5.0, 3.2.4: the arguments `source` and `tag`.
 pub trait Source<'c>: Sized + Copy + sealed::Sealed {
     #[doc(hidden)]
     #[expect(private_interfaces, reason = "the trait is sealed")]

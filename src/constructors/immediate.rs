@@ -94,6 +94,18 @@ impl<'u> Communicator<'u> {
 impl<'u> ImmediateDuplicate<'_, 'u> {
     /// Whether the duplicate has been made, or has failed. Makes progress; does not wait.
     ///
+    /// ```
+    /// # ringmpi::threads(3, |world| {
+    /// let (mut first, mut second) = (world.immediate_duplicate()?, world.immediate_duplicate()?);
+    /// while [first.test()?, second.test()?] != [true; 2] {
+    ///     // A piece of the computation goes here.
+    /// }
+    /// assert_eq!((first.wait()?.size(), second.wait()?.size()), (3, 3)); // without waiting
+    /// # ringmpi::Result::Ok(())
+    /// # })?.into_iter().collect::<ringmpi::Result<()>>()?;
+    /// # Ok::<(), ringmpi::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// The end of the job; a rank 0 that has left without calling [`Communicator::immediate_duplicate`].
     ///
@@ -109,6 +121,18 @@ impl<'u> ImmediateDuplicate<'_, 'u> {
     }
 
     /// Waits until this rank's part is done, and gives the communicator.
+    ///
+    /// ```
+    /// use ringmpi::CommunicatorRelation;
+    /// # ringmpi::threads(2, |world| {
+    /// // Two at a time; each becomes a communicator of its own.
+    /// let (first, second) = (world.immediate_duplicate()?, world.immediate_duplicate()?);
+    /// let (second, first) = (second.wait()?, first.wait()?);
+    /// assert_eq!(first.compare(&second), CommunicatorRelation::Congruent);
+    /// # ringmpi::Result::Ok(())
+    /// # })?.into_iter().collect::<ringmpi::Result<()>>()?;
+    /// # Ok::<(), ringmpi::Error>(())
+    /// ```
     ///
     /// # Errors
     /// As [`test`](Self::test); all context ids used up.

@@ -2,9 +2,12 @@
 //!
 //! In each, a leader of either group agrees with the other one, and then tells its own group.
 
-use super::internal::Exchange;
+use super::{
+    internal::Exchange,
+    leaders::{Failure, Meeting},
+};
 use crate::{
-    communicator::{Base, Communicator, Foundation, InterCommunicator, Membership, Side, bad_rank},
+    communicator::{Base, Communicator, Foundation, InterCommunicator, Membership, Side},
     error::{Error, ErrorClass, Result},
     group::Members,
     op,
@@ -19,6 +22,7 @@ struct Met {
 }
 
 const NAME: &str = "Communicator::create_intercommunicator";
+const DUPLICATE: &str = "InterCommunicator::duplicate";
 
 impl<'u> Communicator<'u> {
     /// An intercommunicator between this group and another one, whose ranks call it at the same time with the
@@ -46,8 +50,9 @@ impl<'u> Communicator<'u> {
     ///
     /// # Errors
     /// A leader that does not exist, or leads itself; local leaders that differ; a negative tag; a peer communicator of
-    /// another universe; groups with a common process. An error of one rank is one of all its group. The end of
-    /// the job; all context ids used up.
+    /// another universe; groups with a common process. An error of one rank is one of all its group, and if the leader's
+    /// own arguments say who the other leader is, of the other group as well. A call that errs counts: the other group's
+    /// call that goes with it errs whenever it comes. The end of the job; all context ids used up.
     ///
     /// # Standard
     /// MPI 5.0, 7.6.2: `MPI_Intercomm_create`.
@@ -58,20 +63,24 @@ impl<'u> Communicator<'u> {
         remote_leader: Rank,
         tag: Tag,
     ) -> Result<InterCommunicator<'u>> {
-        let exchange = if (0..self.size()).contains(&local_leader) {
-            Exchange::of_leaders(peer_comm, NAME, tag)
-        } else {
-            Err(bad_rank(NAME, "local_leader", local_leader, self.size()))
+        self.check_caller()?;
+        let meeting = Meeting::new(NAME, self, peer_comm, remote_leader, tag);
+        let meeting = self.agree_on_leader(NAME, local_leader, meeting)?;
+        let inside = match (self.duplicate(), &meeting) {
+            (Ok(inside), _) => inside,
+            (Err(error), None) => return Err(error),
+            (Err(error), Some(meeting)) => {
+                meeting.refuse(&[])?;
+                return Err(error);
+            }
         };
-        let exchange = self.agree_on_same(NAME, exchange, |_| u64::from(local_leader.unsigned_abs()))?;
-        let inside = self.duplicate()?;
         let mut remote = Vec::new();
-        let met = (self.rank() == local_leader).then(|| {
-            let met = self.meet(&exchange, peer_comm, remote_leader)?;
+        let met = meeting.map(|meeting| {
+            let met = self.meet(&meeting)?;
             remote = met.1;
             Ok(met.0)
         });
-        let (base, remote_size) = inside.tell(local_leader, met)?;
+        let (base, remote_size) = inside.tell(NAME, local_leader, met)?;
         remote.resize(usize::try_from(remote_size).unwrap_or(0).min(RANKS_MAX), 0);
         inside.broadcast_to_construct(&mut remote, local_leader)?;
         let remote = Members::new(remote.into_iter().map(|id| PeerId(id as u32)));
@@ -79,57 +88,48 @@ impl<'u> Communicator<'u> {
     }
 
     /// One leader's meeting with the other: what is laid for both groups, and the processes of the other one.
-    fn meet(
-        &self,
-        exchange: &Exchange<'_, '_>,
-        peer_comm: &Communicator<'_>,
-        remote_leader: Rank,
-    ) -> Result<(Met, Vec<u64>)> {
-        if !std::ptr::eq(self.engine(), peer_comm.engine()) {
-            return Err(refused("peer_comm is of another universe"));
-        }
-        let me = self.engine().me();
-        let remote_size = peer_comm.remote().group.size();
-        let other = peer_comm.remote().group.peer(remote_leader);
-        let other = other.ok_or_else(|| bad_rank(NAME, "remote_leader", remote_leader, remote_size))?;
-        if other == me {
-            return Err(refused(&format!("remote_leader is {remote_leader}, which leads no other group")));
-        }
+    fn meet(&self, meeting: &Meeting<'_, '_>) -> Result<(Met, Vec<u64>), Failure> {
+        let (exchange, other) = (meeting.exchange(), meeting.remote_leader());
         let local: Vec<u64> = self.local().group.iter().map(|peer| peer.0.into()).collect();
-        exchange.send(remote_leader, &[local.len() as u64])?;
-        exchange.send(remote_leader, &local)?;
-        let mut size = [0];
-        exchange.receive(remote_leader, &mut size)?;
+        let size = meeting.greet(local.len() as u64)?;
         let ranks = u64::from(self.engine().ranks());
-        if !(1..=ranks).contains(&size[0]) {
-            return Err(Error::corrupt(format!("a group of {} processes of {ranks}", size[0])));
+        if size > ranks {
+            return Err(Error::corrupt(format!("a group of {size} processes of {ranks}")).into());
         }
-        let mut remote = vec![0; size[0] as usize];
-        exchange.receive(remote_leader, &mut remote)?;
+        exchange.send(other, &local)?;
+        let mut remote = vec![0; size as usize];
+        exchange.receive(other, &mut remote)?;
         if let Some(id) = remote.iter().find(|id| **id >= ranks) {
-            return Err(Error::corrupt(format!("process {id} of {ranks}")));
+            return Err(Error::corrupt(format!("process {id} of {ranks}")).into());
         }
         // Both leaders see the same.
         if let Some(common) = local.iter().find(|id| remote.contains(id)) {
-            return Err(refused(&format!("process {common} of the job is in both groups")));
+            let what = format!("{NAME}: process {common} of the job is in both groups");
+            return Err(Error::new(ErrorClass::COMM, what).into());
         }
         let membership = Membership { members: local.len() + remote.len(), me: 0 };
         let lay = || Foundation::lay_without_board(self.engine(), membership.members);
-        let (foundation, base) = exchange.agree(remote_leader, me < other, membership, lay)?;
-        Ok((Met { foundation, base, word: size[0] }, remote))
+        let is_founder = self.engine().me() < meeting.other();
+        let (foundation, base) = exchange.agree(other, is_founder, membership, lay)?;
+        Ok((Met { foundation, base, word: size }, remote))
     }
 
     /// The leader tells its group what has come of meeting the other one; `met` is None for all others. A
     /// board is told of by [`InterCommunicator::merge`] only.
-    fn tell(&self, leader: Rank, met: Option<Result<Met>>) -> Result<(Base, u64)> {
-        let mut told = [0; 2];
-        if let Some(Ok(met)) = &met {
-            told = [met.foundation.0[0], met.word];
-        }
+    fn tell(&self, function: &str, leader: Rank, met: Option<Result<Met, Failure>>) -> Result<(Base, u64)> {
+        // No context is 0 here: the world has that one.
+        let mut told = match &met {
+            Some(Ok(met)) => [met.foundation.0[0], met.word],
+            Some(Err(Failure::Refused(rank))) => [0, 1 + *rank as u64],
+            Some(Err(Failure::Error(_))) | None => [0; 2],
+        };
         self.broadcast_to_construct(&mut told, leader)?;
         match (met, told) {
-            (Some(met), _) => met.map(|met| (met.base, met.word)),
-            (None, [0, _]) => Err(leader_failed(NAME, leader)),
+            (Some(Ok(met)), _) => Ok((met.base, met.word)),
+            (Some(Err(Failure::Error(error))), _) => Err(error),
+            (Some(Err(Failure::Refused(rank))), _) => Err(other_refuses(function, rank)),
+            (None, [0, 0]) => Err(leader_failed(function, leader)),
+            (None, [0, rank]) => Err(other_refuses(function, (rank - 1) as Rank)),
             (None, [first, word]) => {
                 Ok((Foundation([first, 0]).join(self.engine(), self.membership())?, word))
             }
@@ -168,16 +168,21 @@ impl<'u> InterCommunicator<'u> {
     /// # Standard
     /// MPI 5.0, 7.4.2: `MPI_Comm_dup`.
     pub fn duplicate(&self) -> Result<InterCommunicator<'u>> {
-        let inside = self.inside.duplicate()?;
-        let met = (self.rank() == 0).then(|| {
-            let engine = self.bridge.engine();
+        let inside = self.inside.duplicate();
+        let exchange = Exchange::of_groups(&self.bridge);
+        // Whatever has come of it: the other group waits, or has failed itself.
+        let is_ready = (self.rank() == 0).then(|| exchange.swap(0, u64::from(inside.is_ok())));
+        let inside = inside?;
+        let met = is_ready.map(|is_ready| {
+            if is_ready? == 0 {
+                return Err(Failure::Refused(0));
+            }
             let membership = Membership { members: self.both(), me: 0 };
-            let lay = || Foundation::lay_without_board(engine, membership.members);
-            let exchange = Exchange::of_groups(&self.bridge);
+            let lay = || Foundation::lay_without_board(self.bridge.engine(), membership.members);
             let (foundation, base) = exchange.agree(0, self.is_before(), membership, lay)?;
             Ok(Met { foundation, base, word: 0 })
         });
-        let (base, _) = inside.tell(0, met)?;
+        let (base, _) = inside.tell(DUPLICATE, 0, met)?;
         Ok(inside.bridge_to(base, self.bridge.remote().group.clone()))
     }
 
@@ -238,10 +243,7 @@ impl<'u> InterCommunicator<'u> {
     /// The leaders tell each other where their groups belong; the first group's lays the foundation.
     fn lead_merge(&self, mine: u64, members: usize) -> Result<(Foundation, bool, Base)> {
         let (engine, exchange) = (self.bridge.engine(), Exchange::of_groups(&self.bridge));
-        exchange.send(0, &[mine])?;
-        let mut theirs = [0];
-        exchange.receive(0, &mut theirs)?;
-        let is_first = match (mine, theirs[0]) {
+        let is_first = match (mine, exchange.swap(0, mine)?) {
             (MIXED, _) | (_, MIXED) => {
                 return Err(Error::new(
                     ErrorClass::ARG,
@@ -274,9 +276,12 @@ const HIGH: u64 = 1;
 /// Not all the same.
 const MIXED: u64 = 2;
 
+/// On all ranks of the group whose leader has been told so.
 #[cold]
-fn refused(what: &str) -> Error {
-    Error::new(ErrorClass::COMM, format!("{NAME}: {what}"))
+fn other_refuses(function: &str, rank: Rank) -> Error {
+    let what =
+        format!("{function}: the other group, whose leader is rank {rank} where the leaders meet, refuses");
+    Error::new(ErrorClass::COMM, what).with_help("its own errors say why")
 }
 
 #[cold]

@@ -16,6 +16,7 @@ use crate::{
     communicator::{Base, Communicator, Contexts, Foundation, Membership},
     envelope::{Envelope, Pattern},
     error::{Error, ErrorClass, Result},
+    p2p::RequestId,
     types::{ContextId, PeerId, Rank, Tag},
 };
 
@@ -75,15 +76,27 @@ impl<'c, 'u> Exchange<'c, 'u> {
         self.comm.engine().send_buffered(self.peer(to)?, envelope, words)
     }
 
+    /// Two that tell each other a word.
+    pub(super) fn swap(&self, other: Rank, word: u64) -> Result<u64> {
+        let mut theirs = [0];
+        self.send(other, &[word])?;
+        self.receive(other, &mut theirs)?;
+        Ok(theirs[0])
+    }
+
     /// Receives exactly as many words.
     pub(super) fn receive(&self, from: Rank, words: &mut [u64]) -> Result<()> {
-        let pattern = Pattern { context: self.contexts[1], source: Some(from), tag: Some(self.tag) };
         let (peer, expected) = (Some(self.peer(from)?), size_of_val(words) as u64);
-        let status = self.comm.engine().receive(pattern, peer, buffer::of_slice_mut(words))?;
-        match status.bytes() {
-            bytes if bytes == expected => Ok(()),
-            bytes => Err(Error::corrupt(format!("rank {from} told {bytes} bytes instead of {expected}"))),
-        }
+        let status = self.comm.engine().receive(self.pattern(from), peer, buffer::of_slice_mut(words))?;
+        check_bytes(from, status.bytes(), expected)
+    }
+
+    pub(super) fn is_rank(&self, rank: Rank) -> bool {
+        (0..self.comm.remote().group.size()).contains(&rank)
+    }
+
+    fn pattern(&self, from: Rank) -> Pattern {
+        Pattern { context: self.contexts[1], source: Some(from), tag: Some(self.tag) }
     }
 
     fn peer(&self, rank: Rank) -> Result<PeerId> {
@@ -91,6 +104,64 @@ impl<'c, 'u> Exchange<'c, 'u> {
         let group = &self.comm.remote().group;
         Ok(group.peer(rank).expect("callers have looked: it is a rank of the communicator"))
     }
+}
+
+/// Messages that are awaited from several ranks, one at most from each at a time.
+pub(super) struct Hearing<'e, 'c, 'u> {
+    exchange: &'e Exchange<'c, 'u>,
+    awaited: Vec<Hearable>,
+}
+
+struct Hearable {
+    id: RequestId,
+    from: Rank,
+    words: Vec<u64>,
+}
+
+impl<'e, 'c, 'u> Hearing<'e, 'c, 'u> {
+    pub(super) fn new(exchange: &'e Exchange<'c, 'u>) -> Self {
+        Self { exchange, awaited: Vec::new() }
+    }
+
+    /// Awaits exactly as many words, not more than there are ranks and 2.
+    pub(super) fn begin(&mut self, from: Rank, words: usize) -> Result<()> {
+        let Exchange { comm, .. } = self.exchange;
+        if words > 2.max(comm.remote().group.size() as usize) {
+            return Err(Error::corrupt(format!("rank {from} is about to tell {words} words")));
+        }
+        let mut words = vec![0; words];
+        let (pattern, peer) = (self.exchange.pattern(from), self.exchange.peer(from)?);
+        let id = comm.engine().ireceive(pattern, Some(peer), buffer::of_slice_mut(&mut words))?;
+        self.awaited.push(Hearable { id, from, words });
+        Ok(())
+    }
+
+    /// Waits for one, and gives it; None if none is awaited.
+    pub(super) fn next(&mut self) -> Result<Option<(Rank, Vec<u64>)>> {
+        if self.awaited.is_empty() {
+            return Ok(None);
+        }
+        let engine = self.exchange.comm.engine();
+        let ids: Vec<RequestId> = self.awaited.iter().map(|awaited| awaited.id).collect();
+        let ended = engine.wait_some(&ids)?[0];
+        let status = engine.take_outcome(ids[ended])?;
+        let Hearable { from, words, .. } = self.awaited.swap_remove(ended);
+        check_bytes(from, status.bytes(), size_of_val(&words[..]) as u64)?;
+        Ok(Some((from, words)))
+    }
+}
+
+impl Drop for Hearing<'_, '_, '_> {
+    fn drop(&mut self) {
+        self.awaited.iter().for_each(|awaited| self.exchange.comm.engine().abandon(awaited.id));
+    }
+}
+
+fn check_bytes(from: Rank, bytes: u64, expected: u64) -> Result<()> {
+    if bytes == expected {
+        return Ok(());
+    }
+    Err(Error::corrupt(format!("rank {from} told {bytes} bytes instead of {expected}")))
 }
 
 fn check_tag(function: &str, tag: Tag) -> Result<()> {

@@ -7,6 +7,8 @@ mod graph;
 mod immediate;
 mod inter;
 mod internal;
+mod leaders;
+mod members;
 mod split;
 mod subgroup;
 

@@ -1,8 +1,11 @@
 //! Communicators of subgroups.
 
-use super::internal::Exchange;
+use super::{
+    internal::Exchange,
+    members::{Agreement, other_group},
+};
 use crate::{
-    communicator::{Base, Communicator, Foundation, Membership},
+    communicator::{Communicator, Foundation, Membership},
     error::{Error, ErrorClass, Result},
     group::{Group, Members},
     types::{Rank, Tag},
@@ -81,8 +84,9 @@ impl<'u> Communicator<'u> {
     /// ```
     ///
     /// # Errors
-    /// A process that is not in the communicator; a negative tag; a member that has given another group with
-    /// the same first process. The end of the job; all context ids used up.
+    /// A process that is not in the communicator; a negative tag; a member that has given another group, if it has this
+    /// group's first process in it, and is the first of its own or has the same first one: then nobody gets this
+    /// communicator. (Another member might call it with this group yet.) The end of the job; all context ids used up.
     ///
     /// # Standard
     /// MPI 5.0, 7.4.2: `MPI_Comm_create_group`.
@@ -93,39 +97,15 @@ impl<'u> Communicator<'u> {
         let Some(me) = group.rank() else { return Ok(None) };
         self.check_caller()?;
         self.tidy();
+        let agreement =
+            Agreement { function: NAME, exchange: &exchange, group: group.members(), ranks: &ranks };
         let base = if me == 0 {
-            self.lead_subgroup(&exchange, group.members(), &ranks)?
+            agreement.lead(|| Foundation::lay(self.engine(), ranks.len()))?
         } else {
-            exchange.send(ranks[0], &said(group.members()))?;
-            let mut told = Foundation::NONE;
-            exchange.receive(ranks[0], &mut told.0)?;
-            if let Some(rank) = contradictor(told) {
-                return Err(other_group(NAME, rank));
-            }
-            told.join(self.engine(), Membership { members: ranks.len(), me: me as usize })?
+            let membership = Membership { members: ranks.len(), me: me as usize };
+            agreement.follow()?.join(self.engine(), membership)?
         };
         Ok(Some(self.on_base(base, group.members().clone(), me)))
-    }
-
-    /// The first member hears from all, and tells all what has come of it.
-    fn lead_subgroup(&self, exchange: &Exchange<'_, '_>, group: &Members, ranks: &[Rank]) -> Result<Base> {
-        let mut contradictor = None;
-        for &rank in &ranks[1..] {
-            let mut heard = REFUSED;
-            exchange.receive(rank, &mut heard)?;
-            if heard != said(group) {
-                contradictor.get_or_insert(rank);
-            }
-        }
-        let laid = match contradictor {
-            None => Foundation::lay(self.engine(), ranks.len()),
-            Some(rank) => Err(other_group("Communicator::split_by_subgroup", rank)),
-        };
-        let told = contradictor.map_or_else(|| Foundation::of(&laid), contradicted);
-        for &rank in &ranks[1..] {
-            exchange.send(rank, &told.0)?;
-        }
-        laid.map(|laid| laid.1)
     }
 
     /// The ranks of the group's processes in this communicator.
@@ -143,25 +123,4 @@ impl<'u> Communicator<'u> {
         };
         group.members().iter().enumerate().map(rank_of).collect()
     }
-}
-
-/// What the leader tells instead of a foundation, whose first word is never 0.
-fn contradicted(rank: Rank) -> Foundation {
-    Foundation([0, 1 + u64::from(rank.unsigned_abs())])
-}
-
-fn contradictor(told: Foundation) -> Option<Rank> {
-    match told.0 {
-        [0, rank] => rank.checked_sub(1).and_then(|rank| Rank::try_from(rank).ok()),
-        _ => None,
-    }
-}
-
-#[cold]
-fn other_group(function: &str, rank: Rank) -> Error {
-    Error::new(
-        ErrorClass::GROUP,
-        format!("{function}: rank {rank}, which is in the group, has given another"),
-    )
-    .with_help("all processes of a group have to give the same, in the same order")
 }

@@ -44,33 +44,9 @@ macro_rules! wrapping {
     }};
 }
 
-macro_rules! operations {
-    ($($(#[$doc:meta])* $name:ident, $code:literal, $bound:path, |$a:ident, $b:ident| $value:expr;)*) => {$(
-        $(#[$doc])*
-        #[derive(Clone, Copy, Debug, Default)]
-        pub struct $name;
-
-        impl<T: Copy + 'static + $bound> Op<T> for $name {
-            fn commutes(&self) -> bool {
-                true
-            }
-            #[inline]
-            fn apply(&self, $a: &T, $b: &T) -> T {
-                $value
-            }
-            #[inline]
-            fn is_built_in(&self) -> bool {
-                is_primitive::<T>()
-            }
-            #[inline]
-            fn code(&self) -> u8 {
-                $code
-            }
-        }
-    )*};
-}
-
 operations! {
+    is_built_in: is_primitive::<T>();
+
     /// The sum. Integers wrap around on overflow, also where `+` would panic.
     ///
     /// ```
@@ -89,7 +65,7 @@ operations! {
     ///
     /// # Standard
     /// MPI 5.0, 6.9.2: `MPI_SUM`.
-    Sum, 1, Add<Output = T>, |a, b| wrapping!(a, b, wrapping_add, *a + *b);
+    Sum, 1, [T: Copy + 'static + Add<Output = T>] T, |a, b| wrapping!(a, b, wrapping_add, *a + *b);
 
     /// The product. Integers wrap around on overflow, also where `*` would panic.
     ///
@@ -102,7 +78,7 @@ operations! {
     ///
     /// # Standard
     /// MPI 5.0, 6.9.2: `MPI_PROD`.
-    Product, 2, Mul<Output = T>, |a, b| wrapping!(a, b, wrapping_mul, *a * *b);
+    Product, 2, [T: Copy + 'static + Mul<Output = T>] T, |a, b| wrapping!(a, b, wrapping_mul, *a * *b);
 
     /// The smaller; of two that are equal or do not compare (NaN) the one of the lower rank.
     ///
@@ -119,7 +95,7 @@ operations! {
     ///
     /// # Standard
     /// MPI 5.0, 6.9.2: `MPI_MIN`.
-    Min, 3, PartialOrd, |a, b| if *b < *a { *b } else { *a };
+    Min, 3, [T: Copy + 'static + PartialOrd] T, |a, b| if *b < *a { *b } else { *a };
 
     /// The larger; of two that are equal or do not compare (NaN) the one of the lower rank, as with [`Min`].
     ///
@@ -133,7 +109,7 @@ operations! {
     ///
     /// # Standard
     /// MPI 5.0, 6.9.2: `MPI_MAX`.
-    Max, 4, PartialOrd, |a, b| if *b > *a { *b } else { *a };
+    Max, 4, [T: Copy + 'static + PartialOrd] T, |a, b| if *b > *a { *b } else { *a };
 
     /// And, bit by bit.
     ///
@@ -152,7 +128,7 @@ operations! {
     ///
     /// # Standard
     /// MPI 5.0, 6.9.2: `MPI_BAND`.
-    BitwiseAnd, 5, BitAnd<Output = T>, |a, b| *a & *b;
+    BitwiseAnd, 5, [T: Copy + 'static + BitAnd<Output = T>] T, |a, b| *a & *b;
 
     /// Or, bit by bit.
     ///
@@ -171,7 +147,7 @@ operations! {
     ///
     /// # Standard
     /// MPI 5.0, 6.9.2: `MPI_BOR`.
-    BitwiseOr, 6, BitOr<Output = T>, |a, b| *a | *b;
+    BitwiseOr, 6, [T: Copy + 'static + BitOr<Output = T>] T, |a, b| *a | *b;
 
     /// Exclusive or, bit by bit.
     ///
@@ -190,5 +166,5 @@ operations! {
     ///
     /// # Standard
     /// MPI 5.0, 6.9.2: `MPI_BXOR`.
-    BitwiseXor, 7, BitXor<Output = T>, |a, b| *a ^ *b;
+    BitwiseXor, 7, [T: Copy + 'static + BitXor<Output = T>] T, |a, b| *a ^ *b;
 }

@@ -20,6 +20,22 @@ mod sealed {
 use sealed::Layout;
 
 /// The value of a [`ValueIndex`]: an integer or a float of any width.
+///
+/// ```
+/// use ringmpi::{Communicator, Result, op};
+///
+/// /// The largest value that a rank has, and whose it is.
+/// fn winner<V: op::Number>(world: &Communicator<'_>, mine: V) -> Result<(V, i64)> {
+///     let best = world.all_reduce_value(op::ValueIndex::new(mine, world.rank()), op::MaxLoc)?;
+///     Ok((best.value, best.index))
+/// }
+/// # let winners = ringmpi::threads(3, |world| winner(&world, [3u8, 9, 5][world.rank() as usize]).unwrap())?;
+/// # assert_eq!(winners, [(9, 1); 3]);
+/// # Ok::<(), ringmpi::Error>(())
+/// ```
+///
+/// # Standard
+/// MPI 5.0, 6.9.4: the type of the values of pairs.
 #[diagnostic::on_unimplemented(message = "`{Self}` is no number: integers and floats are")]
 pub trait Number: Layout {}
 
@@ -68,6 +84,13 @@ pub struct ValueIndex<V: Number> {
 
 impl<V: Number> ValueIndex<V> {
     /// A value at an index; a [`Rank`](crate::Rank) is one.
+    ///
+    /// ```
+    /// use ringmpi::op::ValueIndex;
+    /// // The elements of a slice, with their places in it.
+    /// let pairs: Vec<_> = (0i64..).zip([2.5, 0.5]).map(|(index, value)| ValueIndex::new(value, index)).collect();
+    /// assert_eq!((pairs[1].value, pairs[1].index), (0.5, 1));
+    /// ```
     #[inline]
     pub fn new(value: V, index: impl Into<i64>) -> Self {
         Self { value, index: index.into(), ..Self::default() }
@@ -88,34 +111,16 @@ impl<V: Number> PartialEq for ValueIndex<V> {
 
 impl<V: Number + Eq> Eq for ValueIndex<V> {}
 
-macro_rules! operations {
-    ($($(#[$doc:meta])* $name:ident, $code:literal, $better:tt;)*) => {$(
-        $(#[$doc])*
-        #[derive(Clone, Copy, Debug, Default)]
-        pub struct $name;
-
-        impl<V: Number> Op<ValueIndex<V>> for $name {
-            fn commutes(&self) -> bool {
-                true
-            }
-            #[inline]
-            fn apply(&self, a: &ValueIndex<V>, b: &ValueIndex<V>) -> ValueIndex<V> {
-                let is_b = b.value $better a.value || b.value == a.value && b.index < a.index;
-                if is_b { *b } else { *a }
-            }
-            #[inline]
-            fn is_built_in(&self) -> bool {
-                true
-            }
-            #[inline]
-            fn code(&self) -> u8 {
-                $code
-            }
-        }
-    )*};
+/// Of equal values the one with the lower index.
+#[inline]
+fn chosen<V: Number>(a: &ValueIndex<V>, b: &ValueIndex<V>, is_b_better: bool) -> ValueIndex<V> {
+    let is_b = is_b_better || b.value == a.value && b.index < a.index;
+    if is_b { *b } else { *a }
 }
 
 operations! {
+    is_built_in: true;
+
     /// The smallest value and its index; of equal values the one with the lowest index.
     ///
     /// Of two values that do not compare (NaN) the one of the lower rank, as with [`Min`](super::Min).
@@ -133,7 +138,7 @@ operations! {
     ///
     /// # Standard
     /// MPI 5.0, 6.9.4: `MPI_MINLOC`.
-    MinLoc, 11, <;
+    MinLoc, 11, [V: Number] ValueIndex<V>, |a, b| chosen(a, b, b.value < a.value);
 
     /// The largest value and its index; of equal values the one with the lowest index.
     ///
@@ -155,5 +160,5 @@ operations! {
     ///
     /// # Standard
     /// MPI 5.0, 6.9.4: `MPI_MAXLOC`.
-    MaxLoc, 12, >;
+    MaxLoc, 12, [V: Number] ValueIndex<V>, |a, b| chosen(a, b, b.value > a.value);
 }

@@ -63,33 +63,9 @@ impl Truth for bool {
 
 impl Logical for bool {}
 
-macro_rules! operations {
-    ($($(#[$doc:meta])* $name:ident, $code:literal, $operator:tt;)*) => {$(
-        $(#[$doc])*
-        #[derive(Clone, Copy, Debug, Default)]
-        pub struct $name;
-
-        impl<T: Logical> Op<T> for $name {
-            fn commutes(&self) -> bool {
-                true
-            }
-            #[inline]
-            fn apply(&self, a: &T, b: &T) -> T {
-                T::of(a.is_true() $operator b.is_true())
-            }
-            #[inline]
-            fn is_built_in(&self) -> bool {
-                true
-            }
-            #[inline]
-            fn code(&self) -> u8 {
-                $code
-            }
-        }
-    )*};
-}
-
 operations! {
+    is_built_in: true;
+
     /// Whether both are true.
     ///
     /// ```
@@ -108,7 +84,7 @@ operations! {
     ///
     /// # Standard
     /// MPI 5.0, 6.9.2: `MPI_LAND`.
-    LogicalAnd, 8, &;
+    LogicalAnd, 8, [T: Logical] T, |a, b| T::of(a.is_true() & b.is_true());
 
     /// Whether one of them is true, or both.
     ///
@@ -128,7 +104,7 @@ operations! {
     ///
     /// # Standard
     /// MPI 5.0, 6.9.2: `MPI_LOR`.
-    LogicalOr, 9, |;
+    LogicalOr, 9, [T: Logical] T, |a, b| T::of(a.is_true() | b.is_true());
 
     /// Whether one of them is true, but not both.
     ///
@@ -148,5 +124,5 @@ operations! {
     ///
     /// # Standard
     /// MPI 5.0, 6.9.2: `MPI_LXOR`.
-    LogicalXor, 10, ^;
+    LogicalXor, 10, [T: Logical] T, |a, b| T::of(a.is_true() ^ b.is_true());
 }

@@ -26,6 +26,43 @@
 //! ```
 //!
 //! The one exception: a sum or product of several NaNs is a NaN, but Rust does not say of which bits.
+//!
+//! # Standard
+//! MPI 5.0, 6.9.
+
+/// Types of built-in operations: for each its name, its [`Op::code`], the operands, and what it gives for two of them.
+/// `$is_built_in` may depend on their type.
+macro_rules! operations {
+    (
+        is_built_in: $is_built_in:expr;
+        $(
+            $(#[$doc:meta])* $name:ident, $code:literal, [$($generics:tt)*] $operand:ty,
+            |$a:ident, $b:ident| $value:expr;
+        )*
+    ) => {$(
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, Default)]
+        pub struct $name;
+
+        impl<$($generics)*> Op<$operand> for $name {
+            fn commutes(&self) -> bool {
+                true
+            }
+            #[inline]
+            fn apply(&self, $a: &$operand, $b: &$operand) -> $operand {
+                $value
+            }
+            #[inline]
+            fn is_built_in(&self) -> bool {
+                $is_built_in
+            }
+            #[inline]
+            fn code(&self) -> u8 {
+                $code
+            }
+        }
+    )*};
+}
 
 mod arithmetic;
 mod located;
@@ -75,12 +112,29 @@ pub(crate) use slices::{combine_into_lower, combine_into_upper};
 pub trait Op<T> {
     /// Whether the order of the two does not matter. The operation has to be associative in any case.
     ///
+    /// ```
+    /// use ringmpi::op::{self, Op};
+    /// assert!(Op::<i32>::commutes(&op::Sum));
+    /// let first = op::ordered(|a: &i32, _: &i32| *a); // what the lowest rank has
+    /// assert!(!first.commutes());
+    /// ```
+    ///
     /// # Standard
     /// MPI 5.0, 6.9.5: `MPI_Op_commutative`.
     fn commutes(&self) -> bool;
 
     /// The combination of `a`, from lower ranks, with `b`. Calls to ringmpi from here are errors, and a panic
     /// ends the job, also if it is caught outside.
+    ///
+    /// ```
+    /// use ringmpi::op::{self, Op};
+    ///
+    /// /// What a reduction of these values gives, if each is a rank's.
+    /// fn fold<O: Op<i64>>(values: &[i64], operation: &O) -> Option<i64> {
+    ///     values.iter().copied().reduce(|lower, upper| operation.apply(&lower, &upper))
+    /// }
+    /// assert_eq!(fold(&[3, 4, 5], &op::Product), Some(60));
+    /// ```
     ///
     /// # Standard
     /// MPI 5.0, 6.9.5: the argument `user_fn` of `MPI_Op_create`.
@@ -121,10 +175,44 @@ pub(crate) fn name_of_code(code: u8) -> Option<&'static str> {
 }
 
 /// An operation by a closure; see [`commutative`].
+///
+/// ```
+/// use ringmpi::op::{self, Commutative};
+///
+/// /// With a function instead of a closure the type has a name.
+/// struct Mesh {
+///     merge: Commutative<fn(&u32, &u32) -> u32>,
+/// }
+/// let mesh = Mesh { merge: op::commutative(|a, b| a | b) };
+/// # let merged = ringmpi::threads(3, |world| world.all_reduce_value(1 << world.rank(), mesh.merge).unwrap())?;
+/// # assert_eq!(merged, [7; 3]);
+/// # Ok::<(), ringmpi::Error>(())
+/// ```
+///
+/// # Standard
+/// MPI 5.0, 6.9.5: the `op` that `MPI_Op_create` with `commute` true returns.
 #[derive(Clone, Copy, Debug)]
 pub struct Commutative<F>(F);
 
 /// An operation by a closure; see [`ordered`].
+///
+/// ```
+/// use ringmpi::op::{self, Ordered};
+///
+/// /// One permutation of three places after the other.
+/// fn then() -> Ordered<impl Fn(&[u8; 3], &[u8; 3]) -> [u8; 3]> {
+///     op::ordered(|first: &[u8; 3], second: &[u8; 3]| first.map(|place| second[usize::from(place)]))
+/// }
+/// let all = ringmpi::threads(2, |world| {
+///     let mine = [[1, 0, 2], [0, 2, 1]][world.rank() as usize];
+///     world.all_reduce_value(mine, then()).unwrap()
+/// })?;
+/// assert_eq!(all, [[2, 0, 1]; 2]);
+/// # Ok::<(), ringmpi::Error>(())
+/// ```
+///
+/// # Standard
+/// MPI 5.0, 6.9.5: the `op` that `MPI_Op_create` with `commute` false returns.
 #[derive(Clone, Copy, Debug)]
 pub struct Ordered<F>(F);
 

@@ -5,7 +5,8 @@
 //! | `entered` of member m | m | all | the last operation that m has entered, and its mark |
 //! | slot of m, one for each parity | m | the readers that m names | m's contribution to a reduction, and what m says of it (call, length) |
 //! | `arrived` | all | all | members in the counted barrier; the last one sets it back to 0 |
-//! | `released` | the last to arrive | all | the last counted barrier that all have entered |
+//! | `released`: count | the last to arrive | all | counted barriers that all have arrived in |
+//! | `released`: number | the last to arrive, before the count | all | that of the operation in which it has arrived |
 //! | window, one for each parity | the root | all | what a root broadcasts, and what it says of it |
 //! | `members` | all, once each | all | members that have not left the board |
 //! | `reuse_waiters` | members that wait to reuse | all | how many those are |
@@ -29,7 +30,7 @@
 //! | operation | steps | whom to ring |
 //! | --- | --- | --- |
 //! | barrier by flags | `enter`, wait for all | after `enter`: all |
-//! | barrier by count | `arrive`; the last `release`s, the others wait for it | after `release`: all |
+//! | barrier by count | `arrive`; the last `release`s, the others wait for it, `release_from` | after `release`: all |
 //! | broadcast, root | wait for the window, `write_window`, `enter` | after `enter`: all |
 //! | broadcast, others | `enter`, wait for the root, `read_window` | nobody |
 //! | reduction, root | `enter`, and for every other member in turn: wait for it, `read_slot` | nobody |
@@ -91,7 +92,7 @@ pub(crate) const SLOT_WORDS: usize = SLOT_NEAR + SLOT_REST;
 #[repr(C)]
 pub(crate) struct Common {
     arrived: CachePadded<AtomicU64>,
-    released: CachePadded<AtomicU64>,
+    released: CachePadded<Released>,
     counts: CachePadded<Counts>,
     windows: [Window; PARITIES],
 }
@@ -101,6 +102,14 @@ pub(crate) struct Common {
 struct Window {
     label: AtomicU64,
     words: [AtomicU64; WINDOW_WORDS],
+}
+
+/// One line transfer brings both.
+#[derive(Default)]
+#[repr(C)]
+struct Released {
+    count: AtomicU64,
+    number: AtomicU64,
 }
 
 #[derive(Default)]
@@ -124,6 +133,7 @@ pub(crate) struct Member {
 // SAFETY: all atomics.
 unsafe impl Words for Common {
     const SHAPE: Shape = shape!(Common { arrived, released, counts, windows })
+        .with(shape!(Released { count, number }).hash())
         .with(shape!(Counts { members, reuse_waiters }).hash())
         .with(shape!(Window { label, words }).hash());
 }
@@ -177,6 +187,8 @@ pub(crate) struct Board {
     /// Every member's flag, for waits.
     flags: Box<[Far<AtomicU64>]>,
     released: Far<AtomicU64>,
+    /// Counted barriers that this member has arrived in.
+    arrivals: u64,
     /// The last operation that this member has entered.
     entered: u64,
     /// What it says of its next one, and of the last.
@@ -213,7 +225,8 @@ impl Board {
         let flags = (0..members.len()).map(|member| members.part(|all| &all[member].entered)).collect();
         Self {
             flags,
-            released: common.part(|common| &common.released.0),
+            released: common.part(|common| &common.released.count),
+            arrivals: 0,
             common,
             members,
             me,
@@ -236,7 +249,8 @@ impl Board {
         // publishes these.
         let set = |word: &AtomicU64, value| word.store(value, Ordering::Relaxed);
         set(&self.common.arrived, 0);
-        set(&self.common.released, start);
+        set(&self.common.released.count, 0);
+        set(&self.common.released.number, start);
         set(&self.common.counts.members, members);
         set(&self.common.counts.reuse_waiters, 0);
         self.flags.iter().for_each(|flag| set(flag, flag_word(start, 0)));
@@ -422,6 +436,7 @@ impl Board {
     #[must_use]
     pub(crate) fn arrive(&mut self, seq: u64) -> bool {
         self.raise_flag(seq);
+        self.arrivals += 1;
         // AcqRel: BOARD_ARRIVE, pairs with itself: the last has seen whatever the others did before.
         let earlier = self.common.arrived.fetch_add(1, Ordering::AcqRel);
         earlier + 1 == self.members.len() as u64
@@ -433,26 +448,31 @@ impl Board {
         self.all_entered = seq;
         // Relaxed: BOARD_WORD publishes it: nobody arrives again without having seen `released`.
         self.common.arrived.store(0, Ordering::Relaxed);
+        // Relaxed: BOARD_WORD publishes it.
+        self.common.released.number.store(seq, Ordering::Relaxed);
         // Release: BOARD_WORD, pairs with the Acquires in `release_from` and in waits for `released`.
-        self.common.released.store(seq, Ordering::Release);
+        self.common.released.count.store(self.arrivals, Ordering::Release);
     }
 
-    /// The last counted barrier that all have arrived in, if it is `seq`, or a later one that others have taken for it:
-    /// whoever waits, waits for `released` to reach `seq`.
+    /// Once all have arrived in the counted barrier `seq`, the number of the last one's operation: another one if
+    /// members have taken different operations for the same. Whoever waits, waits for [`released`](Self::released).
     #[inline]
     pub(crate) fn release_from(&mut self, seq: u64) -> Option<u64> {
         // Acquire: BOARD_WORD, pairs with the Release in `release`.
-        let released = self.common.released.load(Ordering::Acquire);
-        if released < seq {
+        if self.common.released.count.load(Ordering::Acquire) < self.arrivals {
             return None;
         }
-        self.all_entered = seq;
-        Some(released)
+        // Relaxed: BOARD_WORD has made it visible, and nobody writes it again before this member arrives again.
+        let number = self.common.released.number.load(Ordering::Relaxed);
+        if number == seq {
+            self.all_entered = seq;
+        }
+        Some(number)
     }
 
-    /// The word that reaches `seq` when all have arrived in the counted barrier `seq`.
-    pub(crate) fn released(&self) -> &Far<AtomicU64> {
-        &self.released
+    /// The word that says that all have arrived in the counted barrier that this member is in, and what it reaches then.
+    pub(crate) fn released(&self) -> (&Far<AtomicU64>, u64) {
+        (&self.released, self.arrivals)
     }
 
     /// Before a wait for a window or slot to become free: members that enter ring from now on.

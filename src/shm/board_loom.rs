@@ -136,6 +136,25 @@ fn counted_barriers_order_what_the_members_do() {
 }
 
 #[test]
+fn members_in_different_operations_leave_counted_barriers_with_the_number_of_the_last() {
+    check(|| {
+        let script = |mut rank: Rank, earlier: u64| {
+            (1..=earlier).for_each(|seq| assert!(!rank.board.enter(seq)));
+            [(); 2].map(|()| rank.pass_counted_barrier())
+        };
+        let threads: Vec<_> = (0..)
+            .zip(ranks(2, 0))
+            .map(|(earlier, rank)| thread::spawn(move || script(rank, earlier)))
+            .collect();
+        let numbers: Vec<_> =
+            threads.into_iter().map(|thread| thread.join().expect("the member does not panic")).collect();
+        // Each barrier has one last member, and the other one learns its number.
+        assert_eq!(numbers[0], numbers[1]);
+        assert!((1..=2).contains(&numbers[0][0]) && (2..=3).contains(&numbers[0][1]));
+    });
+}
+
+#[test]
 fn reductions_to_all_reuse_their_slots() {
     run(2, Reuse::Waits, |rank| (1..=3).for_each(|operation| reduce_to_all(rank, operation)));
 }

@@ -72,12 +72,23 @@ impl Rank {
 
     pub(super) fn barrier_by_count(&mut self) {
         let seq = self.board.next();
+        assert_eq!(self.pass_counted_barrier(), seq);
+    }
+
+    /// The number of the operation in which the last member has come to it.
+    pub(super) fn pass_counted_barrier(&mut self) -> u64 {
+        let seq = self.board.next();
         if self.board.arrive(seq) {
             self.board.release(seq);
             self.ring_all();
-        } else {
-            self.sleep_until(|board| board.release_from(seq) == Some(seq));
+            return seq;
         }
+        let mut released = None;
+        self.sleep_until(|board| {
+            released = board.release_from(seq);
+            released.is_some()
+        });
+        released.expect("it is what this member has waited for")
     }
 
     /// The first word of what the root had as `value`.

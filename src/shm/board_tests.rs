@@ -75,6 +75,41 @@ fn nobody_leaves_a_barrier_before_all_have_come() {
 }
 
 #[test]
+fn the_last_to_arrive_lets_all_go_and_says_whether_its_operation_is_another_one() {
+    // One member is in a later operation than the others: the first time it comes last, the second time first.
+    let mut boards = on_heap(3, BarrierMode::Fence, 40);
+    assert!(!boards[2].enter(41));
+    assert!(!boards[0].arrive(41) && !boards[1].arrive(41));
+    assert_eq!((boards[0].release_from(41), boards[1].release_from(41)), (None, None));
+    assert!(boards[2].arrive(42));
+    boards[2].release(42);
+    assert_eq!((boards[0].release_from(41), boards[1].release_from(41)), (Some(42), Some(42)));
+    assert!(!boards[2].arrive(43) && !boards[0].arrive(42));
+    assert_eq!((boards[2].release_from(43), boards[0].release_from(42)), (None, None));
+    assert!(boards[1].arrive(42));
+    boards[1].release(42);
+    assert_eq!((boards[2].release_from(43), boards[0].release_from(42)), (Some(42), Some(42)));
+    // Only who is in the same operation takes all for having entered it.
+    assert_eq!((boards[2].missing(43), boards[0].missing(42)), (Some(0), None));
+}
+
+#[test]
+fn members_in_different_operations_leave_every_counted_barrier() {
+    let start = 41;
+    run(3, |rank| {
+        let is_ahead = rank.board.me == 0;
+        if is_ahead {
+            assert!(!rank.board.enter(start + 1));
+        }
+        for round in 1..=ROUNDS {
+            let (seq, number) = (rank.board.next(), rank.pass_counted_barrier());
+            assert_eq!(seq, start + round + u64::from(is_ahead));
+            assert!([start + round, start + round + 1].contains(&number), "{number} in {seq}");
+        }
+    });
+}
+
+#[test]
 fn the_last_member_to_leave_and_only_that_one_gives_the_board_back() {
     let last = run(4, Rank::barrier_by_flags).into_iter().map(|rank| rank.board.leave());
     assert_eq!(last.collect::<Vec<_>>(), [false, false, false, true]);

@@ -20,7 +20,7 @@ use crate::{
 pub(crate) const MAGIC: u64 = u64::from_le_bytes(*b"ringmpi\0");
 
 /// Counts changes of what words and packets mean. Where they lie is in the fingerprint by itself.
-const PROTOCOL: u64 = 5;
+const PROTOCOL: u64 = 6;
 
 /// Entries of the directory of regions.
 pub(crate) const REGIONS: usize = 16;

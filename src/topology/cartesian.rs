@@ -74,6 +74,17 @@ impl<'u> CartesianCommunicator<'u> {
 
     /// Of each dimension, whether its ends meet.
     ///
+    /// ```
+    /// # ringmpi::threads(4, |world| {
+    /// let tube = world.create_cartesian(&[2, 2], &[false, true], false)?.expect("it has a place for all");
+    /// // Two for each dimension whose ends do not meet.
+    /// let borders = 2 * tube.periods().iter().filter(|meets| !*meets).count();
+    /// assert_eq!(borders, 2);
+    /// # ringmpi::Result::Ok(())
+    /// # })?.into_iter().collect::<ringmpi::Result<()>>()?;
+    /// # Ok::<(), ringmpi::Error>(())
+    /// ```
+    ///
     /// # Standard
     /// MPI 5.0, 8.5.5: `MPI_Cart_get`.
     #[must_use]
@@ -82,6 +93,17 @@ impl<'u> CartesianCommunicator<'u> {
     }
 
     /// Where this process is, from 0 in each dimension.
+    ///
+    /// ```
+    /// # ringmpi::threads(4, |world| {
+    /// let grid = world.create_cartesian(&[2, 2], &[false; 2], false)?.expect("it has a place for all");
+    /// // The colours of a chessboard.
+    /// let is_black = grid.coordinates().iter().sum::<i32>() % 2 == 1;
+    /// assert_eq!(grid.all_gather(&[is_black])?, [false, true, true, false]);
+    /// # ringmpi::Result::Ok(())
+    /// # })?.into_iter().collect::<ringmpi::Result<()>>()?;
+    /// # Ok::<(), ringmpi::Error>(())
+    /// ```
     ///
     /// # Standard
     /// MPI 5.0, 8.5.5: `MPI_Cart_get`.

@@ -72,6 +72,17 @@ impl<'u> GraphCommunicator<'u> {
 
     /// The weights of the edges to [`out_neighbours`](Neighbourhood::out_neighbours); `None` if the graph has none.
     ///
+    /// ```
+    /// # ringmpi::threads(3, |world| {
+    /// // A ring: every rank gives the edge to the next, and how much goes along it.
+    /// let (edge, weight) = ((world.rank(), (world.rank() + 1) % 3), 10 + world.rank() as u32);
+    /// let ring = world.create_graph(&[edge], Some(&[weight]), false)?;
+    /// assert_eq!(ring.out_weights(), Some(&[weight][..]));
+    /// # ringmpi::Result::Ok(())
+    /// # })?.into_iter().collect::<ringmpi::Result<()>>()?;
+    /// # Ok::<(), ringmpi::Error>(())
+    /// ```
+    ///
     /// # Standard
     /// MPI 5.0, 8.5.5: `MPI_Dist_graph_neighbors`, `MPI_Dist_graph_neighbors_count`.
     #[must_use]

@@ -127,6 +127,23 @@ impl<'u> Neighbourhood<'u> {
     /// The ranks to which this process sends, in the order of the parts of what it gives; in a grid as
     /// [`in_neighbours`](Self::in_neighbours).
     ///
+    /// ```
+    /// use ringmpi::Source;
+    /// # ringmpi::threads(3, |world| {
+    /// // A chain: each rank but the last one sends to the next.
+    /// let edges: Vec<_> = (world.rank()..2).map(|rank| (rank, rank + 1)).take(1).collect();
+    /// let chain = world.create_graph(&edges, None, false)?;
+    /// for &next in chain.out_neighbours() {
+    ///     chain.process_at_rank(next).send(&[chain.rank()])?;
+    /// }
+    /// for &previous in chain.in_neighbours() {
+    ///     assert_eq!(chain.process_at_rank(previous).receive::<i32>()?.0, chain.rank() - 1);
+    /// }
+    /// # ringmpi::Result::Ok(())
+    /// # })?.into_iter().collect::<ringmpi::Result<()>>()?;
+    /// # Ok::<(), ringmpi::Error>(())
+    /// ```
+    ///
     /// # Standard
     /// MPI 5.0, 8.5.5: `MPI_Dist_graph_neighbors`.
     #[must_use]

@@ -1,8 +1,10 @@
-//! Immediate and persistent collectives that ranks call in different ways, and those that one rank is refused.
+//! Collectives that ranks call in different ways: barriers, immediate and persistent ones; and those that one rank is
+//! refused.
 
 use super::run;
 use crate::refused::refused;
 use ringmpi::{Communicator, Owned, PersistentCollective, Result, op};
+use std::{thread, time::Duration};
 
 /// What a rank does in a mistake that the first one makes.
 type Call = fn(&Communicator<'_>, is_first: bool, len: usize) -> Result<()>;
@@ -31,6 +33,38 @@ fn is_seen(facts: &[&str], lens: &[usize], call: Call) {
                 outcomes.into_iter().filter_map(Result::err).map(|error| error.to_string()).collect();
             let says = |error: &String| facts.iter().all(|fact| error.contains(fact));
             assert!(errors.iter().any(says), "{ranks} ranks, {len} elements: {facts:?} in {errors:#?}");
+        }
+    }
+}
+
+/// The first rank is the root of a broadcast that the others do not call, and comes to the barrier last, or not. So many
+/// ranks count those that have come, on any machine.
+#[test]
+fn a_broadcast_before_a_barrier_that_only_its_root_calls() {
+    for ranks in [9, 12] {
+        for comes_last in [true, false] {
+            let outcomes = ringmpi::threads(ranks, |world| {
+                let is_root = world.rank() == 0;
+                if is_root {
+                    world.broadcast_into(&mut [1u64], 0)?;
+                }
+                if is_root == comes_last {
+                    // Whoever is last in spite of that, the test is right.
+                    thread::sleep(Duration::from_millis(50));
+                }
+                world.barrier()
+            });
+            let mut errors: Vec<_> = outcomes.unwrap().into_iter().map(|outcome| outcome.err()).collect();
+            match errors.remove(0) {
+                Some(error) => {
+                    refused(Err::<(), _>(error), &["has not been in all collectives that this rank has"]);
+                    assert!(errors.iter().all(Option::is_none), "{errors:?}");
+                }
+                None => errors.into_iter().for_each(|error| {
+                    let error = error.expect("the root was last");
+                    refused(Err::<(), _>(error), &["has been in collectives that this rank has not"]);
+                }),
+            }
         }
     }
 }
@@ -129,7 +163,7 @@ fn operations_of_the_user_are_not_compared() {
     });
 }
 
-/// What one rank is refused, and what the others begin and let go of.
+/// What one rank is refused, and what the others begin and let go of; beside it, what the error says.
 type Refusal = fn(&Communicator<'_>, is_refused: bool) -> Result<()>;
 
 /// A root that there is, or not.
@@ -147,55 +181,85 @@ fn parts(world: &Communicator<'_>, is_refused: bool) -> Vec<u64> {
     ones(world.size() as usize + usize::from(is_refused))
 }
 
-const IMMEDIATE: &[Refusal] = &[
-    |world, wrong| world.immediate_broadcast(ones(1), root(wrong)).map(drop),
-    |world, wrong| world.immediate_gather(ones(1), root(wrong)).map(drop),
-    |world, wrong| world.immediate_gather_varcount(ones(1), &counts(world, wrong), root(wrong)).map(drop),
-    |world, wrong| world.immediate_scatter(parts(world, wrong), 1, root(wrong)).map(drop),
-    |world, wrong| {
+const IMMEDIATE: &[(&str, Refusal)] = &[
+    ("immediate_broadcast: root -1", |world, wrong| {
+        world.immediate_broadcast(ones(1), root(wrong)).map(drop)
+    }),
+    ("immediate_gather: root -1", |world, wrong| world.immediate_gather(ones(1), root(wrong)).map(drop)),
+    ("immediate_gather_varcount: root -1", |world, wrong| {
+        world.immediate_gather_varcount(ones(1), &counts(world, wrong), root(wrong)).map(drop)
+    }),
+    ("immediate_scatter: root -1", |world, wrong| {
+        world.immediate_scatter(parts(world, wrong), 1, root(wrong)).map(drop)
+    }),
+    ("immediate_scatter_varcount: root -1", |world, wrong| {
         let counts = counts(world, wrong);
         world.immediate_scatter_varcount(parts(world, false), &counts, 1, root(wrong)).map(drop)
-    },
-    |world, wrong| world.immediate_all_gather_varcount(ones(1), &counts(world, wrong)).map(drop),
-    |world, wrong| world.immediate_all_to_all(parts(world, wrong)).map(drop),
-    |world, wrong| {
+    }),
+    ("immediate_all_gather_varcount: counts has", |world, wrong| {
+        world.immediate_all_gather_varcount(ones(1), &counts(world, wrong)).map(drop)
+    }),
+    ("immediate_all_to_all: mine has", |world, wrong| {
+        world.immediate_all_to_all(parts(world, wrong)).map(drop)
+    }),
+    ("immediate_all_to_all_varcount: counts has", |world, wrong| {
         let counts = counts(world, wrong);
         world.immediate_all_to_all_varcount(parts(world, false), &counts, &counts).map(drop)
-    },
-    |world, wrong| world.immediate_reduce(ones(1), op::Sum, root(wrong)).map(drop),
-    |world, wrong| {
+    }),
+    ("immediate_reduce: root -1", |world, wrong| {
+        world.immediate_reduce(ones(1), op::Sum, root(wrong)).map(drop)
+    }),
+    ("immediate_reduce_scatter: counts has", |world, wrong| {
         world.immediate_reduce_scatter(parts(world, false), &counts(world, wrong), op::Sum).map(drop)
-    },
-    |world, wrong| world.immediate_reduce_scatter_block(parts(world, wrong), op::Sum).map(drop),
+    }),
+    ("immediate_reduce_scatter_block: mine has", |world, wrong| {
+        world.immediate_reduce_scatter_block(parts(world, wrong), op::Sum).map(drop)
+    }),
 ];
 
-const PERSISTENT: &[Refusal] = &[
-    |world, wrong| begun(world.broadcast_init(ones(1), root(wrong))),
-    |world, wrong| begun(world.gather_init(ones(1), parts(world, false), root(wrong))),
-    |world, wrong| {
+const PERSISTENT: &[(&str, Refusal)] = &[
+    ("broadcast_init: root -1", |world, wrong| begun(world.broadcast_init(ones(1), root(wrong)))),
+    ("gather_init: root -1", |world, wrong| {
+        begun(world.gather_init(ones(1), parts(world, false), root(wrong)))
+    }),
+    ("gather_varcount_init: root -1", |world, wrong| {
         begun(world.gather_varcount_init(ones(1), parts(world, false), &counts(world, wrong), root(wrong)))
-    },
-    |world, wrong| begun(world.scatter_init(parts(world, false), ones(1), root(wrong))),
-    |world, wrong| {
+    }),
+    ("scatter_init: root -1", |world, wrong| {
+        begun(world.scatter_init(parts(world, false), ones(1), root(wrong)))
+    }),
+    ("scatter_varcount_init: root -1", |world, wrong| {
         let counts = counts(world, wrong);
         begun(world.scatter_varcount_init(parts(world, false), &counts, ones(1), root(wrong)))
-    },
-    |world, wrong| begun(world.all_gather_init(ones(1), parts(world, wrong))),
-    |world, wrong| begun(world.all_gather_varcount_init(ones(1), parts(world, false), &counts(world, wrong))),
-    |world, wrong| begun(world.all_to_all_init(parts(world, wrong), parts(world, wrong))),
-    |world, wrong| {
+    }),
+    ("all_gather_init: all has", |world, wrong| begun(world.all_gather_init(ones(1), parts(world, wrong)))),
+    ("all_gather_varcount_init: counts has", |world, wrong| {
+        begun(world.all_gather_varcount_init(ones(1), parts(world, false), &counts(world, wrong)))
+    }),
+    ("all_to_all_init: mine has", |world, wrong| {
+        begun(world.all_to_all_init(parts(world, wrong), parts(world, wrong)))
+    }),
+    ("all_to_all_varcount_init: counts has", |world, wrong| {
         let (counts, parts) = (counts(world, wrong), || parts(world, false));
         begun(world.all_to_all_varcount_init(parts(), &counts, parts(), &counts))
-    },
-    |world, wrong| begun(world.reduce_init(ones(1), ones(1), op::Sum, root(wrong))),
-    |world, wrong| begun(world.all_reduce_init(ones(1), ones(1 + usize::from(wrong)), op::Sum)),
-    |world, wrong| begun(world.scan_init(ones(1), ones(1 + usize::from(wrong)), op::Sum)),
-    |world, wrong| begun(world.exclusive_scan_init(ones(1), ones(1 + usize::from(wrong)), op::Sum)),
-    |world, wrong| {
+    }),
+    ("reduce_init: root -1", |world, wrong| begun(world.reduce_init(ones(1), ones(1), op::Sum, root(wrong)))),
+    ("all_reduce_init: result has 2 elements", |world, wrong| {
+        begun(world.all_reduce_init(ones(1), ones(1 + usize::from(wrong)), op::Sum))
+    }),
+    ("scan_init: result has 2 elements", |world, wrong| {
+        begun(world.scan_init(ones(1), ones(1 + usize::from(wrong)), op::Sum))
+    }),
+    ("exclusive_scan_init: result has 2 elements", |world, wrong| {
+        begun(world.exclusive_scan_init(ones(1), ones(1 + usize::from(wrong)), op::Sum))
+    }),
+    ("reduce_scatter_init: counts has", |world, wrong| {
         let counts = counts(world, wrong);
         begun(world.reduce_scatter_init(parts(world, false), ones(1), &counts, op::Sum))
-    },
-    |world, wrong| begun(world.reduce_scatter_block_init(parts(world, wrong), ones(1), op::Sum)),
+    }),
+    ("reduce_scatter_block_init: mine has", |world, wrong| {
+        begun(world.reduce_scatter_block_init(parts(world, wrong), ones(1), op::Sum))
+    }),
 ];
 
 /// Only starts.
@@ -222,11 +286,11 @@ fn goes_on(world: &Communicator<'_>, key: u64) -> Result<()> {
 /// job for each: who has let go of several that lack a rank may wait for others that have.
 #[test]
 fn after_a_call_that_one_rank_is_refused_the_next_ones_work() {
-    for (key, refusal) in (1..).zip(IMMEDIATE.iter().chain(PERSISTENT)) {
+    for (key, &(fact, refusal)) in (1..).zip(IMMEDIATE.iter().chain(PERSISTENT)) {
         for (ranks, one) in [(2, 0), (3, 2)] {
             run(ranks, |world| {
                 match world.rank() == one {
-                    true => refused(refusal(world, true), &[]),
+                    true => refused(refusal(world, true), &[fact]),
                     false => refusal(world, false)?,
                 }
                 goes_on(world, 10 * key)

@@ -2,6 +2,7 @@
 //! collectives refuse.
 #![allow(clippy::unwrap_used, reason = "a test that panics has failed, as it should")]
 
+mod constructors;
 mod different;
 mod element;
 mod failing;

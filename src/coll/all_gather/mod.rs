@@ -117,21 +117,19 @@ impl Communicator<'_> {
         mine: Option<SendBytes>,
         all: ReceiveBytes,
     ) -> Result<()> {
-        {
-            let (collective, call) = entered.begin()?;
-            let blocks = Blocks::equal(self.size(), all.len() / self.size() as u64);
-            let bytes = blocks.bytes(self.rank());
-            let way = select::small_all_gather(bytes, collective.board.is_some());
-            if let (select::Way::Board, Some(board)) = (way, &mut collective.board) {
-                mine.into_iter().for_each(|mine| blocks.of_mut(all, self.rank()).copy_from(mine));
-                return slots::run(Operation::new(self, board.get(), call)?, all, &blocks);
-            }
-            if let Some(staged) = self.staged(collective, call, bytes as usize, 1)? {
-                mine.into_iter().for_each(|mine| blocks.of_mut(all, self.rank()).copy_from(mine));
-                return staged::run(staged, all, &blocks);
-            }
-            self.run(collective, call, None, |plan| build(plan, mine, all))
+        let (collective, call) = entered.begin()?;
+        let blocks = Blocks::equal(self.size(), all.len() / self.size() as u64);
+        let bytes = blocks.bytes(self.rank());
+        let way = select::small_all_gather(bytes, collective.board.is_some());
+        if let (select::Way::Board, Some(board)) = (way, &mut collective.board) {
+            mine.into_iter().for_each(|mine| blocks.of_mut(all, self.rank()).copy_from(mine));
+            return slots::run(Operation::new(self, board.get(), call)?, all, &blocks);
         }
+        if let Some(staged) = self.staged(collective, call, bytes as usize, 1)? {
+            mine.into_iter().for_each(|mine| blocks.of_mut(all, self.rank()).copy_from(mine));
+            return staged::run(staged, all, &blocks);
+        }
+        self.run(collective, call, None, |plan| build(plan, mine, all))
     }
 
     /// As [`all_gather`](Self::all_gather), but only begins: the request gives the result.

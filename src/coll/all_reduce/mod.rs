@@ -4,7 +4,8 @@ pub(super) mod linear;
 pub(super) mod rooted;
 pub(super) mod slots;
 pub(super) mod split;
-pub(super) mod staged;
+pub(super) mod staged_combine;
+pub(super) mod staged_split;
 
 use super::{
     blocks::Blocks,
@@ -139,18 +140,19 @@ impl Communicator<'_> {
         data: ReceiveBytes,
         op: &impl Op<T>,
     ) -> Result<()> {
-        {
-            let (collective, call) = entered.begin()?;
-            let is_on_board = select::all_combine(self, data.len() as usize, collective.board.is_some());
-            if let (true, Some(board)) = (is_on_board, &mut collective.board) {
-                return slots::all_combine(Operation::new(self, board.get(), call)?, data, op);
-            }
-            let operation = borrowed(op);
-            if let Some(staged) = self.staged(collective, call, data.len() as usize, size_of::<T>())? {
-                return staged::run(staged, data, op);
-            }
-            self.run(collective, call, Some(&operation), |plan| build(plan, data, size_of::<T>()))
+        let (collective, call) = entered.begin()?;
+        let is_on_board = select::all_combine(self, data.len() as usize, collective.board.is_some());
+        if let (true, Some(board)) = (is_on_board, &mut collective.board) {
+            return slots::run(Operation::new(self, board.get(), call)?, data, op);
         }
+        let operation = borrowed(op);
+        if let Some(staged) = self.staged(collective, call, data.len() as usize, size_of::<T>())? {
+            return match select::all_reduce_staged(data.len(), self.size()) {
+                select::AllReduceStaged::Combine => staged_combine::run(staged, data, op),
+                select::AllReduceStaged::Split => staged_split::run(staged, data, op),
+            };
+        }
+        self.run(collective, call, Some(&operation), |plan| build(plan, data, size_of::<T>()))
     }
 
     /// As [`all_reduce`](Self::all_reduce), in place, but only begins: the request gives the buffer back. Progress on any

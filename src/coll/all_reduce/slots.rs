@@ -3,8 +3,8 @@
 use crate::{
     buffer::{Plain, ReceiveBytes},
     coll::{
+        fold_shared::fold_slots,
         on_board::{Operation, Waiting},
-        reduce::slots::combine_slots,
     },
     error::Result,
     op::Op,
@@ -12,12 +12,12 @@ use crate::{
 };
 
 /// In place.
-pub(in crate::coll) fn all_combine<T: Plain>(
+pub(in crate::coll) fn run<T: Plain>(
     mut operation: Operation<'_, '_, '_>,
     data: ReceiveBytes,
     op: &impl Op<T>,
 ) -> Result<()> {
     operation.give_slot(data.to_send(), Readers::All)?;
     operation.enter(Waiting::All);
-    combine_slots(operation, data, op)
+    fold_slots(operation, data, op)
 }

@@ -3,7 +3,8 @@
 pub(super) mod linear;
 pub(super) mod slots;
 pub(super) mod split;
-pub(super) mod staged;
+pub(super) mod staged_rooted;
+pub(super) mod staged_split;
 
 use super::{
     blocks::Blocks,
@@ -11,6 +12,7 @@ use super::{
     check_len, check_root,
     failing::Entered,
     on_board::Operation,
+    on_stage::Staged,
     plan::Plan,
     select::{self, Way},
 };
@@ -42,16 +44,7 @@ impl Communicator<'_> {
     /// # Standard
     /// MPI 5.0, 6.9.1: `MPI_Reduce`.
     pub fn reduce<T: Plain>(&self, mine: &[T], op: impl Op<T>, root: Rank) -> Result<Option<Vec<T>>> {
-        self.collective(Call::rooted(Function::Reduce, root).with_op(&op), |entered| {
-            check_root(self, "reduce", root)?;
-            if self.rank() != root {
-                return self.contribute(entered, mine, &op, root).map(|()| None);
-            }
-            landing::new_vec(mine.len(), |result| {
-                self.reduce_at_root(entered, buffer::of_slice(mine), result, &op)
-            })
-            .map(Some)
-        })
+        self.reduce_new("reduce", mine, &op, root)
     }
 
     /// As [`reduce`](Self::reduce), into the root's slice; the other ranks have none.
@@ -146,8 +139,26 @@ impl Communicator<'_> {
     /// # Standard
     /// MPI 5.0, 6.9.1: `MPI_Reduce`.
     pub fn reduce_value<T: Plain>(&self, mine: T, op: impl Op<T>, root: Rank) -> Result<Option<T>> {
-        check_root(self, "reduce_value", root)?;
-        Ok(self.reduce(&[mine], op, root)?.and_then(|all| all.first().copied()))
+        let reduced = self.reduce_new("reduce_value", &[mine], &op, root)?;
+        Ok(reduced.and_then(|all| all.first().copied()))
+    }
+
+    /// `name` is what users call.
+    fn reduce_new<T: Plain>(
+        &self,
+        name: &str,
+        mine: &[T],
+        op: &impl Op<T>,
+        root: Rank,
+    ) -> Result<Option<Vec<T>>> {
+        self.collective(Call::rooted(Function::Reduce, root).with_op(op), |entered| {
+            check_root(self, name, root)?;
+            if self.rank() != root {
+                return self.contribute(entered, mine, op, root).map(|()| None);
+            }
+            let reduce = |result| self.reduce_at_root(entered, buffer::of_slice(mine), result, op);
+            landing::new_vec(mine.len(), reduce).map(Some)
+        })
     }
 
     /// A rank that is not the root.
@@ -158,23 +169,17 @@ impl Communicator<'_> {
         op: &impl Op<T>,
         root: Rank,
     ) -> Result<()> {
-        {
-            let (collective, call) = entered.begin()?;
-            let way = select::small_reduce(size_of_val(mine), collective.board.is_some());
-            if let (Way::Board, Some(board)) = (way, &mut collective.board) {
-                return slots::contribute(
-                    Operation::new(self, board.get(), call)?,
-                    buffer::of_slice(mine),
-                    root,
-                );
-            }
-            let operation = borrowed(op);
-            let mine = buffer::of_slice(mine);
-            if let Some(staged) = self.staged(collective, call, mine.len() as usize, size_of::<T>())? {
-                return staged::run(staged, mine, None, op, root);
-            }
-            self.run(collective, call, Some(&operation), |plan| build(plan, mine, None, size_of::<T>(), root))
+        let (collective, call) = entered.begin()?;
+        let way = select::small_reduce(size_of_val(mine), collective.board.is_some());
+        if let (Way::Board, Some(board)) = (way, &mut collective.board) {
+            return slots::contribute(Operation::new(self, board.get(), call)?, buffer::of_slice(mine), root);
         }
+        let operation = borrowed(op);
+        let mine = buffer::of_slice(mine);
+        if let Some(staged) = self.staged(collective, call, mine.len() as usize, size_of::<T>())? {
+            return run_staged(staged, mine, None, op, root);
+        }
+        self.run(collective, call, Some(&operation), |plan| build(plan, mine, None, size_of::<T>(), root))
     }
 
     /// `result` may be where `mine` is.
@@ -185,22 +190,20 @@ impl Communicator<'_> {
         result: ReceiveBytes,
         op: &impl Op<T>,
     ) -> Result<()> {
-        {
-            let root = self.rank();
-            let (collective, call) = entered.begin()?;
-            result.copy_from(mine);
-            let way = select::small_reduce(mine.len() as usize, collective.board.is_some());
-            if let (Way::Board, Some(board)) = (way, &mut collective.board) {
-                return slots::combine(Operation::new(self, board.get(), call)?, result, op);
-            }
-            let operation = borrowed(op);
-            if let Some(staged) = self.staged(collective, call, mine.len() as usize, size_of::<T>())? {
-                return staged::run(staged, mine, Some(result), op, root);
-            }
-            self.run(collective, call, Some(&operation), |plan| {
-                build(plan, mine, Some(result), size_of::<T>(), root)
-            })
+        let root = self.rank();
+        let (collective, call) = entered.begin()?;
+        result.copy_from(mine);
+        let way = select::small_reduce(mine.len() as usize, collective.board.is_some());
+        if let (Way::Board, Some(board)) = (way, &mut collective.board) {
+            return slots::combine(Operation::new(self, board.get(), call)?, result, op);
         }
+        let operation = borrowed(op);
+        if let Some(staged) = self.staged(collective, call, mine.len() as usize, size_of::<T>())? {
+            return run_staged(staged, mine, Some(result), op, root);
+        }
+        self.run(collective, call, Some(&operation), |plan| {
+            build(plan, mine, Some(result), size_of::<T>(), root)
+        })
     }
 
     /// As [`reduce`](Self::reduce), but only begins: the request gives the result. Progress on any thread may call the
@@ -281,6 +284,20 @@ impl Communicator<'_> {
         collective.prepare(mine, result, Some(shared::<I::Item>(op)), move |plan, mine, result| {
             build_from::<I::Item>(plan, mine, is_root.then_some(result), root)
         })
+    }
+}
+
+/// `result` holds the root's own part.
+fn run_staged<T: Plain>(
+    staged: Staged<'_, '_, '_>,
+    mine: SendBytes,
+    result: Option<ReceiveBytes>,
+    op: &impl Op<T>,
+    root: Rank,
+) -> Result<()> {
+    match select::reduce_staged(mine.len(), staged.comm().size()) {
+        select::ReduceStaged::Rooted => staged_rooted::run(staged, mine, result, op, root),
+        select::ReduceStaged::Split => staged_split::run(staged, mine, result, op, root),
     }
 }
 

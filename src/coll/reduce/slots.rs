@@ -1,9 +1,9 @@
 //! Cost: one line from every rank, at the root; on the board.
 
 use crate::{
-    buffer::{FewBytes, Plain, ReceiveBytes, SendBytes},
+    buffer::{Plain, ReceiveBytes, SendBytes},
     coll::{
-        fold::fold_now,
+        fold_shared::fold_slots,
         on_board::{Operation, Waiting},
     },
     error::Result,
@@ -30,17 +30,5 @@ pub(in crate::coll) fn combine<T: Plain>(
     op: &impl Op<T>,
 ) -> Result<()> {
     operation.enter(Waiting::Nobody);
-    combine_slots(operation, result, op)
-}
-
-/// Combines what is in the members' slots with this rank's own part, which `result` holds, in the order of ranks.
-pub(in crate::coll) fn combine_slots<T: Plain>(
-    mut operation: Operation<'_, '_, '_>,
-    result: ReceiveBytes,
-    op: &impl Op<T>,
-) -> Result<()> {
-    let (comm, bytes) = (operation.comm(), result.len());
-    let (mut below, mut slot) = (FewBytes::new(), FewBytes::new());
-    let scratch = (below.memory(bytes), slot.memory(bytes));
-    fold_now(comm, op, result, scratch, |rank, into| operation.fetch_slot(rank, into))
+    fold_slots(operation, result, op)
 }

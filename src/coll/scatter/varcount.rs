@@ -36,43 +36,38 @@ impl Communicator<'_> {
     /// # Standard
     /// MPI 5.0, 6.6: `MPI_Scatterv`.
     pub fn scatter_varcount<T: Plain>(&self, all: Option<Partition<'_, T>>, root: Rank) -> Result<Vec<T>> {
-        {
-            const NAME: &str = "scatter_varcount";
-            let call = Call::rooted(Function::ScatterVarcount, root);
-            self.check_for(call, || check_root(self, NAME, root))?;
-            let (is_root, size) = (self.rank() == root, self.size());
-            let blocks = match &all {
-                _ if !is_root => None,
-                Some(all) => Some(all.check(NAME, "all", size)),
-                None => {
-                    Some(Err(Error::new(ErrorClass::BUFFER, "scatter_varcount: all is None at the root")))
-                }
-            };
-            // The others do not know how long their parts are, and wait.
-            let bytes = |rank| match &blocks {
-                Some(Ok(blocks)) => blocks.bytes(rank),
-                _ => u64::MAX,
-            };
-            let told: Option<Vec<u64>> = is_root.then(|| (0..size).map(bytes).collect());
-            let mut mine = [0];
-            self.scatter_into(told.as_deref(), &mut mine, root)?;
-            let blocks = blocks.transpose()?;
-            if mine[0] == u64::MAX {
-                let what = format!(
-                    "scatter_varcount: the root, rank {root}, has no slice with a part for each rank"
-                );
-                return Err(Error::new(ErrorClass::COUNT, what));
-            }
-            let len = usize::try_from(mine[0]).map_or(usize::MAX, |bytes| bytes / size_of::<T>().max(1));
-            let all = all.as_ref().map(|all| buffer::of_slice(all.data()));
-            self.collective(call, |entered| {
-                let (collective, call) = entered.begin()?;
-                self.run_new(collective, call, len, None, |plan, mine| {
-                    linear::plan(plan, all.zip(blocks.as_ref()), Some(mine), root);
-                    Ok(())
-                })
-            })
+        const NAME: &str = "scatter_varcount";
+        let call = Call::rooted(Function::ScatterVarcount, root);
+        self.check_for(call, || check_root(self, NAME, root))?;
+        let (is_root, size) = (self.rank() == root, self.size());
+        let blocks = match &all {
+            _ if !is_root => None,
+            Some(all) => Some(all.check(NAME, "all", size)),
+            None => Some(Err(Error::new(ErrorClass::BUFFER, "scatter_varcount: all is None at the root"))),
+        };
+        // The others do not know how long their parts are, and wait.
+        let bytes = |rank| match &blocks {
+            Some(Ok(blocks)) => blocks.bytes(rank),
+            _ => u64::MAX,
+        };
+        let told: Option<Vec<u64>> = is_root.then(|| (0..size).map(bytes).collect());
+        let mut mine = [0];
+        self.scatter_into(told.as_deref(), &mut mine, root)?;
+        let blocks = blocks.transpose()?;
+        if mine[0] == u64::MAX {
+            let what =
+                format!("scatter_varcount: the root, rank {root}, has no slice with a part for each rank");
+            return Err(Error::new(ErrorClass::COUNT, what));
         }
+        let len = usize::try_from(mine[0]).map_or(usize::MAX, |bytes| bytes / size_of::<T>().max(1));
+        let all = all.as_ref().map(|all| buffer::of_slice(all.data()));
+        self.collective(call, |entered| {
+            let (collective, call) = entered.begin()?;
+            self.run_new(collective, call, len, None, |plan, mine| {
+                linear::plan(plan, all.zip(blocks.as_ref()), Some(mine), root);
+                Ok(())
+            })
+        })
     }
 
     /// As [`scatter_varcount`](Self::scatter_varcount), into slices of the lengths of the parts.

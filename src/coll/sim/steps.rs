@@ -240,7 +240,7 @@ impl Steps {
             Self::ReduceSlots | Self::ReduceSlotsInPlace => {
                 reduce::slots::contribute(operation, input, case.root)
             }
-            Self::AllReduceSlots => all_reduce::slots::all_combine(operation, output, op),
+            Self::AllReduceSlots => all_reduce::slots::run(operation, output, op),
             Self::AllGatherSlots => {
                 all_gather::slots::run(operation, output, &Blocks::equal(size, 4 * case.len as u64))
             }
@@ -267,13 +267,13 @@ impl Steps {
                 all_gather::staged::run(staged, output, &Blocks::equal(size, 4 * case.len as u64))
             }
             Self::ReduceStagedRooted | Self::ReduceStagedRootedInPlace => {
-                reduce::staged::rooted(staged, mine, result, op, root)
+                reduce::staged_rooted::run(staged, mine, result, op, root)
             }
             Self::ReduceStagedSplit | Self::ReduceStagedSplitInPlace => {
-                reduce::staged::split(staged, mine, result, op, root)
+                reduce::staged_split::run(staged, mine, result, op, root)
             }
-            Self::AllReduceStagedCombine => all_reduce::staged::all_combine(staged, output, op),
-            Self::AllReduceStagedSplit => all_reduce::staged::split(staged, output, op),
+            Self::AllReduceStagedCombine => all_reduce::staged_combine::run(staged, output, op),
+            Self::AllReduceStagedSplit => all_reduce::staged_split::run(staged, output, op),
             _ => unreachable!("{self:?} is on the board"),
         }
     }

@@ -328,7 +328,8 @@ pub(crate) fn intercommunicators_that_cannot_be(world: &Communicator<'_>) -> Res
         half.barrier()?;
     }
     let itself = if world.rank() > 0 { 1 } else { 0 };
-    refused(half.create_intercommunicator(0, world, itself, 0), ErrorClass::COMM);
+    let class = if half.rank() == 0 { ErrorClass::COMM } else { ErrorClass::ARG };
+    refused(half.create_intercommunicator(0, world, itself, 0), class);
     let (overlapping, other) = (world.duplicate()?, world.rank());
     let made = match other {
         // Rank 0 alone, against all.

@@ -1,14 +1,13 @@
-//! Cost: with few ranks, or short slices, the root reads all slices and combines them. Else every rank combines a
-//! share, 1/n, which it reads from all others, and the root reads the results. On the stage.
+//! Cost: every rank combines a share, 1/n, of all slices, which it reads from all others: n − 1 combinations of a share,
+//! at all ranks at the same time. Then the root reads the others' results. On the stage.
 
 use crate::{
     buffer::{Plain, ReceiveBytes, Scratch, SendBytes},
     coll::{
-        all_reduce::staged::{fold_parts, reduce_shares, scratch_to_fold},
         blocks::Blocks,
+        fold_shared::{fold_shares, scratch_to_fold},
         on_board::Waiting,
         on_stage::{PART_BYTES, Staged},
-        select,
     },
     error::Result,
     op::Op,
@@ -17,54 +16,6 @@ use crate::{
 
 /// `result` holds the root's own part.
 pub(in crate::coll) fn run<T: Plain>(
-    staged: Staged<'_, '_, '_>,
-    mine: SendBytes,
-    result: Option<ReceiveBytes>,
-    op: &impl Op<T>,
-    root: Rank,
-) -> Result<()> {
-    if select::reduce_staged_is_split(mine.len(), staged.comm().size()) {
-        split(staged, mine, result, op, root)
-    } else {
-        rooted(staged, mine, result, op, root)
-    }
-}
-
-/// The root combines all.
-pub(in crate::coll) fn rooted<T: Plain>(
-    mut staged: Staged<'_, '_, '_>,
-    mine: SendBytes,
-    result: Option<ReceiveBytes>,
-    op: &impl Op<T>,
-    root: Rank,
-) -> Result<()> {
-    let unit = size_of::<T>().max(1) as u64;
-    let mut to_fold = if result.is_some() { scratch_to_fold(unit)? } else { Scratch::new(0)? };
-    let to_fold = to_fold.memory();
-    let (most, mut offset) = (PART_BYTES / unit * unit, 0);
-    loop {
-        let len = most.min(mine.len() - offset);
-        staged.make_room(len)?;
-        match result {
-            Some(result) => {
-                staged.enter(Waiting::Nobody);
-                fold_parts(&mut staged, result.part(offset, len), (0, unit), to_fold, op)?;
-            }
-            None => {
-                staged.put(0, mine.part(offset, len));
-                staged.enter(Waiting::Rank(root));
-            }
-        }
-        offset += len;
-        if offset == mine.len() {
-            return Ok(());
-        }
-        staged.next();
-    }
-}
-
-/// Every rank combines a share.
-pub(in crate::coll) fn split<T: Plain>(
     mut staged: Staged<'_, '_, '_>,
     mine: SendBytes,
     result: Option<ReceiveBytes>,
@@ -89,7 +40,7 @@ pub(in crate::coll) fn split<T: Plain>(
             }
         };
         let shares = Blocks::even(size, len / unit, unit);
-        reduce_shares(&mut staged, chunk, (&shares, unit), to_fold, op)?;
+        fold_shares(&mut staged, chunk, (&shares, unit), to_fold, op)?;
         staged.next();
         collect_shares(&mut staged, chunk, &shares, root)?;
         offset += len;
