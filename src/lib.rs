@@ -352,6 +352,12 @@
 //! # Ok::<(), ringmpi::Error>(())
 //! ```
 //!
+//! A collective that fails on one rank, because its arguments are refused or for another reason, fails on those that wait for
+//! its part too: nobody hangs. Ranks that are all refused the same call, before any of them has begun it, go on as if there had
+//! been none. Else a blocking one is the last of its communicator, and those that follow err on the ranks that need the others;
+//! [`Communicator::split_by_subgroup`] makes another communicator, without collectives of the old one. An immediate or persistent one
+//! counts as called, on the rank that was refused it as well.
+//!
 //! A rank that returns an error from the closure of [`run`], panics, or dies, ends the job: the others do not wait
 //! for messages that never come, and [`run`] returns the failure. [`Communicator::abort`] ends the job on
 //! purpose.

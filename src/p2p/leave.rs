@@ -29,7 +29,7 @@ use crate::{
 
 /// Why a wait can never end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Vain {
+pub(super) enum Vain {
     Left(PeerId),
     AllLeft,
     /// The rank of a communicator whose call of a collective has failed, as it has told.
@@ -87,7 +87,7 @@ impl Core {
         Err(vain.into_error())
     }
 
-    fn find_vain(&mut self, until: &Until<'_>) -> Option<Vain> {
+    pub(super) fn find_vain(&mut self, until: &Until<'_>) -> Option<Vain> {
         match until {
             Until::Request(id) => self.is_request_vain(*id),
             Until::Any(ids) => {

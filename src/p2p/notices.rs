@@ -137,3 +137,127 @@ pub(crate) fn failed_elsewhere(rank: Rank) -> Error {
     let what = format!("rank {rank} has no part in this collective, or in one before: its call has failed");
     Error::new(ErrorClass::OTHER, what).with_help("its own error says why")
 }
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+    use crate::{
+        buffer::Scratch,
+        p2p::{
+            Config, Until, Writer,
+            schedule::{ChannelOrder, Schedule, Step},
+        },
+        shm::{doorbell::BarrierMode, segment::Segment},
+    };
+    use std::sync::Arc;
+
+    /// Of collectives that overlap, and of those that do not.
+    const OVERLAPPING: ContextId = ContextId(18);
+    const CONSECUTIVE: ContextId = ContextId(17);
+
+    fn engines() -> [Engine; 2] {
+        let segment = Segment::on_heap(2).unwrap();
+        [0, 1].map(|rank| Engine::new(&segment, PeerId(rank), Config::new(BarrierMode::Fence)).unwrap())
+    }
+
+    fn channel(engine: &Engine, tag: Tag) -> Channel {
+        let order = ChannelOrder::Overlapping { mark: 0, compare: |_, _, _| unreachable!("no other marks") };
+        let rank = engine.me().0 as i32;
+        Channel { sends_in: OVERLAPPING, receives_in: OVERLAPPING, rank, function: "f", tag, order }
+    }
+
+    fn refuse(engine: &Engine, tag: Tag) {
+        engine.refuse_part(&channel(engine, tag), [0, 1].map(PeerId).into_iter());
+    }
+
+    /// A collective of rank 0 that sends to rank 1, or receives from it.
+    fn begun(engine: &Engine, tag: Tag, bytes: u64, sends: bool) -> RequestId {
+        let mut scratch = Scratch::new(bytes).unwrap();
+        let memory = scratch.memory();
+        let step = match sends {
+            true => Step::Send { to: PeerId(1), from: memory.to_send() },
+            false => Step::Receive { from: PeerId(1), source: 1, into: memory },
+        };
+        let schedule = Schedule { scratch: vec![scratch], ..Schedule::new(channel(engine, tag)) };
+        let schedule = Schedule { steps: vec![step], messages: 1, ..schedule };
+        engine.begin(Arc::new(schedule), vec![]).unwrap()
+    }
+
+    fn says_who(outcome: Result<impl Sized>) {
+        let error = outcome.map(drop).unwrap_err().to_string();
+        assert!(error.contains("rank 1 has no part in this collective"), "{error}");
+    }
+
+    #[test]
+    fn who_waits_to_receive_learns_at_once_and_who_waits_to_send_when_it_looks() {
+        let engines = engines();
+        let receives = begun(&engines[0], 1, 8, false);
+        let sends = begun(&engines[0], 2, 1 << 20, true);
+        let other = begun(&engines[0], 3, 1 << 20, true);
+        refuse(&engines[1], 1);
+        engines[0].step().unwrap();
+        assert!(engines[0].test(receives).unwrap());
+        says_who(engines[0].take_outcome(receives));
+        let look = |id| engines[0].lock().look_for_leavers(&Until::Request(id));
+        assert!(!look(sends).unwrap(), "of another call");
+        refuse(&engines[1], 2);
+        engines[0].step().unwrap();
+        says_who(look(sends));
+        assert!(!look(other).unwrap());
+        [sends, other].into_iter().for_each(|id| engines[0].abandon(id));
+    }
+
+    #[test]
+    fn who_waits_for_a_word_looks_for_notices_of_whom_it_waits_for_or_of_all() {
+        let engines = engines();
+        let words = [];
+        let look = |context, peer: u32, needs_all| {
+            let by = Some(Writer { peer: PeerId(peer), context, needs_all });
+            // Of no words any value is reached; looks for who is in vain come before.
+            engines[0].lock().find_vain(&Until::Words { words: &words, at_least: 1, by })
+        };
+        assert!(look(CONSECUTIVE, 1, false).is_none());
+        let notice = Envelope { context: CONSECUTIVE, source: 1, tag: -1, bytes: 0 };
+        engines[1].send_buffered(PeerId(0), notice, buffer::of_slice::<u8>(&[])).unwrap();
+        engines[0].step().unwrap();
+        assert!(look(CONSECUTIVE, 1, false).is_some() && look(CONSECUTIVE, 0, true).is_some());
+        assert!(look(CONSECUTIVE, 0, false).is_none() && look(OVERLAPPING, 1, true).is_none());
+    }
+
+    #[test]
+    fn of_calls_that_all_were_refused_nothing_is_kept() {
+        for early in [true, false] {
+            let engines = engines();
+            for tag in 0..1000 {
+                refuse(&engines[1], tag);
+                if early {
+                    engines[0].step().unwrap();
+                }
+                refuse(&engines[0], tag);
+                engines.iter().for_each(|engine| while engine.step().unwrap() {});
+            }
+            for engine in &engines {
+                assert_eq!(engine.held(), (0, 0, 0));
+                assert!(engine.lock().refused.0.is_empty());
+            }
+        }
+    }
+
+    #[test]
+    fn a_collective_that_fails_tells_those_that_it_has_not_come_to() {
+        let engines = engines();
+        let ends = begun(&engines[0], 1, 1 << 20, true);
+        engines[0].lock().end_schedule(ends, Error::new(ErrorClass::OTHER, "on purpose"));
+        engines[1].step().unwrap();
+        let told = engines[1]
+            .lock()
+            .notices_of(&Envelope { context: OVERLAPPING, source: 0, tag: 1, bytes: 0 })
+            .count();
+        assert_eq!(told, 1);
+        says_on_purpose(engines[0].take_outcome(ends));
+    }
+
+    fn says_on_purpose(outcome: Result<impl Sized>) {
+        assert!(outcome.map(drop).unwrap_err().to_string().contains("on purpose"));
+    }
+}

@@ -46,9 +46,9 @@ impl Communicator<'_> {
     /// Parts one behind the other, at the root.
     fn gather_parts<T: Plain>(&self, mine: &[T], root: Rank, counts: &[usize]) -> Result<Vec<T>> {
         self.collective(Call::rooted(Function::GatherVarcount, root), |entered| {
-            let (collective, call) = entered.begin()?;
             let mine = buffer::of_slice(mine);
             if self.rank() != root {
+                let (collective, call) = entered.begin()?;
                 self.run(collective, call, None, |plan| {
                     linear::plan(plan, Some(mine), None, root);
                     Ok(())
@@ -57,6 +57,7 @@ impl Communicator<'_> {
             }
             let len = check_counts::<T>("gather_varcount", "all ranks' lengths", counts, self.size())?;
             let blocks = blocks_of::<T>(counts);
+            let (collective, call) = entered.begin()?;
             self.run_new(collective, call, len, None, |plan, all| {
                 linear::plan(plan, Some(mine), Some((all, &blocks)), root);
                 Ok(())
