@@ -6,7 +6,7 @@
 //!
 //! | variable | meaning | default |
 //! | --- | --- | --- |
-//! | `RINGMPI_SIM_SEEDS` | how many seeds, of each kind | 3000 |
+//! | `RINGMPI_SIM_SEEDS` | how many seeds, of each kind | 2000 |
 //! | `RINGMPI_SIM_FIRST` | the first of them | 0 |
 //! | `RINGMPI_SIM_THREADS` | jobs at the same time, of each kind | one a CPU |
 
@@ -20,7 +20,7 @@ use std::{
     time::Instant,
 };
 
-const SEEDS: u64 = 3000;
+const SEEDS: u64 = 2000;
 
 fn number(name: &str, default: u64) -> u64 {
     match std::env::var(name) {

@@ -24,8 +24,12 @@ struct TaskWaker {
 
 impl Wake for TaskWaker {
     fn wake(self: Arc<Self>) {
-        self.queue.ready.lock().unwrap().push_back(self.task);
-        self.queue.changed.notify_one();
+        let mut ready = self.queue.ready.lock().unwrap();
+        // However often it is woken before it runs, it runs once.
+        if !ready.contains(&self.task) {
+            ready.push_back(self.task);
+            self.queue.changed.notify_one();
+        }
     }
 }
 

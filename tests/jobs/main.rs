@@ -31,10 +31,17 @@ fn main() -> ExitCode {
 
 fn test() -> ExitCode {
     let mut arguments = Arguments::from_args();
-    arguments.test_threads.get_or_insert(2);
-    let together = libtest_mimic::run(&arguments, trials::all());
-    // What needs the machine's memory, or its quiet, for itself.
-    arguments.test_threads = Some(1);
-    let alone = libtest_mimic::run(&arguments, trials::alone());
-    if together.has_failed() || alone.has_failed() { ExitCode::FAILURE } else { ExitCode::SUCCESS }
+    let chosen = arguments.test_threads;
+    let mut run = |threads, trials| {
+        arguments.test_threads = Some(threads);
+        !libtest_mimic::run(&arguments, trials).has_failed()
+    };
+    let (idle, busy) = trials::together();
+    let outcomes = [
+        run(chosen.unwrap_or(2), busy),
+        run(chosen.unwrap_or(8), idle),
+        // What needs the machine's memory, or its quiet, for itself.
+        run(1, trials::alone()),
+    ];
+    if outcomes.contains(&false) { ExitCode::FAILURE } else { ExitCode::SUCCESS }
 }

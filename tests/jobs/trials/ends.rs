@@ -155,13 +155,14 @@ fn others() -> Vec<Trial> {
             ];
             for body in where_from.map(|it| format!("panics_in_{it}_reduction")) {
                 for ranks in [2, 4, 8] {
-                    let ended = Job::of_body(&body, ranks).env(MAIN, "1").run().expect(101);
+                    let ended =
+                        without_backtrace(Job::of_body(&body, ranks)).env(MAIN, "1").run().expect(101);
                     ended.expect_report(&["panicked; the job has been ended"]);
                     assert!(ended.took < PROMPT, "{ended}");
-                    let ended = way(FORKS, &body, ranks).run().expect(1);
+                    let ended = without_backtrace(way(FORKS, &body, ranks)).run().expect(1);
                     assert!(ended.stderr.contains("panicked; the job has been ended"), "{ended}");
                     assert!(ended.took < PROMPT, "{ended}");
-                    let ended = way(THREADS, &body, ranks).run().expect(101);
+                    let ended = without_backtrace(way(THREADS, &body, ranks)).run().expect(101);
                     let threads = "panicked in the operation of a reduction";
                     assert!(ended.stderr.contains(threads) && ended.took < PROMPT, "{ended}");
                 }
@@ -181,4 +182,9 @@ fn others() -> Vec<Trial> {
             }
         }),
     ]
+}
+
+/// Of panics on purpose: finding the names in it takes longer than the job.
+fn without_backtrace(job: Job) -> Job {
+    job.env("RUST_BACKTRACE", "0")
 }

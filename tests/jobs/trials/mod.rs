@@ -23,8 +23,8 @@ use crate::{
 use libtest_mimic::{Completion, Trial};
 use std::time::Duration;
 
-/// Those that run beside each other.
-pub(crate) fn all() -> Vec<Trial> {
+/// Those that run beside each other: first those whose ranks sleep for most of the time.
+pub(crate) fn together() -> (Vec<Trial>, Vec<Trial>) {
     let bodies = LIST.iter().filter(|listed| listed.ways != Ways::ByName).flat_map(of_body);
     bodies
         .chain(late())
@@ -41,7 +41,7 @@ pub(crate) fn all() -> Vec<Trial> {
         .chain(leaving::trials())
         .chain(faults::trials())
         .chain(of_the_command())
-        .collect()
+        .partition(|trial| trial.name().contains("idle_in_"))
 }
 
 #[cfg(feature = "cli")]
