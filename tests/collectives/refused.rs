@@ -419,9 +419,9 @@ fn a_persistent_collective_that_has_failed() {
             let mut summing = world.all_reduce_init(vec![1u8; len], vec![0u8; len], op::Sum)?;
             let mut checked = world.broadcast_init(vec![true; len], 0)?;
             summing.start()?;
-            // Another length; or the other rank has found that first, and left.
+            // Another length; or the other rank has found that first, and told.
             let error = summing.wait().map(drop).expect_err("the lengths differ").to_string();
-            let says = ["bytes where this rank expected", "in vain for rank"];
+            let says = ["bytes where this rank expected", "has no part in this collective"];
             assert!(says.iter().any(|says| error.contains(says)), "{error}");
             for _ in 0..2 {
                 refused(summing.start(), &["given its buffer back"]);
