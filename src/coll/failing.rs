@@ -5,7 +5,7 @@
 //! ranks that have all been refused the same calls, before they began anything, go on together; else every later
 //! collective of the communicator errs.
 
-use super::call::Call;
+use super::call::{Call, Function};
 use crate::{
     buffer,
     communicator::{Collective, Communicator, Standing},
@@ -36,7 +36,7 @@ type Refused = [u64; 2];
 impl<'u> Communicator<'u> {
     /// A blocking collective: `body` looks at its arguments, [begins](Entered::begin), and goes to its end. If it errs all
     /// other ranks are told.
-    #[inline]
+    #[inline(always)]
     pub(super) fn collective<R>(
         &self,
         call: Call,
@@ -45,7 +45,10 @@ impl<'u> Communicator<'u> {
         let mut collective = self.enter_collective(call.function)?;
         collective.calls += 1;
         let mut entered = Entered { comm: self, collective, call, has_begun: false };
-        body(&mut entered).map_err(|error| entered.fail(error))
+        match body(&mut entered) {
+            Ok(value) => Ok(value),
+            Err(reason) => Err(self.fail(&mut entered.collective, call.function, entered.has_begun, reason)),
+        }
     }
 
     /// Looks at the arguments of a blocking collective that is made of others, which come then.
@@ -82,27 +85,30 @@ impl<'u> Communicator<'u> {
     }
 }
 
-impl<'u> Entered<'_, 'u> {
+impl Entered<'_, '_> {
     /// The arguments are in order: from here on the rank takes part.
-    #[inline]
+    #[inline(always)]
     pub(super) fn begin(&mut self) -> Result<(&mut Collective, Call)> {
         if !matches!(self.collective.standing, Standing::Sound) {
-            self.go_on()?;
+            self.comm.go_on(&mut self.collective, self.call.function)?;
         }
         self.has_begun = true;
         Ok((&mut self.collective, self.call))
     }
+}
 
+/// None of these takes what is [`Entered`], which so needs no memory of its own where nothing fails.
+impl Communicator<'_> {
     /// After calls that have failed.
     #[cold]
-    fn go_on(&mut self) -> Result<()> {
-        let outcome = match &self.collective.standing {
+    fn go_on(&self, collective: &mut Collective, function: Function) -> Result<()> {
+        let outcome = match &collective.standing {
             Standing::Sound => Ok(()),
-            Standing::Refused { calls, digest } => self.agree([*calls, *digest]),
+            Standing::Refused { calls, digest } => self.agree_on_refusals(function, [*calls, *digest]),
             // Others have been told.
-            Standing::Failed(why) => return Err(failed_before(self.call, why)),
+            Standing::Failed(why) => return Err(failed_before(function, why)),
         };
-        self.collective.standing = match &outcome {
+        collective.standing = match &outcome {
             Ok(()) => Standing::Sound,
             Err(error) => Standing::Failed(error.to_string()),
         };
@@ -110,47 +116,43 @@ impl<'u> Entered<'_, 'u> {
     }
 
     /// Whether all ranks were refused the same calls: then none has begun anything in these.
-    fn agree(&self, mine: Refused) -> Result<()> {
-        self.comm.tell_others(REFUSED_CALLS, &mine)?;
-        for member in self.comm.other_members() {
-            if !(self.comm.hears(member, REFUSED, &[])? && self.comm.hears(member, REFUSED_CALLS, &mine)?) {
-                return Err(refused_other_calls(self.call, member.0));
+    fn agree_on_refusals(&self, function: Function, mine: Refused) -> Result<()> {
+        self.tell_others(REFUSED_CALLS, &mine)?;
+        for member in self.other_members() {
+            if !(self.hears(member, REFUSED, &[])? && self.hears(member, REFUSED_CALLS, &mine)?) {
+                return Err(refused_other_calls(function, member.0));
             }
         }
         Ok(())
     }
 
-    /// The call has failed, for a reason that comes back.
+    /// A call has failed, for a reason that comes back. The others are told, unless they have been, and nothing of this
+    /// rank's has come since.
     #[cold]
-    fn fail(&mut self, reason: Error) -> Error {
+    fn fail(&self, collective: &mut Collective, function: Function, has_begun: bool, reason: Error) -> Error {
         // What the engine says of a wait names no function.
         let is_nameless = reason.class() == ErrorClass::OTHER;
-        let reason = if is_nameless { reason.of(self.call.function.name()) } else { reason };
-        self.note_failure(&reason);
-        reason
-    }
-
-    /// The others are told, unless they have been, and nothing of this rank's has come since.
-    fn note_failure(&mut self, error: &Error) {
+        let reason = if is_nameless { reason.of(function.name()) } else { reason };
         // Bits that are no values of the result's type are found when all is over.
-        let is_over = self.has_begun && error.class() == ErrorClass::TYPE;
-        if is_over || self.comm.check_caller().is_err() {
-            return;
+        let is_over = has_begun && reason.class() == ErrorClass::TYPE;
+        if is_over || self.check_caller().is_err() {
+            return reason;
         }
-        let number = self.collective.calls;
-        let (next, notice) = match self.collective.standing {
-            Standing::Failed(_) => return,
-            Standing::Sound if self.has_begun => (Standing::Failed(error.to_string()), Some(FAILED)),
+        let number = collective.calls;
+        let (next, notice) = match collective.standing {
+            Standing::Failed(_) => return reason,
+            Standing::Sound if has_begun => (Standing::Failed(reason.to_string()), Some(FAILED)),
             Standing::Sound => (Standing::Refused { calls: 1, digest: number }, Some(REFUSED)),
             Standing::Refused { calls, digest } => {
                 (Standing::Refused { calls: calls + 1, digest: mixed(digest, number) }, None)
             }
         };
-        self.collective.standing = next;
+        collective.standing = next;
         if let Some(notice) = notice {
             // If they cannot be told the job has ended, which they learn by themselves.
-            let _ = self.comm.tell_others(notice, &[]);
+            let _ = self.tell_others(notice, &[]);
         }
+        reason
     }
 }
 
@@ -160,17 +162,17 @@ fn mixed(digest: u64, number: u64) -> u64 {
 }
 
 #[cold]
-fn refused_other_calls(call: Call, rank: Rank) -> Error {
+fn refused_other_calls(function: Function, rank: Rank) -> Error {
     let what = format!(
         "{}: this rank has been refused calls of collectives that rank {rank} has taken part in, or the other way round",
-        call.function
+        function
     );
     Error::new(ErrorClass::COMM, what).with_help(ADVICE)
 }
 
 #[cold]
-fn failed_before(call: Call, why: &str) -> Error {
-    let what = format!("{}: a collective of this communicator has failed before: {why}", call.function);
+fn failed_before(function: Function, why: &str) -> Error {
+    let what = format!("{}: a collective of this communicator has failed before: {why}", function);
     Error::new(ErrorClass::COMM, what).with_help(ADVICE)
 }
 
