@@ -37,6 +37,41 @@ pub(crate) fn mark_of(source: Rank) -> u32 {
     source.cast_unsigned() >> RANK_BITS
 }
 
+/// Tags of persistent collectives have this bit, those of immediate ones do not.
+pub(crate) const PERSISTENT_TAG: Tag = 1 << 30;
+
+/// What a notice among blocking collectives says of its sender.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Notice {
+    /// It was refused its call.
+    Refused,
+    /// Its call has failed on the way.
+    Failed,
+    /// It goes on, that call is the last one that it was refused; the message says which ones before.
+    RefusedCalls,
+    /// It was not refused the same calls as the receiver.
+    Passed,
+}
+
+const NOTICE_BITS: u32 = 2;
+const NOTICES: [Notice; 1 << NOTICE_BITS] =
+    [Notice::Refused, Notice::Failed, Notice::RefusedCalls, Notice::Passed];
+
+impl Notice {
+    /// The tag, below 0, of a notice about a call: of its number the low bits.
+    pub(crate) fn tag(self, call: u64) -> Tag {
+        !((call << NOTICE_BITS | self as u64) as Tag & Tag::MAX)
+    }
+
+    /// What the tag of a notice says; of the call the low [`CALL_BITS`](Self::CALL_BITS).
+    pub(crate) fn of_tag(tag: Tag) -> (Self, u64) {
+        let word = u64::from((!tag).unsigned_abs());
+        (NOTICES[word as usize % NOTICES.len()], word >> NOTICE_BITS)
+    }
+
+    pub(crate) const CALL_BITS: u32 = Tag::BITS - 1 - NOTICE_BITS;
+}
+
 /// The mark of a notice, of which no call is: see [`Envelope::is_notice`].
 pub(crate) const NOTICE_MARK: u32 = (1 << MARK_BITS) - 1;
 
@@ -46,6 +81,11 @@ impl Envelope {
     pub(crate) fn sender(&self) -> Rank {
         let has_mark = self.context.0 % CONTEXTS_EACH == OVERLAPPING;
         if has_mark { self.source & ((1 << RANK_BITS) - 1) } else { self.source }
+    }
+
+    /// Whether it is a message of a blocking collective.
+    pub(crate) fn is_of_blocking_collective(&self) -> bool {
+        self.context.0 % CONTEXTS_EACH == CONSECUTIVE
     }
 
     /// Whether it is a message of a collective.
@@ -112,6 +152,19 @@ mod tests {
                     ] {
                         assert!(!other.accepts(&envelope));
                     }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn tags_of_notices_say_what_they_were_made_of() {
+        for notice in NOTICES {
+            for call in [0, 1, 77, (1 << Notice::CALL_BITS) - 1] {
+                for round in [0, 1, 1 << 20] {
+                    let tag = notice.tag(call + (round << Notice::CALL_BITS));
+                    assert!(tag < 0);
+                    assert_eq!(Notice::of_tag(tag), (notice, call));
                 }
             }
         }

@@ -44,6 +44,7 @@ struct Facts {
     help: Option<Cow<'static, str>>,
     truncated: Option<Truncated>,
     is_consequence: bool,
+    is_of_result: bool,
 }
 
 /// The facts of a message that was longer than the receive buffer.
@@ -78,7 +79,14 @@ pub struct Truncated {
 impl Error {
     #[cold]
     pub(crate) fn new(class: ErrorClass, what: impl Into<Cow<'static, str>>) -> Self {
-        Self(Box::new(Facts { class, what: what.into(), help: None, truncated: None, is_consequence: false }))
+        Self(Box::new(Facts {
+            class,
+            what: what.into(),
+            help: None,
+            truncated: None,
+            is_consequence: false,
+            is_of_result: false,
+        }))
     }
 
     /// The end of a job that something else has ended, which is reported where it happened.
@@ -91,6 +99,18 @@ impl Error {
 
     pub(crate) fn is_consequence(&self) -> bool {
         self.0.is_consequence
+    }
+
+    /// Of bits that are no values, which this rank finds when a collective is over.
+    #[cold]
+    pub(crate) fn of_result(what: impl Into<Cow<'static, str>>) -> Self {
+        let mut error = Self::new(ErrorClass::TYPE, what);
+        error.0.is_of_result = true;
+        error
+    }
+
+    pub(crate) fn is_of_result(&self) -> bool {
+        self.0.is_of_result
     }
 
     #[cold]

@@ -211,7 +211,7 @@ impl Universe {
         let place = board::Place { board: WORLD_BOARD, members: segment.ranks(), me: slot };
         let start = segment.starts().collective;
         let board = Board::attach(segment, place, mode, start);
-        let home = Home::new(engine.ranks(), SharedBoard::new(board, segment, WORLD_BOARD), start);
+        let home = Home::new(&engine, SharedBoard::new(board, segment, WORLD_BOARD), start);
         Ok(Self { engine, home, is_finalized: false, _presence: presence })
     }
 

@@ -10,7 +10,7 @@ use crate::{
         self, BorrowedOperation, Combination, Operation, Plain, ReceiveBytes, SendBytes, SharedOperation,
     },
     communicator::{Collective, Communicator, landing},
-    envelope::MARK_BITS,
+    envelope::{MARK_BITS, NOTICE_MARK},
     error::{Error, ErrorClass, Result},
     op::{self, Op},
     p2p::{
@@ -154,6 +154,8 @@ impl Call {
     /// The word as far as it fits the mark of a message: there are fewer bits for the root.
     pub(super) fn mark(self) -> u32 {
         const { assert!(MARK_BITS < Self::BITS && MARK_BITS > FUNCTION_BITS + OP_BITS) };
+        // All bits are set in that of a notice.
+        const { assert!(Function::ALL.len() < 1 << FUNCTION_BITS && NOTICE_MARK == (1 << MARK_BITS) - 1) };
         self.word() as u32 & ((1 << MARK_BITS) - 1)
     }
 

@@ -9,7 +9,7 @@ use super::call::{Call, Function};
 use crate::{
     buffer,
     communicator::{Collective, Communicator, Standing},
-    envelope::{Envelope, Pattern},
+    envelope::{Envelope, Notice, Pattern},
     error::{Error, ErrorClass, Result},
     sys::biased_lock::Guard,
     types::{PeerId, Rank, Tag},
@@ -22,13 +22,6 @@ pub(crate) struct Entered<'a, 'u> {
     call: Call,
     has_begun: bool,
 }
-
-/// The tags of a notice: this rank has no part in its call, nor in those that follow, because it was refused, or because
-/// something has failed on the way.
-const REFUSED: Tag = -1;
-const FAILED: Tag = -2;
-/// The tag of the message in which a rank says then which calls it was refused.
-const REFUSED_CALLS: Tag = -3;
 
 /// What a rank says of the calls that it was refused: how many, and a digest of their numbers.
 type Refused = [u64; 2];
@@ -72,12 +65,13 @@ impl<'u> Communicator<'u> {
     fn hears(&self, (rank, peer): (Rank, PeerId), tag: Tag, words: &[u64]) -> Result<bool> {
         let context = self.local().contexts.collective();
         let pattern = Pattern { context, source: Some(rank), tag: None };
-        let mut heard: Refused = [0; 2];
-        let heard = &mut heard[..words.len()];
+        let mut heard = [0; size_of::<Refused>()];
+        let expected: &[u8] = bytemuck::cast_slice(words);
+        let heard = &mut heard[..expected.len()];
         let received = self.engine().receive(pattern, Some(peer), buffer::of_slice_mut(heard));
         match received {
             Ok(status) => {
-                Ok(status.tag() == tag && status.bytes() == size_of_val(words) as u64 && heard == words)
+                Ok(status.tag() == tag && status.bytes() == expected.len() as u64 && heard == expected)
             }
             Err(error) if error.as_truncated().is_some() => Ok(false),
             Err(error) => Err(error),
@@ -93,6 +87,7 @@ impl Entered<'_, '_> {
             self.comm.go_on(&mut self.collective, self.call.function)?;
         }
         self.has_begun = true;
+        self.collective.passage.take(self.collective.calls);
         Ok((&mut self.collective, self.call))
     }
 }
@@ -104,22 +99,29 @@ impl Communicator<'_> {
     fn go_on(&self, collective: &mut Collective, function: Function) -> Result<()> {
         let outcome = match &collective.standing {
             Standing::Sound => Ok(()),
-            Standing::Refused { calls, digest } => self.agree_on_refusals(function, [*calls, *digest]),
-            // Others have been told.
+            Standing::Refused { first, last, calls, digest } => {
+                self.agree_on_refusals(function, [*first, *last], [*calls, *digest])
+            }
             Standing::Failed(why) => return Err(failed_before(function, why)),
         };
         collective.standing = match &outcome {
             Ok(()) => Standing::Sound,
-            Err(error) => Standing::Failed(error.to_string()),
+            Err(error) => {
+                // Some may agree with this rank, and go on.
+                let _ = self.tell_others(Notice::Failed.tag(collective.calls), &[]);
+                Standing::Failed(error.to_string())
+            }
         };
         outcome
     }
 
     /// Whether all ranks were refused the same calls: then none has begun anything in these.
-    fn agree_on_refusals(&self, function: Function, mine: Refused) -> Result<()> {
-        self.tell_others(REFUSED_CALLS, &mine)?;
+    fn agree_on_refusals(&self, function: Function, [first, last]: [u64; 2], mine: Refused) -> Result<()> {
+        self.tell_others(Notice::RefusedCalls.tag(last), &mine)?;
         for member in self.other_members() {
-            if !(self.hears(member, REFUSED, &[])? && self.hears(member, REFUSED_CALLS, &mine)?) {
+            let is_alike = self.hears(member, Notice::Refused.tag(first), &[])?
+                && self.hears(member, Notice::RefusedCalls.tag(last), &mine)?;
+            if !is_alike {
                 return Err(refused_other_calls(function, member.0));
             }
         }
@@ -131,26 +133,31 @@ impl Communicator<'_> {
     #[cold]
     fn fail(&self, collective: &mut Collective, function: Function, has_begun: bool, reason: Error) -> Error {
         // What the engine says of a wait names no function.
-        let is_nameless = reason.class() == ErrorClass::OTHER;
+        let is_nameless = reason.class() == ErrorClass::OTHER || reason.is_of_result();
         let reason = if is_nameless { reason.of(function.name()) } else { reason };
-        // Bits that are no values of the result's type are found when all is over.
-        let is_over = has_begun && reason.class() == ErrorClass::TYPE;
-        if is_over || self.check_caller().is_err() {
+        if reason.is_of_result() || self.check_caller().is_err() {
             return reason;
         }
         let number = collective.calls;
         let (next, notice) = match collective.standing {
             Standing::Failed(_) => return reason,
-            Standing::Sound if has_begun => (Standing::Failed(reason.to_string()), Some(FAILED)),
-            Standing::Sound => (Standing::Refused { calls: 1, digest: number }, Some(REFUSED)),
-            Standing::Refused { calls, digest } => {
-                (Standing::Refused { calls: calls + 1, digest: mixed(digest, number) }, None)
+            Standing::Sound if has_begun => (Standing::Failed(reason.to_string()), Some(Notice::Failed)),
+            Standing::Sound => {
+                let refused = Standing::Refused { first: number, last: number, calls: 1, digest: number };
+                (refused, Some(Notice::Refused))
+            }
+            Standing::Refused { first, calls, digest, .. } => {
+                let (calls, digest) = (calls + 1, mixed(digest, number));
+                (Standing::Refused { first, last: number, calls, digest }, None)
             }
         };
+        if let Standing::Refused { .. } = next {
+            collective.passage.refuse(number);
+        }
         collective.standing = next;
         if let Some(notice) = notice {
             // If they cannot be told the job has ended, which they learn by themselves.
-            let _ = self.tell_others(notice, &[]);
+            let _ = self.tell_others(notice.tag(number), &[]);
         }
         reason
     }

@@ -58,10 +58,7 @@ pub(crate) fn all_checked<T: Plain>(bits: &[T::Bits]) -> Result<&[T]> {
 #[cold]
 pub(super) fn no_value<T>(index: usize) -> Error {
     let name = std::any::type_name::<T>();
-    Error::new(
-        ErrorClass::TYPE,
-        format!("element {index} of the result of a collective is no value of {name}"),
-    )
+    Error::of_result(format!("element {index} of the result of a collective is no value of {name}"))
 }
 
 /// As [`into_slice`], of memory that need not hold values; returns those that it holds then.

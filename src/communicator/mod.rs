@@ -31,9 +31,10 @@ pub use several::{
 pub use source::Source;
 
 use crate::{
+    envelope::PERSISTENT_TAG,
     error::{Error, ErrorClass, Result},
     group::{GroupRelation, Members},
-    p2p::{Engine, Hold},
+    p2p::{Engine, Hold, notices::Passage},
     shm::{
         board::Board,
         contexts::{CONSECUTIVE, CONTEXTS_EACH, OVERLAPPING},
@@ -201,14 +202,16 @@ struct Numbers {
     untaken: HashMap<(PeerId, Tag), u32>,
 }
 
-/// Tags of persistent collectives have this bit, those of immediate ones do not.
-const PERSISTENT: u32 = 1 << 30;
+/// Calls that far apart are never in flight together.
+const NUMBERS: u32 = PERSISTENT_TAG as u32;
 
 /// What blocking collectives of a communicator keep between calls. They are called in the same
 /// order on all members, one at a time.
 pub(crate) struct Collective {
     /// The number of the last collective, which has perhaps failed.
     pub(crate) calls: u64,
+    /// That of the last one that this rank has taken part in.
+    pub(crate) passage: Arc<Passage>,
     pub(crate) standing: Standing,
     /// The number of the last collective on messages.
     pub(crate) sequence: u64,
@@ -220,8 +223,10 @@ pub(crate) struct Collective {
 pub(crate) enum Standing {
     Sound,
     /// Since the last one that went well this rank's calls have been refused for their arguments, as the others have been
-    /// told: so many, with a digest of their numbers.
+    /// told: between these numbers so many, with a digest of their numbers.
     Refused {
+        first: u64,
+        last: u64,
         calls: u64,
         digest: u64,
     },
@@ -289,9 +294,9 @@ impl Drop for SharedBoard {
 
 impl Collectives {
     /// Blocking ones are counted from `start` on, as the board does.
-    pub(crate) fn new(board: Option<SharedBoard>, start: u64) -> Self {
-        let blocking =
-            BiasedLock::new(Collective { calls: 0, standing: Standing::Sound, sequence: start, board });
+    pub(crate) fn new(board: Option<SharedBoard>, start: u64, passage: Arc<Passage>) -> Self {
+        let standing = Standing::Sound;
+        let blocking = BiasedLock::new(Collective { calls: 0, passage, standing, sequence: start, board });
         Self { blocking, numbers: Mutex::default() }
     }
 
@@ -308,12 +313,15 @@ impl Shared {
 
 impl Home {
     /// Of a process whose world has a board; numbers of collectives count from `start` on.
-    pub(crate) fn new(ranks: u32, board: SharedBoard, start: u64) -> Self {
-        let shared = |board, name| Shared::new(Collectives::new(board, start), name, None);
+    pub(crate) fn new(engine: &Engine, board: SharedBoard, start: u64) -> Self {
+        let shared = |board, name, contexts: Contexts, rank| {
+            let passage = engine.passage(contexts.collective(), rank);
+            Shared::new(Collectives::new(board, start, passage), name, None)
+        };
         Self {
-            world: shared(Some(board), "MPI_COMM_WORLD"),
-            alone: shared(None, "MPI_COMM_SELF"),
-            all: Members::new((0..ranks).map(PeerId)),
+            world: shared(Some(board), "MPI_COMM_WORLD", Contexts::WORLD, engine.me().0 as Rank),
+            alone: shared(None, "MPI_COMM_SELF", Contexts::SELF, 0),
+            all: Members::new((0..engine.ranks()).map(PeerId)),
             orphans: Mutex::default(),
         }
     }
@@ -334,7 +342,8 @@ impl<'u> Communicator<'u> {
     /// A new communicator of some of the processes of this one.
     pub(crate) fn on_base(&self, base: Base, group: Members, rank: Rank) -> Self {
         let Base { contexts, board, hold } = base;
-        let collectives = Collectives::new(board, self.engine.segment().starts().collective);
+        let passage = self.engine.passage(contexts.collective(), rank);
+        let collectives = Collectives::new(board, self.engine.segment().starts().collective, passage);
         let side = Side { group, contexts };
         Self::new(self.engine, side, rank, Shared::new(collectives, "", hold), self.home)
     }
@@ -659,16 +668,15 @@ impl<'u> Communicator<'u> {
     /// The tag of the next immediate collective.
     pub(crate) fn next_immediate(&self) -> Tag {
         let mut numbers = self.shared.collectives.numbers();
-        // Calls that far apart are never in flight together.
-        numbers.immediate = (numbers.immediate + 1) % PERSISTENT;
+        numbers.immediate = (numbers.immediate + 1) % NUMBERS;
         numbers.immediate as Tag
     }
 
     /// The tag of the next persistent collective, in the same context.
     pub(crate) fn next_persistent(&self) -> Tag {
         let mut numbers = self.shared.collectives.numbers();
-        numbers.persistent = (numbers.persistent + 1) % PERSISTENT;
-        (PERSISTENT | numbers.persistent) as Tag
+        numbers.persistent = (numbers.persistent + 1) % NUMBERS;
+        PERSISTENT_TAG | numbers.persistent as Tag
     }
 
     /// Enters a blocking collective: one at a time.

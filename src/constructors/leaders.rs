@@ -96,6 +96,13 @@ impl<'c, 'u> Meeting<'c, 'u> {
         if other == comm.engine().me() {
             return refused(&format!("remote_leader is {remote_leader}, which leads no other group"));
         }
+        if comm.local().group.rank_of(other).is_some() {
+            let what = format!(
+                "remote_leader is {remote_leader}, process {} of the job, which is in this group",
+                other.0
+            );
+            return refused(&what);
+        }
         Ok(Self { exchange, peer_comm, remote_leader, other, tag })
     }
 

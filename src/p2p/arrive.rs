@@ -166,6 +166,7 @@ impl Core {
             Some(receive) => self.deliver(receive, &envelope, arrived),
             None if self.is_of_no_use(&envelope) => self.discard(&envelope, arrived),
             None => {
+                self.notices += u64::from(envelope.is_notice());
                 self.arrive_unexpected(envelope, arrived);
                 Ok(())
             }

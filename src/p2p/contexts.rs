@@ -172,6 +172,7 @@ impl Core {
                 self.discard(&envelope, arrived)?;
             }
             self.refused.forget(ContextId(id));
+            self.passages.forget(ContextId(id));
         }
         Ok(())
     }

@@ -76,6 +76,10 @@ impl Core {
         if until.is_of_finalize() {
             return self.look_in_finalize();
         }
+        self.unless_failed(Self::answer_refusals)?;
+        if self.end_failed_schedules() {
+            return Ok(true);
+        }
         if let Until::Woken(_) = until {
             return self.fail_vain_requests();
         }
@@ -125,8 +129,7 @@ impl Core {
         }
         if let Some(running) = self.requests.schedule(id) {
             let open: Vec<RequestId> = running.open().collect();
-            let left = open.iter().find_map(|message| self.is_scheduled_vain(*message)).map(Vain::Left);
-            return left.or_else(|| self.failure_at_any(&open).map(Vain::Failed));
+            return open.into_iter().find_map(|message| self.is_scheduled_vain(message)).map(Vain::Left);
         }
         match self.requests.receive(id)?.phase {
             ReceivePhase::Posted { from, .. } => self.is_receive_vain(from),

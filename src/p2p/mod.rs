@@ -76,7 +76,7 @@ use contexts::{Contexts, Dropped};
 use gate::Gate;
 use inquiry::Inquiries;
 use matching::{PostedQueue, UnexpectedQueue};
-use notices::RefusedCalls;
+use notices::{Passages, RefusedCalls};
 use peers::Peer;
 use probe::Messages;
 use progress::{Blocked, SpinBan};
@@ -175,7 +175,10 @@ pub(crate) struct Core {
     /// Collectives that have ended, with the user's operations.
     over: Vec<schedule::Running>,
     inquiries: Inquiries,
+    /// Notices that have come and nobody had asked for.
+    notices: u64,
     refused: RefusedCalls,
+    passages: Passages,
     /// Schedules are being advanced: a poll out of one of their steps leaves them alone.
     is_advancing: bool,
     choices: Choices,
@@ -229,7 +232,9 @@ impl Engine {
             combinations: VecDeque::new(),
             over: Vec::new(),
             inquiries: Inquiries::default(),
+            notices: 0,
             refused: RefusedCalls::default(),
+            passages: Passages::default(),
             is_advancing: false,
             choices: Choices::new(config.bulk, Tuning::new(segment)),
             nonce,

@@ -12,11 +12,76 @@ use super::{
 };
 use crate::{
     buffer,
-    envelope::{Envelope, NOTICE_MARK, marked},
+    envelope::{Envelope, NOTICE_MARK, Notice, PERSISTENT_TAG, Pattern, marked},
     error::{Error, ErrorClass, Result},
+    sync::{AtomicU64, Ordering},
     types::{ContextId, PeerId, Rank, Tag},
 };
-use std::collections::HashMap;
+use std::{
+    collections::{HashMap, HashSet},
+    sync::{Arc, Weak},
+};
+
+/// How far this rank is in the blocking collectives of a communicator, which one thread at a time sets.
+#[derive(Default)]
+pub(crate) struct Passage {
+    /// The number of the last one that it has taken part in, and of the last one that it was refused.
+    taken: AtomicU64,
+    refused: AtomicU64,
+}
+
+impl Passage {
+    #[inline]
+    pub(crate) fn take(&self, call: u64) {
+        // Relaxed: who reads an earlier number does so again later.
+        self.taken.store(call, Ordering::Relaxed);
+    }
+
+    pub(crate) fn refuse(&self, call: u64) {
+        // Relaxed: as above.
+        self.refused.store(call, Ordering::Relaxed);
+    }
+
+    /// Whether what a notice says can never become what this rank says; of its call only the low bits are known.
+    fn contradicts(&self, notice: Notice, call: u64) -> bool {
+        let (last, least) = match notice {
+            Notice::Refused => (&self.taken, call),
+            Notice::RefusedCalls => (&self.refused, call + 1),
+            Notice::Failed | Notice::Passed => return false,
+        };
+        // Relaxed: as above.
+        let ahead = last.load(Ordering::Relaxed).wrapping_sub(least) & ((1 << Notice::CALL_BITS) - 1);
+        ahead < 1 << (Notice::CALL_BITS - 1)
+    }
+}
+
+/// How far this rank is in the blocking collectives of its communicators, by their contexts.
+#[derive(Default)]
+pub(super) struct Passages {
+    by_context: HashMap<ContextId, (Rank, Weak<Passage>)>,
+    /// So many are there before those of communicators that are no more go.
+    limit: usize,
+    /// The refusals of others that have been answered.
+    answered: HashSet<(ContextId, PeerId, Tag)>,
+}
+
+impl Passages {
+    fn add(&mut self, context: ContextId, rank: Rank) -> Arc<Passage> {
+        if self.by_context.len() >= self.limit {
+            self.by_context.retain(|_, (_, passage)| passage.strong_count() > 0);
+            self.limit = 64 + 2 * self.by_context.len();
+        }
+        let passage = Arc::new(Passage::default());
+        self.by_context.insert(context, (rank, Arc::downgrade(&passage)));
+        passage
+    }
+
+    /// The context may be given again.
+    pub(super) fn forget(&mut self, context: ContextId) {
+        self.by_context.remove(&context);
+        self.answered.retain(|(other, ..)| *other != context);
+    }
+}
 
 /// The overlapping collectives that this rank was refused, and how many others have not told the same: what they tell is
 /// of no use here.
@@ -33,6 +98,12 @@ impl RefusedCalls {
 }
 
 impl Engine {
+    /// To be told how far this rank, of a new communicator, is in the blocking collectives with a context.
+    pub(crate) fn passage(&self, context: ContextId, rank: Rank) -> Arc<Passage> {
+        // A child's is for nothing.
+        self.enter_to_drop().map_or_else(|_| Arc::default(), |mut core| core.passages.add(context, rank))
+    }
+
     /// This rank has no part in an overlapping collective, as it tells the other members.
     #[cold]
     pub(crate) fn refuse_part(&self, channel: &Channel, members: impl Iterator<Item = PeerId>) {
@@ -51,6 +122,10 @@ impl Core {
     /// A collective of this rank ends with an error: tells those that its steps to come, or its open messages, were for.
     pub(super) fn tell_partners(&mut self, running: &Running, open: &[RequestId]) {
         let mut partners: Vec<PeerId> = running.partners_to_come().collect();
+        if running.tag() & PERSISTENT_TAG != 0 {
+            // There may be further rounds at the others, and none here.
+            partners.extend(running.partners());
+        }
         partners.extend(open.iter().filter_map(|message| self.awaited_peer(*message)).map(|(peer, _)| peer));
         partners.sort_unstable_by_key(|partner| partner.0);
         partners.dedup();
@@ -69,17 +144,43 @@ impl Core {
         Ok(())
     }
 
-    /// So many others may have been refused the same call, and tell so, or have told.
+    /// Answers those that were refused a call which this rank has taken part in, or that go on although this rank was
+    /// refused a later one: they wait to hear that all were refused the same ones, and this rank may wait for them.
+    pub(super) fn answer_refusals(&mut self) -> Result<()> {
+        let mut passed = Vec::new();
+        for (_, notice, arrived) in self.unexpected.iter() {
+            let Some(from) = arrived.teller() else { continue };
+            let Envelope { context, tag, .. } = *notice;
+            if !(notice.is_of_blocking_collective() && notice.is_notice()) {
+                continue;
+            }
+            let (what, call) = Notice::of_tag(tag);
+            let Some((rank, passage)) = self.passages.by_context.get(&context) else { continue };
+            if passage.upgrade().is_some_and(|passage| passage.contradicts(what, call)) {
+                passed.push((from, *rank, context, tag));
+            }
+        }
+        for (to, source, context, tag) in passed {
+            if self.passages.answered.insert((context, to, tag)) {
+                let (_, call) = Notice::of_tag(tag);
+                let answer = Envelope { context, source, tag: Notice::Passed.tag(call), bytes: 0 };
+                let id =
+                    self.try_post_send(to, answer, Mode::Standard, buffer::of_slice::<u8>(&[]).into())?;
+                self.abandon(id);
+            }
+        }
+        Ok(())
+    }
+
+    /// So many others may have been refused the same call, and tell so, or have told. What others send to this rank in that
+    /// call is of no use.
     fn expect_refusals(&mut self, channel: &Channel, mut others: usize) -> Result<()> {
         let (context, tag) = (channel.receives_in, channel.tag);
-        let is_refusal =
-            |envelope: &Envelope| envelope.is_notice() && (envelope.context, envelope.tag) == (context, tag);
-        let told = self.unexpected.iter().filter(|(_, envelope, _)| is_refusal(envelope));
-        for id in told.map(|(id, ..)| id).collect::<Vec<_>>() {
-            if let Some((envelope, arrived)) = self.unexpected.remove(id) {
-                self.discard(&envelope, arrived)?;
-                others = others.saturating_sub(1);
-            }
+        let of_call = Pattern { context, source: None, tag: Some(tag) };
+        while let Some((envelope, arrived)) = self.unexpected.take(&of_call) {
+            others -= usize::from(envelope.is_notice() && others > 0);
+            self.let_go(&envelope, &arrived);
+            self.discard(&envelope, arrived)?;
         }
         if others > 0 {
             self.refused.0.insert((context, tag), others);
@@ -87,14 +188,14 @@ impl Core {
         Ok(())
     }
 
-    /// Whether a message that comes tells what does not matter here.
+    /// Whether a message that comes is of a call that this rank was refused.
     pub(super) fn is_of_no_use(&mut self, envelope: &Envelope) -> bool {
-        let key = (envelope.context, envelope.tag);
-        if self.refused.0.is_empty() || !envelope.is_notice() {
+        if self.refused.0.is_empty() {
             return false;
         }
+        let key = (envelope.context, envelope.tag);
         let Some(others) = self.refused.0.get_mut(&key) else { return false };
-        *others -= 1;
+        *others -= usize::from(envelope.is_notice());
         if *others == 0 {
             self.refused.0.remove(&key);
         }
@@ -111,23 +212,49 @@ impl Core {
         self.notices_of(message).next().map(|(_, rank)| rank)
     }
 
-    /// Whether one of the sends is to such a peer.
-    pub(super) fn failure_at_any(&mut self, messages: &[RequestId]) -> Option<Rank> {
-        messages.iter().find_map(|message| {
-            let send = self.requests.send(*message)?;
-            let (to, envelope) = (send.to, send.envelope);
-            self.failure_at(to, &envelope)
-        })
+    /// Ends the collectives that send to such peers: who waits to receive learns by itself. True if there were any.
+    pub(super) fn end_failed_schedules(&mut self) -> bool {
+        if !self.unexpected.iter().any(|(_, envelope, _)| envelope.is_notice()) {
+            return false;
+        }
+        let mut failed = Vec::new();
+        for id in self.schedules.clone() {
+            let Some(running) = self.requests.schedule(id) else { continue };
+            // Its memory is in use while a thread combines.
+            if running.is_combining() {
+                continue;
+            }
+            let function = running.channel().function;
+            let open: Vec<RequestId> = running.open().collect();
+            let rank = open.into_iter().find_map(|message| {
+                let send = self.requests.send(message)?;
+                let (to, envelope) = (send.to, send.envelope);
+                self.failure_at(to, &envelope)
+            });
+            failed.extend(rank.map(|rank| (id, failed_elsewhere(rank).of(function))));
+        }
+        let has_failed = !failed.is_empty();
+        failed.into_iter().for_each(|(id, error)| self.end_schedule(id, error));
+        has_failed
     }
 
     fn notices_of<'a>(&'a self, message: &'a Envelope) -> impl Iterator<Item = (PeerId, Rank)> + 'a {
         // Not for every message of a program.
         let unexpected = message.is_of_collective().then(|| self.unexpected.iter()).into_iter().flatten();
         let notices = unexpected.filter(|(_, envelope, _)| envelope.is_notice_of(message));
-        notices.filter_map(|(_, envelope, arrived)| match arrived {
-            Arrived::Inline { from, .. } => Some((*from, envelope.sender())),
-            _ => None,
-        })
+        notices.filter_map(|(_, envelope, arrived)| Some((arrived.teller()?, envelope.sender())))
+    }
+}
+
+impl Arrived {
+    /// Who has sent a message that can be a notice: without credit these are announced.
+    fn teller(&self) -> Option<PeerId> {
+        match self {
+            Self::Inline { from, .. } | Self::Announced { from, .. } | Self::Aside { from, .. } => {
+                Some(*from)
+            }
+            Self::InBlocks { .. } | Self::AtSelf { .. } => None,
+        }
     }
 }
 

@@ -160,11 +160,20 @@ struct Patience {
     next_sleep: Duration,
     /// When this thread has last looked for ranks that have left, or first might have.
     looked_for_leavers: Option<Instant>,
+    /// How many notices had come by then.
+    notices: u64,
 }
 
 impl Patience {
     fn new() -> Self {
-        Self { polls: 0, since: None, last_look: None, next_sleep: SLEEP, looked_for_leavers: None }
+        Self {
+            polls: 0,
+            since: None,
+            last_look: None,
+            next_sleep: SLEEP,
+            looked_for_leavers: None,
+            notices: 0,
+        }
     }
 
     fn note_news(&mut self) {
@@ -224,9 +233,10 @@ impl EngineWait<'_> {
     }
 
     /// Looks for ranks that have left, if that is due: others may keep the rank so busy that no sleep of this
-    /// thread ever times out; or this rank is in finalize, and has heard of something in vain.
+    /// thread ever times out; or a notice has come; or this rank is in finalize, and has heard of something in vain.
     fn look_for_leavers(&mut self, core: &mut Core, now: Instant) -> Result<()> {
-        if self.patience.is_leaver_look_due(now) || core.is_look_due(&self.until) {
+        let is_told = std::mem::replace(&mut self.patience.notices, core.notices) != core.notices;
+        if self.patience.is_leaver_look_due(now) || is_told || core.is_look_due(&self.until) {
             let has_news = self.noting_news(core.look_for_leavers(&self.until))?;
             core.role.wake_watched(has_news);
         }

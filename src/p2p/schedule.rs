@@ -119,7 +119,7 @@ impl Schedule {
                 return Err(mismatch(source, tag, self.channel.tag));
             }
             ChannelOrder::Overlapping { mark, compare } if mark_of(marked) != mark => match mark_of(marked) {
-                NOTICE_MARK => return Err(failed_elsewhere(source)),
+                NOTICE_MARK => return Err(failed_elsewhere(source).of(self.channel.function)),
                 theirs => compare(source, theirs, mark)?,
             },
             _ => {}
@@ -335,10 +335,12 @@ impl Running {
 
     /// The other ranks that take messages of steps to come, or send them.
     pub(super) fn partners_to_come(&self) -> impl Iterator<Item = PeerId> + '_ {
-        self.schedule.steps[self.next..].iter().filter_map(|step| match step {
-            Step::Send { to: partner, .. } | Step::Receive { from: partner, .. } => Some(*partner),
-            _ => None,
-        })
+        partners(&self.schedule.steps[self.next..])
+    }
+
+    /// As [`Self::partners_to_come`], of all steps.
+    pub(super) fn partners(&self) -> impl Iterator<Item = PeerId> + '_ {
+        partners(&self.schedule.steps)
     }
 
     pub(super) fn channel(&self) -> &Channel {
@@ -362,6 +364,13 @@ impl Running {
     pub(super) fn open(&self) -> impl Iterator<Item = RequestId> + '_ {
         self.begun.iter().filter(|begun| !begun.has_ended).map(|begun| begun.id)
     }
+}
+
+fn partners(steps: &[Step]) -> impl Iterator<Item = PeerId> + '_ {
+    steps.iter().filter_map(|step| match step {
+        Step::Send { to: partner, .. } | Step::Receive { from: partner, .. } => Some(*partner),
+        _ => None,
+    })
 }
 
 /// A combination that a thread has taken over.

@@ -319,3 +319,65 @@ fn an_immediate_collective_that_fails_on_the_way_ends_the_others() {
         });
     }
 }
+
+/// Numbers that look random.
+struct Random(u64);
+
+impl Random {
+    fn below(&mut self, end: u64) -> u64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        self.0 % end
+    }
+}
+
+/// The same random calls on all ranks, of which some are wrong on some ranks or all. Nothing hangs, what goes well gives
+/// what it should, and as long as ranks make the same mistakes everything goes well.
+#[test]
+fn random_calls_with_random_mistakes() {
+    for seed in 1..=200_u64 {
+        let ranks = 2 + seed as usize % 6;
+        println!("seed {seed}, {ranks} ranks");
+        run(ranks, |world| {
+            let comm = world.duplicate()?;
+            let mut random = Random(0x9e37_79b9_7f4a_7c15 ^ seed);
+            let (mut is_sound, size) = (true, world.size() as u64);
+            for step in 0..14 {
+                let key = 1000 * seed + step;
+                let wrong = match random.below(10) {
+                    0..=4 => 0,
+                    5..=8 => u64::MAX,
+                    _ => random.below(1 << size),
+                };
+                let (is_wrong, all) = (wrong >> world.rank() & 1 == 1, (1 << size) - 1);
+                let is_alike = wrong & all == 0 || wrong & all == all;
+                let len = LENGTHS[random.below(3) as usize];
+                let is_blocking = random.below(2) == 0;
+                let (name, call) = match is_blocking {
+                    true => CALLS[random.below(CALLS.len() as u64) as usize],
+                    false => OVERLAPPING[random.below(OVERLAPPING.len() as u64) as usize],
+                };
+                let outcome = call(&comm, is_wrong, len);
+                assert!(!is_wrong || outcome.is_err(), "{name}");
+                is_sound &= !is_blocking || is_alike;
+                assert!(
+                    is_wrong || outcome.is_ok() || !is_alike || is_blocking && !is_sound,
+                    "{name}: {outcome:?}"
+                );
+                // Collectives of either kind.
+                if random.below(2) == 0 {
+                    match comm.all_reduce_value(key, op::Sum) {
+                        Ok(sum) => assert_eq!(sum, size * key, "of another call"),
+                        Err(error) => assert!(!is_sound, "{error}"),
+                    }
+                }
+                if random.below(2) == 0 {
+                    assert_eq!(comm.immediate_all_reduce(vec![key], op::Sum)?.wait()?, [size * key]);
+                }
+            }
+            assert_eq!(world.all_reduce_value(1, op::Sum)?, world.size());
+            Ok(())
+        });
+    }
+}

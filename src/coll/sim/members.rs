@@ -37,7 +37,7 @@ pub(super) fn home(engine: &Engine) -> Home {
     let (members, me) = (segment.ranks(), engine.me().index());
     let start = segment.starts().collective;
     let board = Board::attach(segment, Place { board: WORLD_BOARD, members, me }, engine.mode(), start);
-    Home::new(engine.ranks(), SharedBoard::new(board, segment, WORLD_BOARD), start)
+    Home::new(engine, SharedBoard::new(board, segment, WORLD_BOARD), start)
 }
 
 /// The communicator of the group that this rank is in, if there is one. All ranks of the world call it, with the same

@@ -65,6 +65,7 @@ impl<T> UnexpectedQueue<T> {
     }
 
     /// Takes out one message; `None` if it has left already.
+    #[cfg(any(test, fuzzing))]
     pub(crate) fn remove(&mut self, id: UnexpectedId) -> Option<(Envelope, T)> {
         let place = self.messages.place(id.0)?;
         self.remove_at(place)
