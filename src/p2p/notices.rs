@@ -329,9 +329,10 @@ mod tests {
         assert!(!look(sends).unwrap(), "of another call");
         refuse(&engines[1], 2);
         engines[0].step().unwrap();
-        says_who(look(sends));
+        assert!(look(other).unwrap(), "whatever the thread waits for");
+        says_who(engines[0].take_outcome(sends));
         assert!(!look(other).unwrap());
-        [sends, other].into_iter().for_each(|id| engines[0].abandon(id));
+        engines[0].abandon(other);
     }
 
     #[test]
@@ -349,6 +350,35 @@ mod tests {
         engines[0].step().unwrap();
         assert!(look(CONSECUTIVE, 1, false).is_some() && look(CONSECUTIVE, 0, true).is_some());
         assert!(look(CONSECUTIVE, 0, false).is_none() && look(OVERLAPPING, 1, true).is_none());
+    }
+
+    #[test]
+    fn who_was_refused_hears_from_those_that_were_not_once_each() {
+        let engines = engines();
+        let passage = engines[0].passage(CONSECUTIVE, 0);
+        let tell = |notice: Notice, call| {
+            let envelope = Envelope { context: CONSECUTIVE, source: 1, tag: notice.tag(call), bytes: 0 };
+            engines[1].send_buffered(PeerId(0), envelope, buffer::of_slice::<u8>(&[])).unwrap();
+        };
+        let answers = || {
+            while engines[0].step().unwrap() {}
+            engines[0].lock().answer_refusals().unwrap();
+            while engines[1].step().unwrap() {}
+            engines[1].held().1
+        };
+        passage.take(6);
+        tell(Notice::Refused, 7);
+        assert_eq!(answers(), 0, "this rank may be refused that call as well");
+        passage.refuse(7);
+        tell(Notice::RefusedCalls, 7);
+        assert_eq!(answers(), 0, "they say the same so far");
+        passage.refuse(8);
+        assert_eq!(answers(), 1, "the other one goes on, and this one was refused another call");
+        passage.take(9);
+        assert_eq!(answers(), 2, "this one has taken part in a later call");
+        assert_eq!(answers(), 2, "that has been said");
+        tell(Notice::Failed, 7);
+        assert_eq!(answers(), 2, "who has failed waits for nobody");
     }
 
     #[test]
