@@ -96,13 +96,6 @@ impl<'c, 'u> Meeting<'c, 'u> {
         if other == comm.engine().me() {
             return refused(&format!("remote_leader is {remote_leader}, which leads no other group"));
         }
-        if comm.local().group.rank_of(other).is_some() {
-            let what = format!(
-                "remote_leader is {remote_leader}, process {} of the job, which is in this group",
-                other.0
-            );
-            return refused(&what);
-        }
         Ok(Self { exchange, peer_comm, remote_leader, other, tag })
     }
 
@@ -183,6 +176,11 @@ impl<'u> Communicator<'u> {
             Err(error) => (None, Some(error)),
             Ok(meeting) => (Some(meeting), None),
         };
+        // It may lead another group as well, and is told.
+        let common = meeting
+            .as_ref()
+            .filter(|meeting| is_leader && self.local().group.rank_of(meeting.other).is_some());
+        let wrong = wrong.or_else(|| common.map(|meeting| in_this_group(function, meeting)));
         let is_rank = (0..self.size()).contains(&local_leader);
         let wrong =
             if is_rank { wrong } else { Some(bad_rank(function, "local_leader", local_leader, self.size())) };
@@ -239,4 +237,13 @@ impl<'u> Communicator<'u> {
         let others: Vec<u64> = tellers.map(|(_, it)| it.rank as u64).collect();
         meeting.refuse(&others)
     }
+}
+
+#[cold]
+fn in_this_group(function: &str, meeting: &Meeting<'_, '_>) -> Error {
+    let (rank, process) = (meeting.remote_leader, meeting.other.0);
+    let what = format!(
+        "{function}: remote_leader is {rank}, process {process} of the job, which is in this group too"
+    );
+    Error::new(ErrorClass::COMM, what)
 }

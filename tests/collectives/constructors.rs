@@ -174,6 +174,22 @@ fn groups_that_refuse_in_turn_stay_in_step() {
     }
 }
 
+/// The other leader follows this one, and does not know that it is to lead.
+#[test]
+fn a_remote_leader_of_the_own_group_is_an_error() {
+    for ranks in [2, 3, 5] {
+        run(ranks, |world| {
+            for remote in 1..world.size() {
+                let error = world.create_intercommunicator(0, world, remote, remote).map(drop).unwrap_err();
+                let facts =
+                    ["create_intercommunicator", if world.rank() == 0 { "in this group" } else { "rank 0" }];
+                assert!(facts.iter().all(|fact| error.to_string().contains(fact)), "{error}");
+            }
+            world.barrier()
+        });
+    }
+}
+
 /// Of which only the leader can know.
 #[test]
 fn a_leader_of_whom_nothing_can_be_told_leaves_its_own_group_with_an_error() {
