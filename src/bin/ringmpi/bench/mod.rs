@@ -50,7 +50,7 @@ enum Benchmark {
     /// messages a second.
     Rate(Messages),
     /// All ranks wait for each other, beside a barrier of two by flags, of more by futex.
-    Barrier(Group),
+    Barrier(Barrier),
     /// One rank's bytes get to all, beside one copy of as many, for two ranks.
     Bcast(Collective),
     /// One rank gets the sums of all ranks' f64.
@@ -121,6 +121,16 @@ struct Group {
     ranks: Vec<u16>,
     #[command(flatten)]
     limits: Limits,
+}
+
+/// How barriers are measured.
+#[derive(Args)]
+struct Barrier {
+    #[command(flatten)]
+    group: Group,
+    /// Draws the figures by number of ranks into this file, as SVG.
+    #[arg(long, value_name = "FILE.svg")]
+    plot: Option<PathBuf>,
 }
 
 /// How long it takes, and what is printed.
@@ -255,7 +265,9 @@ pub(crate) fn run(arguments: Arguments) -> Result<()> {
         Benchmark::Latency(bulk) => compare::run(&bulk.plan(exchange::Pattern::PingPong)),
         Benchmark::Bandwidth(bulk) => compare::run(&bulk.plan(exchange::Pattern::Stream)),
         Benchmark::Rate(messages) => compare::run(&messages.plan(exchange::Pattern::Rate)),
-        Benchmark::Barrier(group) => company::run(&group.plan(Operation::Barrier)),
+        Benchmark::Barrier(Barrier { group, plot }) => {
+            company::run(&company::Plan { plot, ..group.plan(Operation::Barrier) })
+        }
         Benchmark::Bcast(collective) => company::run(&collective.plan(Operation::Broadcast)),
         Benchmark::Reduce(collective) => company::run(&collective.plan(Operation::Reduce)),
         Benchmark::Allreduce(collective) => company::run(&collective.plan(Operation::AllReduce)),

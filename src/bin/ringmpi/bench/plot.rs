@@ -1,4 +1,4 @@
-//! Figures by length, as a picture: SVG, both axes logarithmic.
+//! Figures by length, or by numbers of ranks, as a picture: SVG, both axes logarithmic.
 
 use super::{Result, report::Row, sizes, while_doing};
 use plotters::{
@@ -29,23 +29,26 @@ pub(super) struct Chart {
     title: String,
     /// Of the figures.
     unit: &'static str,
+    /// Instead of by length.
+    is_by_ranks: bool,
     lines: Vec<Line>,
 }
 
-/// Figures that belong together, by length in bytes.
+/// Figures that belong together, by length in bytes or by number of ranks.
 struct Line {
     name: String,
     points: Vec<(f64, f64)>,
 }
 
 impl Chart {
-    /// A line for each number of ranks, and for what the bare machine reached. Logarithmic axes have no place for 0: such figures are
-    /// left out.
+    /// A line for each number of ranks, and for what the bare machine reached; of figures without a length, one line by ranks.
+    /// Logarithmic axes have no place for 0: such figures are left out.
     pub(super) fn of(title: String, rows: &[Row]) -> Self {
-        let mut chart = Self { title, unit: rows.first().map_or("", Row::unit), lines: vec![] };
-        for (line, bytes, value) in rows.iter().flat_map(Row::points) {
-            if bytes > 0 && value > 0.0 {
-                chart.line(line).points.push((bytes as f64, value));
+        let unit = rows.first().map_or("", Row::unit);
+        let mut chart = Self { title, unit, is_by_ranks: rows.iter().all(Row::has_no_length), lines: vec![] };
+        for (line, place, value) in rows.iter().flat_map(Row::points) {
+            if place > 0 && value > 0.0 {
+                chart.line(line).points.push((place as f64, value));
             }
         }
         chart
@@ -66,7 +69,7 @@ impl Chart {
 
     fn to_svg(&self) -> Result<String> {
         let points = || self.lines.iter().flat_map(|line| &line.points);
-        let (Some(lengths), Some(values)) =
+        let (Some(places), Some(values)) =
             (range(points().map(|point| point.0)), range(points().map(|point| point.1)))
         else {
             return Err("there is nothing to plot: all lengths or figures are 0".into());
@@ -79,17 +82,20 @@ impl Chart {
             .margin(12)
             .x_label_area_size(48)
             .y_label_area_size(72)
-            .build_cartesian_2d(lengths.log_scale().base(2.0), values.log_scale())?;
+            .build_cartesian_2d(places.log_scale().base(2.0), values.log_scale())?;
         chart
             .configure_mesh()
-            .x_desc("message [bytes]")
+            .x_desc(if self.is_by_ranks { "ranks" } else { "message [bytes]" })
             .y_desc(self.axis())
             .x_labels(24)
             .x_max_light_lines(0)
             .label_style(("sans-serif", 14))
             .axis_desc_style(("sans-serif", 16))
             .y_label_formatter(&|value| format!("{}", (value * 1e6).round() / 1e6))
-            .x_label_formatter(&|bytes| sizes::name(*bytes as usize))
+            .x_label_formatter(&|place| match self.is_by_ranks {
+                true => format!("{place}"),
+                false => sizes::name(*place as usize),
+            })
             .draw()?;
         for (line, colour) in self.lines.iter().zip(COLOURS.iter().cycle()) {
             let style = colour.stroke_width(2);
@@ -190,6 +196,20 @@ mod tests {
             assert!(svg.matches(&line).count() >= 2, "no {line} in {svg}");
         }
         assert!(!svg.contains(&format!("#{:02X}{:02X}{:02X}", COLOURS[3].0, COLOURS[3].1, COLOURS[3].2)));
+    }
+
+    #[test]
+    fn a_chart_of_figures_without_a_length_is_by_ranks() {
+        let of_ranks = |ranks, time| {
+            let spread = Spread { low: time, median: time, high: time };
+            Row::new("", "us", spread).of_ranks(ranks)
+        };
+        let rows = [of_ranks(2, 0.1).beside(0.05, 2.0), of_ranks(8, 7.0).beside(30.0, 0.2)];
+        let svg = Chart::of(String::new(), &rows).to_svg().unwrap();
+        assert!(elements(&svg).is_some());
+        for text in ["ringmpi", "bare", "ranks", "8"] {
+            assert!(svg.lines().any(|line| line.trim() == text), "no {text} in {svg}");
+        }
     }
 
     #[test]

@@ -85,15 +85,21 @@ impl Row {
         self.unit
     }
 
-    /// The library's figure and the bare machine's: the name of its line in a picture, the length, the figure.
+    /// Whether it is of no message.
+    pub(super) fn has_no_length(&self) -> bool {
+        self.bytes.is_none()
+    }
+
+    /// The library's figure and the bare machine's: the name of its line in a picture, the length (or, without one, the number
+    /// of ranks), the figure.
     pub(super) fn points(&self) -> impl Iterator<Item = (String, usize, f64)> {
         let bare = self.bare.filter(|_| self.is_beside_bare);
-        let ranks = self.ranks.map(|ranks| format!("{ranks} ranks"));
+        let ranks = self.ranks.filter(|_| self.bytes.is_some()).map(|ranks| format!("{ranks} ranks"));
         let bare_name = ranks.as_ref().map_or_else(|| "bare".to_owned(), |ranks| format!("bare, {ranks}"));
         let name = ranks.unwrap_or_else(|| "ringmpi".to_owned());
         let figures = [(name, Some(self.median)), (bare_name, bare)];
-        let bytes = self.bytes;
-        figures.into_iter().filter_map(move |(name, figure)| Some((name, bytes?, figure?)))
+        let place = self.bytes.or(self.ranks);
+        figures.into_iter().filter_map(move |(name, figure)| Some((name, place?, figure?)))
     }
 }
 
