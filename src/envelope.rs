@@ -47,15 +47,15 @@ pub(crate) enum Notice {
     Refused,
     /// Its call has failed on the way.
     Failed,
-    /// It goes on, that call is the last one that it was refused; the message says which ones before.
-    RefusedCalls,
+    /// It goes on, and that call is the last one that it was refused.
+    RefusedUpTo,
     /// It was not refused the same calls as the receiver.
     Passed,
 }
 
 const NOTICE_BITS: u32 = 2;
 const NOTICES: [Notice; 1 << NOTICE_BITS] =
-    [Notice::Refused, Notice::Failed, Notice::RefusedCalls, Notice::Passed];
+    [Notice::Refused, Notice::Failed, Notice::RefusedUpTo, Notice::Passed];
 
 impl Notice {
     /// The tag, below 0, of a notice about a call: of its number the low bits.

@@ -23,9 +23,6 @@ pub(crate) struct Entered<'a, 'u> {
     has_begun: bool,
 }
 
-/// What a rank says of the calls that it was refused: how many, and a digest of their numbers.
-type Refused = [u64; 2];
-
 impl<'u> Communicator<'u> {
     /// A blocking collective: `body` looks at its arguments, [begins](Entered::begin), and goes to its end. If it errs all
     /// other ranks are told.
@@ -35,8 +32,7 @@ impl<'u> Communicator<'u> {
         call: Call,
         body: impl FnOnce(&mut Entered<'_, 'u>) -> Result<R>,
     ) -> Result<R> {
-        let mut collective = self.enter_collective(call.function)?;
-        collective.calls += 1;
+        let collective = self.enter_collective(call.function)?;
         let mut entered = Entered { comm: self, collective, call, has_begun: false };
         match body(&mut entered) {
             Ok(value) => Ok(value),
@@ -50,29 +46,23 @@ impl<'u> Communicator<'u> {
     }
 
     /// Tells all other members what comes in the place of this rank's part. Never waits.
-    fn tell_others(&self, tag: Tag, words: &[u64]) -> Result<()> {
+    fn tell_others(&self, tag: Tag) -> Result<()> {
         let context = self.remote().contexts.collective();
-        let words = buffer::of_slice(words);
-        let envelope = Envelope { context, source: self.rank(), tag, bytes: words.len() };
-        self.other_members().try_for_each(|(_, peer)| self.engine().send_buffered(peer, envelope, words))
+        let notice = Envelope { context, source: self.rank(), tag, bytes: 0 };
+        let nothing = buffer::of_slice::<u8>(&[]);
+        self.other_members().try_for_each(|(_, peer)| self.engine().send_buffered(peer, notice, nothing))
     }
 
     fn other_members(&self) -> impl Iterator<Item = (Rank, PeerId)> + '_ {
         (0..).zip(self.remote().group.iter()).filter(|(rank, _)| *rank != self.rank())
     }
 
-    /// The next message of a member among blocking collectives: whether it has that tag, and these words.
-    fn hears(&self, (rank, peer): (Rank, PeerId), tag: Tag, words: &[u64]) -> Result<bool> {
+    /// Whether the next message of a member among blocking collectives is that notice.
+    fn hears(&self, (rank, peer): (Rank, PeerId), tag: Tag) -> Result<bool> {
         let context = self.local().contexts.collective();
         let pattern = Pattern { context, source: Some(rank), tag: None };
-        let mut heard = [0; size_of::<Refused>()];
-        let expected: &[u8] = bytemuck::cast_slice(words);
-        let heard = &mut heard[..expected.len()];
-        let received = self.engine().receive(pattern, Some(peer), buffer::of_slice_mut(heard));
-        match received {
-            Ok(status) => {
-                Ok(status.tag() == tag && status.bytes() == expected.len() as u64 && heard == expected)
-            }
+        match self.engine().receive(pattern, Some(peer), buffer::of_slice_mut::<u8>(&mut [])) {
+            Ok(status) => Ok(status.tag() == tag),
             Err(error) if error.as_truncated().is_some() => Ok(false),
             Err(error) => Err(error),
         }
@@ -83,32 +73,31 @@ impl Entered<'_, '_> {
     /// The arguments are in order: from here on the rank takes part.
     #[inline(always)]
     pub(super) fn begin(&mut self) -> Result<(&mut Collective, Call)> {
+        let mut number = self.collective.passage.taken() + 1;
         if !matches!(self.collective.standing, Standing::Sound) {
-            self.comm.go_on(&mut self.collective, self.call.function)?;
+            number += self.comm.go_on(&mut self.collective, self.call.function)?;
         }
         self.has_begun = true;
-        self.collective.passage.take(self.collective.calls);
+        self.collective.passage.take(number);
         Ok((&mut self.collective, self.call))
     }
 }
 
 /// None of these takes what is [`Entered`], which so needs no memory of its own where nothing fails.
 impl Communicator<'_> {
-    /// After calls that have failed.
+    /// After calls that have failed: how many were refused.
     #[cold]
-    fn go_on(&self, collective: &mut Collective, function: Function) -> Result<()> {
+    fn go_on(&self, collective: &mut Collective, function: Function) -> Result<u64> {
         let outcome = match &collective.standing {
-            Standing::Sound => Ok(()),
-            Standing::Refused { first, last, calls, digest } => {
-                self.agree_on_refusals(function, [*first, *last], [*calls, *digest])
-            }
+            Standing::Sound => Ok(0),
+            Standing::Refused(calls) => self.agree_on_refusals(function, collective, *calls).map(|()| *calls),
             Standing::Failed(why) => return Err(failed_before(function, why)),
         };
         collective.standing = match &outcome {
-            Ok(()) => Standing::Sound,
+            Ok(_) => Standing::Sound,
             Err(error) => {
                 // Some may agree with this rank, and go on.
-                let _ = self.tell_others(Notice::Failed.tag(collective.calls), &[]);
+                let _ = self.tell_others(Notice::Failed.tag(collective.passage.taken()));
                 Standing::Failed(error.to_string())
             }
         };
@@ -116,12 +105,12 @@ impl Communicator<'_> {
     }
 
     /// Whether all ranks were refused the same calls: then none has begun anything in these.
-    fn agree_on_refusals(&self, function: Function, [first, last]: [u64; 2], mine: Refused) -> Result<()> {
-        self.tell_others(Notice::RefusedCalls.tag(last), &mine)?;
+    fn agree_on_refusals(&self, function: Function, collective: &Collective, calls: u64) -> Result<()> {
+        let taken = collective.passage.taken();
+        let (first, last) = (Notice::Refused.tag(taken + 1), Notice::RefusedUpTo.tag(taken + calls));
+        self.tell_others(last)?;
         for member in self.other_members() {
-            let is_alike = self.hears(member, Notice::Refused.tag(first), &[])?
-                && self.hears(member, Notice::RefusedCalls.tag(last), &mine)?;
-            if !is_alike {
+            if !(self.hears(member, first)? && self.hears(member, last)?) {
                 return Err(refused_other_calls(function, member.0));
             }
         }
@@ -138,34 +127,25 @@ impl Communicator<'_> {
         if reason.is_of_result() || self.check_caller().is_err() {
             return reason;
         }
-        let number = collective.calls;
+        let taken = collective.passage.taken();
         let (next, notice) = match collective.standing {
             Standing::Failed(_) => return reason,
-            Standing::Sound if has_begun => (Standing::Failed(reason.to_string()), Some(Notice::Failed)),
-            Standing::Sound => {
-                let refused = Standing::Refused { first: number, last: number, calls: 1, digest: number };
-                (refused, Some(Notice::Refused))
+            Standing::Sound if has_begun => {
+                (Standing::Failed(reason.to_string()), Some(Notice::Failed.tag(taken)))
             }
-            Standing::Refused { first, calls, digest, .. } => {
-                let (calls, digest) = (calls + 1, mixed(digest, number));
-                (Standing::Refused { first, last: number, calls, digest }, None)
-            }
+            Standing::Sound => (Standing::Refused(1), Some(Notice::Refused.tag(taken + 1))),
+            Standing::Refused(calls) => (Standing::Refused(calls + 1), None),
         };
-        if let Standing::Refused { .. } = next {
-            collective.passage.refuse(number);
+        if let Standing::Refused(calls) = next {
+            collective.passage.refuse(taken + calls);
         }
         collective.standing = next;
         if let Some(notice) = notice {
             // If they cannot be told the job has ended, which they learn by themselves.
-            let _ = self.tell_others(notice.tag(number), &[]);
+            let _ = self.tell_others(notice);
         }
         reason
     }
-}
-
-/// A digest with one more number.
-fn mixed(digest: u64, number: u64) -> u64 {
-    digest.rotate_left(29).wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ number
 }
 
 #[cold]

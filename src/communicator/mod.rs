@@ -208,9 +208,7 @@ const NUMBERS: u32 = PERSISTENT_TAG as u32;
 /// What blocking collectives of a communicator keep between calls. They are called in the same
 /// order on all members, one at a time.
 pub(crate) struct Collective {
-    /// The number of the last collective, which has perhaps failed.
-    pub(crate) calls: u64,
-    /// That of the last one that this rank has taken part in.
+    /// The number of the last collective that this rank has taken part in.
     pub(crate) passage: Arc<Passage>,
     pub(crate) standing: Standing,
     /// The number of the last collective on messages.
@@ -222,14 +220,8 @@ pub(crate) struct Collective {
 /// Whether collectives of a communicator have gone well here: what a rank may begin after others that have failed.
 pub(crate) enum Standing {
     Sound,
-    /// Since the last one that went well this rank's calls have been refused for their arguments, as the others have been
-    /// told: between these numbers so many, with a digest of their numbers.
-    Refused {
-        first: u64,
-        last: u64,
-        calls: u64,
-        digest: u64,
-    },
+    /// Since the last one that this rank has taken part in it was refused so many, as the others have been told.
+    Refused(u64),
     /// One has failed on the way, which the error says, and the ranks no longer agree.
     Failed(String),
 }
@@ -296,7 +288,7 @@ impl Collectives {
     /// Blocking ones are counted from `start` on, as the board does.
     pub(crate) fn new(board: Option<SharedBoard>, start: u64, passage: Arc<Passage>) -> Self {
         let standing = Standing::Sound;
-        let blocking = BiasedLock::new(Collective { calls: 0, passage, standing, sequence: start, board });
+        let blocking = BiasedLock::new(Collective { passage, standing, sequence: start, board });
         Self { blocking, numbers: Mutex::default() }
     }
 

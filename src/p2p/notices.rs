@@ -32,6 +32,12 @@ pub(crate) struct Passage {
 
 impl Passage {
     #[inline]
+    pub(crate) fn taken(&self) -> u64 {
+        // Relaxed: by the thread that sets it.
+        self.taken.load(Ordering::Relaxed)
+    }
+
+    #[inline]
     pub(crate) fn take(&self, call: u64) {
         // Relaxed: who reads an earlier number does so again later.
         self.taken.store(call, Ordering::Relaxed);
@@ -46,7 +52,7 @@ impl Passage {
     fn contradicts(&self, notice: Notice, call: u64) -> bool {
         let (last, least) = match notice {
             Notice::Refused => (&self.taken, call),
-            Notice::RefusedCalls => (&self.refused, call + 1),
+            Notice::RefusedUpTo => (&self.refused, call + 1),
             Notice::Failed | Notice::Passed => return false,
         };
         // Relaxed: as above.
@@ -370,7 +376,7 @@ mod tests {
         tell(Notice::Refused, 7);
         assert_eq!(answers(), 0, "this rank may be refused that call as well");
         passage.refuse(7);
-        tell(Notice::RefusedCalls, 7);
+        tell(Notice::RefusedUpTo, 7);
         assert_eq!(answers(), 0, "they say the same so far");
         passage.refuse(8);
         assert_eq!(answers(), 1, "the other one goes on, and this one was refused another call");
