@@ -101,7 +101,7 @@ impl Core {
     /// Ends, and answers, what is in vain at a rank in finalize. True if something has moved: then there may be more.
     pub(super) fn look_in_finalize(&mut self) -> Result<bool> {
         self.inquiries.is_look_due = false;
-        let moved = self.drop_vain_sends()?;
+        let moved = self.end_failed_schedules() | self.drop_vain_sends()?;
         self.inquiries.is_look_due |= moved;
         self.unless_failed(Self::answer_inquiries)?;
         Ok(moved)

@@ -75,6 +75,7 @@ impl Passages {
     fn add(&mut self, context: ContextId, rank: Rank) -> Arc<Passage> {
         if self.by_context.len() >= self.limit {
             self.by_context.retain(|_, (_, passage)| passage.strong_count() > 0);
+            self.answered.retain(|(context, ..)| self.by_context.contains_key(context));
             self.limit = 64 + 2 * self.by_context.len();
         }
         let passage = Arc::new(Passage::default());
@@ -153,6 +154,9 @@ impl Core {
     /// Answers those that were refused a call which this rank has taken part in, or that go on although this rank was
     /// refused a later one: they wait to hear that all were refused the same ones, and this rank may wait for them.
     pub(super) fn answer_refusals(&mut self) -> Result<()> {
+        if self.notices == 0 {
+            return Ok(());
+        }
         let mut passed = Vec::new();
         for (_, notice, arrived) in self.unexpected.iter() {
             let Some(from) = arrived.teller() else { continue };
@@ -220,7 +224,7 @@ impl Core {
 
     /// Ends the collectives that send to such peers: who waits to receive learns by itself. True if there were any.
     pub(super) fn end_failed_schedules(&mut self) -> bool {
-        if !self.unexpected.iter().any(|(_, envelope, _)| envelope.is_notice()) {
+        if self.notices == 0 {
             return false;
         }
         let mut failed = Vec::new();
