@@ -50,7 +50,6 @@ fn exercise(comm: &Neighbourhood<'_>, incoming: &Incoming, len: usize) -> Result
         assert_eq!(immediate.wait()?, mirrored);
     } else {
         // It has to take part in what it gives nothing to.
-        assert_eq!(comm.neighbour_all_to_all(&mine).unwrap_err().class(), ErrorClass::COUNT);
         let all_counts = vec![len; incoming.len()];
         let immediate = comm.immediate_neighbour_all_to_all_varcount(vec![], &[], &all_counts)?;
         persistent.start()?;
@@ -349,6 +348,10 @@ pub(crate) fn random_graphs(world: &Communicator<'_>) -> Result<()> {
         let copy = graph.duplicate()?;
         assert_eq!((copy.in_weights(), copy.out_weights()), (graph.in_weights(), graph.out_weights()));
         exercise(&copy, &lists.incoming(&edges, rank), 1)?;
+        if destinations.is_empty() && !sources.is_empty() {
+            // Nothing says how long the parts are. After that the copy is of no more use.
+            assert_eq!(copy.neighbour_all_to_all::<i64>(&[]).unwrap_err().class(), ErrorClass::COUNT);
+        }
 
         // Any rank gives any of them: what comes of it is in the order of those that gave.
         let givers: Vec<Rank> = edges.iter().map(|_| random.below(ranks as u64) as Rank).collect();
