@@ -105,8 +105,9 @@ impl Envelope {
 
     /// Whether a notice is of the collective that a message belongs to: among blocking ones, of that or one before.
     pub(crate) fn is_notice_of(&self, message: &Self) -> bool {
-        let is_consecutive = self.context.0 % CONTEXTS_EACH == CONSECUTIVE;
-        self.is_notice() && self.context == message.context && (is_consecutive || self.tag == message.tag)
+        self.is_notice()
+            && self.context == message.context
+            && (self.is_of_blocking_collective() || self.tag == message.tag)
     }
 }
 

@@ -33,10 +33,7 @@ impl Communicator<'_> {
         let arguments = arguments?;
         match said.iter().position(|said| said[0] != 1) {
             None => Ok((arguments, said.into_iter().map(|said| said[1]).collect())),
-            Some(rank) => {
-                let what = format!("{function}: rank {rank} called it with arguments that cannot be");
-                Err(Error::new(ErrorClass::ARG, what).with_help("its own error says which"))
-            }
+            Some(rank) => Err(refused_by(function, rank as Rank)),
         }
     }
 
@@ -53,6 +50,13 @@ impl Communicator<'_> {
             Some(rank) => Err(others(function, rank as Rank)),
         }
     }
+}
+
+/// All ranks err, because one of them has refused its own arguments.
+#[cold]
+pub(super) fn refused_by(function: &str, rank: Rank) -> Error {
+    let what = format!("{function}: rank {rank} called it with arguments that cannot be");
+    Error::new(ErrorClass::ARG, what).with_help("its own error says which")
 }
 
 #[cold]

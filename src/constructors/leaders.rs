@@ -4,7 +4,7 @@
 //! first call of one belongs to the first of the other, and so on. Who refuses waits for nobody: the message that it has
 //! not taken is dropped at its next call.
 
-use super::internal::Exchange;
+use super::{agreement::refused_by, internal::Exchange};
 use crate::{
     communicator::{Communicator, bad_rank},
     error::{Error, ErrorClass, Result},
@@ -192,10 +192,7 @@ impl<'u> Communicator<'u> {
         let error = match (wrong, refusing, differing) {
             (None, None, None) => return Ok(meeting.filter(|_| is_leader)),
             (Some(error), ..) => error,
-            (None, Some(rank), _) => {
-                let what = format!("{function}: rank {rank} called it with arguments that cannot be");
-                Error::new(ErrorClass::ARG, what).with_help("its own error says which")
-            }
+            (None, Some(rank), _) => refused_by(function, rank as Rank),
             (None, None, Some(rank)) => {
                 let leaders = (said[rank].local_leader, said[0].local_leader);
                 let what = format!(

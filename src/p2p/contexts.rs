@@ -167,12 +167,23 @@ impl Core {
     fn discard_messages_in(&mut self, record: usize) -> Result<()> {
         for id in self.contexts.table.ids(record) {
             let any = Pattern { context: ContextId(id), source: None, tag: None };
-            while let Some((envelope, arrived)) = self.unexpected.take(&any) {
-                self.let_go(&envelope, &arrived);
-                self.discard(&envelope, arrived)?;
-            }
+            self.discard_unexpected(&any, |_| {})?;
             self.refused.forget(ContextId(id));
             self.passages.forget(ContextId(id));
+        }
+        Ok(())
+    }
+
+    /// Receives all unexpected messages that the pattern accepts into nothing, after a look at each.
+    pub(super) fn discard_unexpected(
+        &mut self,
+        pattern: &Pattern,
+        mut look: impl FnMut(&Envelope),
+    ) -> Result<()> {
+        while let Some((envelope, arrived)) = self.unexpected.take(pattern) {
+            look(&envelope);
+            self.let_go(&envelope, &arrived);
+            self.discard(&envelope, arrived)?;
         }
         Ok(())
     }

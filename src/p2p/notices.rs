@@ -144,10 +144,13 @@ impl Core {
     fn tell(&mut self, channel: &Channel, others: &[PeerId]) -> Result<()> {
         let Channel { sends_in: context, rank, tag, .. } = *channel;
         let notice = Envelope { context, source: marked(rank, NOTICE_MARK), tag, bytes: 0 };
-        for to in others {
-            let id = self.try_post_send(*to, notice, Mode::Standard, buffer::of_slice::<u8>(&[]).into())?;
-            self.abandon(id);
-        }
+        others.iter().try_for_each(|to| self.post_notice(*to, notice))
+    }
+
+    /// Never waits.
+    fn post_notice(&mut self, to: PeerId, notice: Envelope) -> Result<()> {
+        let id = self.try_post_send(to, notice, Mode::Standard, buffer::of_slice::<u8>(&[]).into())?;
+        self.abandon(id);
         Ok(())
     }
 
@@ -167,16 +170,13 @@ impl Core {
             let (what, call) = Notice::of_tag(tag);
             let Some((rank, passage)) = self.passages.by_context.get(&context) else { continue };
             if passage.upgrade().is_some_and(|passage| passage.contradicts(what, call)) {
-                passed.push((from, *rank, context, tag));
+                let answer = Envelope { context, source: *rank, tag: Notice::Passed.tag(call), bytes: 0 };
+                passed.push((from, tag, answer));
             }
         }
-        for (to, source, context, tag) in passed {
-            if self.passages.answered.insert((context, to, tag)) {
-                let (_, call) = Notice::of_tag(tag);
-                let answer = Envelope { context, source, tag: Notice::Passed.tag(call), bytes: 0 };
-                let id =
-                    self.try_post_send(to, answer, Mode::Standard, buffer::of_slice::<u8>(&[]).into())?;
-                self.abandon(id);
+        for (to, tag, answer) in passed {
+            if self.passages.answered.insert((answer.context, to, tag)) {
+                self.post_notice(to, answer)?;
             }
         }
         Ok(())
@@ -187,11 +187,9 @@ impl Core {
     fn expect_refusals(&mut self, channel: &Channel, mut others: usize) -> Result<()> {
         let (context, tag) = (channel.receives_in, channel.tag);
         let of_call = Pattern { context, source: None, tag: Some(tag) };
-        while let Some((envelope, arrived)) = self.unexpected.take(&of_call) {
+        self.discard_unexpected(&of_call, |envelope| {
             others -= usize::from(envelope.is_notice() && others > 0);
-            self.let_go(&envelope, &arrived);
-            self.discard(&envelope, arrived)?;
-        }
+        })?;
         if others > 0 {
             self.refused.0.insert((context, tag), others);
         }
